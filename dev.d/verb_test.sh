@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# every check there is, under 15 minutes on two cores; ends with `N passed, N failed`
+# Arguments choose steps by name (./dev test format fast); none means all of:
+steps="format layers sizes readme fast sim e2e perf install clang asan tsan fuzz"
+for name in "$@"; do
+    [[ " $steps " == *" $name "* ]] || { echo "dev test: no step '$name'; there are: $steps" >&2; exit 2; }
+done
+. "$ROOT/dev.d/steps.sh"
+
+need_packages "$packages_test"
+huge_pages
+
+fuzz_seconds=15 # for each fuzzer, from the kept corpus
+chosen=" $* "
+wanted()
+{
+    [ "$chosen" = "  " ] || [[ $chosen == *" $1 "* ]]
+}
+
+if wanted format; then
+    check format dev.d/check_format.sh || true
+fi
+if wanted layers; then
+    check layers tests/check_layers.sh || true
+    check_counted layers-planted tests/test_layers.sh
+fi
+if wanted sizes; then
+    check sizes tests/check_sizes.sh || true
+fi
+if wanted readme; then
+    check_counted readme tests/check_readme.sh
+fi
+
+if wanted fast || wanted sim || wanted e2e || wanted perf || wanted install; then
+    if check configure-release configure_release && check build-release compile release; then
+        check listed tests/check_listed.sh "$BUILD/release" || true
+        for suite in fast sim e2e perf; do
+            ! wanted "$suite" || meson_suite release "$suite"
+        done
+        ! wanted install || check_counted install tests/check_install.sh "$BUILD/release"
+    fi
+fi
+
+if wanted clang; then
+    check configure-clang configure_clang && check build-clang compile clang || true
+fi
+
+if wanted asan; then
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    if check configure-asan configure_asan && check build-asan compile asan; then
+        meson_suite asan fast
+        meson_suite asan sim
+    fi
+fi
+
+# Threads meet in actors/ (directory, rings, mailboxes) and in the tests marked for it.
+if wanted tsan; then
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    if check configure-tsan configure_tsan; then
+        meson_suite tsan actors threads
+    fi
+fi
+
+if wanted fuzz; then
+    check_counted fuzz "$ROOT/dev" fuzz --seconds "$fuzz_seconds"
+fi
+
+closing_line

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.h - talking to actors from ordinary threads.
+
+   A client is a mailbox outside the lanes: it has a reference of its own and a home lane, so
+   order holds per client and receiver.  Requests go to the home lane through its bounded inbox;
+   answers come back through the client's own ring and an eventfd.
+
+   Threads: one thread at a time per client; different clients are independent.
+   Units:   proa_ns spans from now; lengths in bytes.
+   Errors:  enum proa_outcome.  Blocking calls end by their deadline at the latest; late
+            answers are dropped, by generation, and never mistaken for another's. */
+#ifndef PROA_CLIENT_H
+#define PROA_CLIENT_H
+
+#include <proa/actor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct proa_node;
+struct proa_client;
+
+#define PROA_CLIENTS_MAX      256  /* clients of one node */
+#define PROA_CLIENT_MSG_MAX   65536 /* bytes of one message to or from a client */
+
+/* proa_client_open makes a client of node; *ret is owned, give it back by proa_client_close
+   before proa_node_close.  OK, LIMIT, NO_MEMORY, STOPPED. */
+PROA_API enum proa_outcome proa_client_open(struct proa_node *node,
+                                            struct proa_client **ret);
+PROA_API void proa_client_close(struct proa_client *client);
+
+PROA_API struct proa_ref proa_client_ref(const struct proa_client *client);
+
+/* proa_client_tell: outcomes of proa_tell that this node knows at once; UNDELIVERED later only
+   counts. */
+PROA_API enum proa_outcome proa_client_tell(struct proa_client *client, struct proa_ref to,
+                                            uint32_t type, const void *data, size_t len);
+
+/* proa_client_ask asks and blocks until the outcome.  The reply's first cap bytes go to buf,
+   its whole length to *ret_len (may be NULL).  All outcomes of proa_ask and its answer. */
+PROA_API enum proa_outcome proa_client_ask(struct proa_client *client, struct proa_ref to,
+                                           uint32_t type, const void *data, size_t len,
+                                           proa_ns deadline, void *buf, size_t cap,
+                                           size_t *ret_len);
+
+/* The asynchronous form: send now, collect later.  *ret_id names the ask. */
+PROA_API enum proa_outcome proa_client_ask_start(struct proa_client *client,
+                                                 struct proa_ref to, uint32_t type,
+                                                 const void *data, size_t len,
+                                                 proa_ns deadline, uint32_t *ret_id);
+
+/* proa_client_take takes the next finished ask or received tell, waiting up to `wait` (0: only
+   look).  OK: *ret is filled, its data borrowed until the next call on this client.  TIMEOUT. */
+struct proa_client_event {
+    bool is_answer;            /* else a tell sent to proa_client_ref */
+    uint32_t id;               /* answer: which ask */
+    uint32_t type;             /* tell: its type */
+    enum proa_outcome outcome; /* answer */
+    uint32_t len;
+    const void *data; /* 8-aligned, never NULL */
+    struct proa_ref from;
+};
+PROA_API enum proa_outcome proa_client_take(struct proa_client *client, proa_ns wait,
+                                            struct proa_client_event *ret);
+
+/* An eventfd, readable when proa_client_take would not wait; owned by the client. */
+PROA_API int proa_client_fd(const struct proa_client *client);
+
+/* proa_client_lookup asks the cluster once for name; _wait waits for a registration to come.
+   As proa_lookup_now and proa_lookup_wait (registry.h).  type_name may be NULL. */
+PROA_API enum proa_outcome proa_client_lookup(struct proa_client *client, const char *name,
+                                              const char *type_name, proa_ns deadline,
+                                              struct proa_ref *ret_ref);
+PROA_API enum proa_outcome proa_client_lookup_wait(struct proa_client *client,
+                                                   const char *name, const char *type_name,
+                                                   proa_ns deadline,
+                                                   struct proa_ref *ret_ref);
+
+/* proa_client_spawn makes an actor on `lane`, registers it under name (NULL: does not) and
+   returns its reference once both are done.  OK; INVALID, LIMIT, STOPPED (start failed);
+   ALREADY_REGISTERED, NO_QUORUM, NOT_JOINED (the actor was stopped again); TIMEOUT. */
+PROA_API enum proa_outcome proa_client_spawn(struct proa_client *client, uint32_t lane,
+                                             const struct proa_behaviour *behaviour,
+                                             const void *arg, size_t arg_len,
+                                             const char *name, proa_ns deadline,
+                                             struct proa_ref *ret_ref);
+
+/* proa_client_stop_actor asks the actor `to` to stop.  OK, AGAIN, NO_SUCH_ACTOR, NO_ROUTE. */
+PROA_API enum proa_outcome proa_client_stop_actor(struct proa_client *client,
+                                                  struct proa_ref to);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
