@@ -18,29 +18,30 @@
 
 enum punt_kind {
     /* lane -> control */
-    PUNT_DATAGRAM = 1, /* struct punt_datagram + bytes: KRPC or a keyed link packet came in */
-    PUNT_NEED_LINK,    /* struct punt_node: a send to this node waits for a link */
-    PUNT_LINK_UP,      /* struct punt_link: first valid packet heard on it */
-    PUNT_LINK_PING,    /* struct punt_link: send a keyed PING (flags: LINK_PING_PROBE) */
-    PUNT_LINK_ENDED,   /* struct punt_link: dead or closed; its slot is free again */
-    PUNT_NAME,         /* struct punt_name + name: a registry call of an actor or client */
+    PUNT_DATAGRAM =
+        1, /* struct punt_datagram + bytes: KRPC or a keyed link packet came in */
+    PUNT_NEED_LINK,  /* struct punt_node: a send to this node waits for a link */
+    PUNT_LINK_UP,    /* struct punt_link: first valid packet heard on it */
+    PUNT_LINK_PING,  /* struct punt_link: send a keyed PING (flags: LINK_PING_PROBE) */
+    PUNT_LINK_ENDED, /* struct punt_link: dead or closed; its slot is free again */
+    PUNT_NAME,       /* struct punt_name + name: a registry call of an actor or client */
     PUNT_ACTOR_STOPPED, /* struct punt_actor: its names are to be given up */
 
     /* control -> lane */
-    PUNT_SEND = 32,    /* struct punt_datagram + bytes: send this datagram */
-    PUNT_LINK_OPEN,    /* struct punt_link_open: a link was agreed */
-    PUNT_LINK_HEARD,   /* struct punt_link: an authentic PONG (or PING) came for it */
-    PUNT_LINK_RESET,   /* struct punt_link: the peer restarted or closed: end it now */
-    PUNT_NODE_FAILED,  /* struct punt_node: no link to be had: waiting sends fail */
-    PUNT_NODE_DEAD,    /* struct punt_node: the node is dead, all its links end */
-    PUNT_NAME_ANSWER,  /* struct punt_answer + name: outcome of a PUNT_NAME */
-    PUNT_NAME_LOST,    /* struct punt_actor + name: NAME_LOST for this actor */
-    PUNT_DRAIN,        /* no body: the node is leaving: stop all actors, refuse new work */
+    PUNT_SEND = 32,   /* struct punt_datagram + bytes: send this datagram */
+    PUNT_LINK_OPEN,   /* struct punt_link_open: a link was agreed */
+    PUNT_LINK_HEARD,  /* struct punt_link: an authentic PONG (or PING) came for it */
+    PUNT_LINK_RESET,  /* struct punt_link: the peer restarted or closed: end it now */
+    PUNT_NODE_FAILED, /* struct punt_node: no link to be had: waiting sends fail */
+    PUNT_NODE_DEAD,   /* struct punt_node: the node is dead, all its links end */
+    PUNT_NAME_ANSWER, /* struct punt_answer + name: outcome of a PUNT_NAME */
+    PUNT_NAME_LOST,   /* struct punt_actor + name: NAME_LOST for this actor */
+    PUNT_DRAIN,       /* no body: the node is leaving: stop all actors, refuse new work */
 };
 
 struct punt_datagram {
     struct proa_addr peer; /* from, or to */
-    uint8_t port;          /* index of the node's port it came by or leaves by; 0xff: any route */
+    uint8_t port; /* index of the node's port it came by or leaves by; 0xff: any route */
     uint8_t zero[7];
 };
 
@@ -79,7 +80,7 @@ struct punt_link {
     uint64_t node;
     uint64_t link_id;      /* our own id of it: lane:8 slot:16 secret:40 */
     uint64_t peer_link_id; /* theirs, put into packets we send */
-    uint32_t flags;        /* PING: LINK_PING_; HEARD: LINK_HEARD_; ENDED: enum link_end */
+    uint32_t flags; /* PING: LINK_PING_; HEARD: LINK_HEARD_; ENDED: enum link_end */
     uint32_t zero;
 };
 #define LINK_PING_PROBE 1u /* persist: answer at once with the current window */
@@ -94,7 +95,8 @@ struct punt_link_open {
     uint32_t mtu;            /* largest link packet, header to last byte, without lead */
     uint8_t port;
     uint8_t initiator; /* 1: hold data until something was heard from the peer */
-    uint8_t sending;   /* 1: this lane sends new messages for node on this link, if it has none */
+    uint8_t
+        sending; /* 1: this lane sends new messages for node on this link, if it has none */
     uint8_t zero;
 };
 

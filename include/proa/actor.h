@@ -25,19 +25,20 @@ extern "C" {
 
 struct proa_actor; /* opaque: the running actor, valid inside its callbacks only */
 
-#define PROA_MAILBOX_DEFAULT 1024         /* messages an actor's mailbox holds, unless its behaviour says */
-#define PROA_MAILBOX_MAX     (1u << 20)   /* and at the most */
-#define PROA_HOPS_MAX        8            /* times an ask or tell may be forwarded */
-#define PROA_DEADLINE_MAX    (3600 * PROA_S) /* longest deadline of an ask, from now */
-#define PROA_LATER_MAX       1024         /* unanswered reply tokens an actor may hold */
-#define PROA_TYPE_SYSTEM     0x80000000u  /* message types from here on belong to proa */
+#define PROA_MAILBOX_DEFAULT                                                             \
+    1024 /* messages an actor's mailbox holds, unless its behaviour says */
+#define PROA_MAILBOX_MAX (1u << 20)       /* and at the most */
+#define PROA_HOPS_MAX 8                   /* times an ask or tell may be forwarded */
+#define PROA_DEADLINE_MAX (3600 * PROA_S) /* longest deadline of an ask, from now */
+#define PROA_LATER_MAX 1024               /* unanswered reply tokens an actor may hold */
+#define PROA_TYPE_SYSTEM 0x80000000u      /* message types from here on belong to proa */
 
 /* Message classes.  An urgent message overtakes normal ones in the mailbox. */
 enum proa_class { PROA_CLASS_NORMAL = 0, PROA_CLASS_URGENT = 1, PROA_CLASS_SYSTEM = 2 };
 
 /* Bits of proa_msg.flags. */
-#define PROA_MSG_ASK    0x01u /* wants an answer */
-#define PROA_MSG_REPLY  0x02u /* is one (never seen by handlers) */
+#define PROA_MSG_ASK 0x01u    /* wants an answer */
+#define PROA_MSG_REPLY 0x02u  /* is one (never seen by handlers) */
 #define PROA_MSG_SYSTEM 0x04u /* between runtimes (never seen by handlers) */
 
 /* One received message: 64 bytes, one cache line.  The handler borrows it, and data, until it
@@ -74,18 +75,20 @@ enum proa_reason {
 };
 
 enum proa_signal_kind {
-    PROA_SIGNAL_WRITABLE,    /* an AGAIN has passed: try again.  Spurious ones are allowed */
+    PROA_SIGNAL_WRITABLE, /* an AGAIN has passed: try again.  Spurious ones are allowed */
     PROA_SIGNAL_UNDELIVERED, /* tells accepted earlier were refused over there */
     PROA_SIGNAL_NAME_LOST,   /* a name of this actor went to a claim with a higher term */
 };
 
 struct proa_signal {
     enum proa_signal_kind kind;
-    enum proa_outcome reason; /* UNDELIVERED: why, a PROA_REFUSED_ value or PROA_IN_DOUBT */
-    struct proa_ref to;       /* UNDELIVERED: the receiver; WRITABLE: none, or whom it is about */
-    uint32_t type;            /* UNDELIVERED: message type of the first one */
-    uint32_t count;           /* UNDELIVERED: how many in this run */
-    const char *name;         /* NAME_LOST: the name, during the call */
+    enum proa_outcome
+        reason; /* UNDELIVERED: why, a PROA_REFUSED_ value or PROA_IN_DOUBT */
+    struct proa_ref
+        to;           /* UNDELIVERED: the receiver; WRITABLE: none, or whom it is about */
+    uint32_t type;    /* UNDELIVERED: message type of the first one */
+    uint32_t count;   /* UNDELIVERED: how many in this run */
+    const char *name; /* NAME_LOST: the name, during the call */
 };
 
 /* What a full mailbox does with one more message. */
@@ -116,7 +119,7 @@ struct proa_behaviour {
 
 /* ---- Oneself ---- */
 
-PROA_API void *proa_state(struct proa_actor *self);         /* state_size bytes */
+PROA_API void *proa_state(struct proa_actor *self);          /* state_size bytes */
 PROA_API struct proa_ref proa_self(struct proa_actor *self); /* own reference */
 PROA_API proa_ns proa_now(struct proa_actor *self);          /* start of this loop */
 
@@ -242,8 +245,8 @@ typedef void (*proa_timeout)(struct proa_actor *self, uint64_t cookie);
 /* proa_timer_start runs fn(self, cookie) once, not before `after` from now and normally within
    one loop of it (resolution PROA_TIMER_TICK).  Timers end with their actor.
    OK, LIMIT (timers of this lane), INVALID (after over PROA_TIMER_MAX). */
-#define PROA_TIMER_TICK (16384)                /* ns, one tick of the wheel */
-#define PROA_TIMER_MAX  (30 * 24 * 3600 * PROA_S) /* 30 days */
+#define PROA_TIMER_TICK (16384)                  /* ns, one tick of the wheel */
+#define PROA_TIMER_MAX (30 * 24 * 3600 * PROA_S) /* 30 days */
 PROA_API enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
                                             proa_timeout fn, uint64_t cookie,
                                             struct proa_timer *ret_timer);

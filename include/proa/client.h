@@ -21,8 +21,8 @@ extern "C" {
 struct proa_node;
 struct proa_client;
 
-#define PROA_CLIENTS_MAX      256  /* clients of one node */
-#define PROA_CLIENT_MSG_MAX   65536 /* bytes of one message to or from a client */
+#define PROA_CLIENTS_MAX 256      /* clients of one node */
+#define PROA_CLIENT_MSG_MAX 65536 /* bytes of one message to or from a client */
 
 /* proa_client_open makes a client of node; *ret is owned, give it back by proa_client_close
    before proa_node_close.  OK, LIMIT, NO_MEMORY, STOPPED. */
@@ -34,8 +34,9 @@ PROA_API struct proa_ref proa_client_ref(const struct proa_client *client);
 
 /* proa_client_tell: outcomes of proa_tell that this node knows at once; UNDELIVERED later only
    counts. */
-PROA_API enum proa_outcome proa_client_tell(struct proa_client *client, struct proa_ref to,
-                                            uint32_t type, const void *data, size_t len);
+PROA_API enum proa_outcome proa_client_tell(struct proa_client *client,
+                                            struct proa_ref to, uint32_t type,
+                                            const void *data, size_t len);
 
 /* proa_client_ask asks and blocks until the outcome.  The reply's first cap bytes go to buf,
    its whole length to *ret_len (may be NULL).  All outcomes of proa_ask and its answer. */
@@ -69,11 +70,12 @@ PROA_API int proa_client_fd(const struct proa_client *client);
 
 /* proa_client_lookup asks the cluster once for name; _wait waits for a registration to come.
    As proa_lookup_now and proa_lookup_wait (registry.h).  type_name may be NULL. */
-PROA_API enum proa_outcome proa_client_lookup(struct proa_client *client, const char *name,
-                                              const char *type_name, proa_ns deadline,
-                                              struct proa_ref *ret_ref);
+PROA_API enum proa_outcome proa_client_lookup(struct proa_client *client,
+                                              const char *name, const char *type_name,
+                                              proa_ns deadline, struct proa_ref *ret_ref);
 PROA_API enum proa_outcome proa_client_lookup_wait(struct proa_client *client,
-                                                   const char *name, const char *type_name,
+                                                   const char *name,
+                                                   const char *type_name,
                                                    proa_ns deadline,
                                                    struct proa_ref *ret_ref);
 

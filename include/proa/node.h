@@ -21,8 +21,8 @@ struct proa_node;
 
 #define PROA_PORTS_MAX 8
 #define PROA_SEEDS_MAX 16
-#define PROA_KEY_LEN   32
-#define PROA_TEXT_MAX  256
+#define PROA_KEY_LEN 32
+#define PROA_TEXT_MAX 256
 
 enum proa_idle {
     PROA_IDLE_DEFAULT,  /* adaptive */
@@ -46,29 +46,31 @@ struct proa_faults {
 };
 
 struct proa_port_config {
-    char spec[PROA_TEXT_MAX];    /* "vhost:listen=PATH", "vhost:connect=PATH",
+    char spec[PROA_TEXT_MAX]; /* "vhost:listen=PATH", "vhost:connect=PATH",
                                     "udp:127.0.0.1:7400", "udp:[::1]:7400", "ring:NAME" */
-    char address[PROA_TEXT_MAX]; /* "10.0.0.1/24", "fd00::1/64"; "" = derived from the port */
-    uint32_t mtu;                /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
+    char address
+        [PROA_TEXT_MAX]; /* "10.0.0.1/24", "fd00::1/64"; "" = derived from the port */
+    uint32_t mtu;        /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
     struct proa_faults faults;
 };
 
 struct proa_config {
     struct proa_port_config ports[PROA_PORTS_MAX];
     unsigned port_count;
-    char seeds[PROA_SEEDS_MAX][PROA_TEXT_MAX]; /* "ADDR:PORT"; none: this node is the first */
+    char seeds[PROA_SEEDS_MAX]
+              [PROA_TEXT_MAX]; /* "ADDR:PORT"; none: this node is the first */
     unsigned seed_count;
     uint8_t cluster_key[PROA_KEY_LEN];
-    bool has_cluster_key;         /* false: read, or made, in state_dir/cluster.key (0600) */
+    bool has_cluster_key; /* false: read, or made, in state_dir/cluster.key (0600) */
     char state_dir[PROA_TEXT_MAX]; /* "": $XDG_STATE_HOME/proa or ~/.local/state/proa */
     char socket[PROA_TEXT_MAX];    /* local socket for the CLI; "": none */
-    unsigned lanes;               /* 1..PROA_LANES_MAX; 0 = 1 */
-    int cores[PROA_LANES_MAX];    /* core of each lane; -1 = chosen */
+    unsigned lanes;                /* 1..PROA_LANES_MAX; 0 = 1 */
+    int cores[PROA_LANES_MAX];     /* core of each lane; -1 = chosen */
     enum proa_idle idle;
     enum proa_pages pages;
-    uint32_t memory_mb;       /* for packets; 0 = chosen */
-    uint32_t message_max;     /* bytes of one message; 0 = 1 MiB, at most 16 MiB */
-    uint32_t actors_max;      /* slots of each lane; 0 = 65,536; at most 2^24 */
+    uint32_t memory_mb;   /* for packets; 0 = chosen */
+    uint32_t message_max; /* bytes of one message; 0 = 1 MiB, at most 16 MiB */
+    uint32_t actors_max;  /* slots of each lane; 0 = 65,536; at most 2^24 */
     const struct proa_behaviour *const *behaviours; /* known types; borrowed */
     unsigned behaviour_count;
 };

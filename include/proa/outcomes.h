@@ -46,19 +46,19 @@ enum proa_outcome {
     PROA_MAYBE_EXECUTED, /* deadline, link lost, or the actor died while running it */
 
     /* Names. */
-    PROA_NOT_FOUND,          /* known to be absent */
-    PROA_UNKNOWN,            /* nobody asked yet, or the holder was not heard from lately */
-    PROA_WRONG_TYPE,         /* the name belongs to another behaviour */
+    PROA_NOT_FOUND,  /* known to be absent */
+    PROA_UNKNOWN,    /* nobody asked yet, or the holder was not heard from lately */
+    PROA_WRONG_TYPE, /* the name belongs to another behaviour */
     PROA_ALREADY_REGISTERED, /* the answer names the holder */
     PROA_NO_QUORUM,          /* not enough storers answered before the deadline */
     PROA_NOT_JOINED,         /* this node has seeds and none has answered yet */
 
     /* Nodes. */
     PROA_ALREADY_RUNNING, /* the process already has a node, or the state directory is locked */
-    PROA_BAD_CONFIG,      /* the configuration was refused; the error text says where and why */
-    PROA_NO_PORT,         /* a port could not start; the error text names device, cause, remedy */
-    PROA_NO_MEMORY,       /* memory or huge pages could not be had at start-up */
-    PROA_TIMEOUT,         /* a client's wait ended first; nothing is said about the work */
+    PROA_BAD_CONFIG, /* the configuration was refused; the error text says where and why */
+    PROA_NO_PORT, /* a port could not start; the error text names device, cause, remedy */
+    PROA_NO_MEMORY, /* memory or huge pages could not be had at start-up */
+    PROA_TIMEOUT,   /* a client's wait ended first; nothing is said about the work */
 
     PROA_IN_DOUBT, /* UNDELIVERED only: the link died with the message unacknowledged */
 

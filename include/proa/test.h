@@ -28,11 +28,11 @@ struct proa_test;
 #define PROA_TEST_NODES_MAX 64
 
 struct proa_test_config {
-    unsigned nodes;           /* 1..PROA_TEST_NODES_MAX; 0 = 2 */
-    unsigned lanes;           /* of each node; 0 = 1 */
-    uint64_t seed;            /* of everything random; 0 = 1 */
+    unsigned nodes;            /* 1..PROA_TEST_NODES_MAX; 0 = 2 */
+    unsigned lanes;            /* of each node; 0 = 1 */
+    uint64_t seed;             /* of everything random; 0 = 1 */
     struct proa_faults faults; /* of the network between nodes; its seed is ignored */
-    uint32_t mtu;             /* of all nodes; 0 = 1,500 */
+    uint32_t mtu;              /* of all nodes; 0 = 1,500 */
     uint32_t mtu_of[PROA_TEST_NODES_MAX]; /* of single nodes; 0 = mtu */
     bool ipv6;
     uint32_t message_max; /* 0 = 1 MiB */

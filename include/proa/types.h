@@ -38,14 +38,14 @@ extern "C" {
 typedef uint64_t proa_ns;
 
 #define PROA_NS_NEVER UINT64_MAX /* a moment that does not come */
-#define PROA_US       ((proa_ns)1000)
-#define PROA_MS       ((proa_ns)1000000)
-#define PROA_S        ((proa_ns)1000000000)
+#define PROA_US ((proa_ns)1000)
+#define PROA_MS ((proa_ns)1000000)
+#define PROA_S ((proa_ns)1000000000)
 
 /* The address of one life of one actor. */
 struct proa_ref {
-    uint64_t node;       /* first 8 bytes, big-endian, of the node's Kademlia id; 0: nobody */
-    uint32_t slot;       /* lane:8 | index:24 */
+    uint64_t node; /* first 8 bytes, big-endian, of the node's Kademlia id; 0: nobody */
+    uint32_t slot; /* lane:8 | index:24 */
     uint32_t generation; /* of the slot; never 0 in a valid reference */
 };
 
@@ -78,18 +78,18 @@ struct proa_addr {
     uint8_t zero[5]; /* always 0, so that addresses compare by memcmp */
 };
 
-#define PROA_PORT        7400 /* the one UDP port of a node, unless configured */
-#define PROA_NAME_MAX    255  /* bytes of an actor's name: UTF-8, no NUL */
-#define PROA_TYPE_MAX    63   /* bytes of a behaviour's type name */
-#define PROA_LANES_MAX   64   /* lanes of one node */
-#define PROA_CONTEXT_MAX 48   /* bytes of context copied into an ask or a registry call */
+#define PROA_PORT 7400      /* the one UDP port of a node, unless configured */
+#define PROA_NAME_MAX 255   /* bytes of an actor's name: UTF-8, no NUL */
+#define PROA_TYPE_MAX 63    /* bytes of a behaviour's type name */
+#define PROA_LANES_MAX 64   /* lanes of one node */
+#define PROA_CONTEXT_MAX 48 /* bytes of context copied into an ask or a registry call */
 
 /* proa_assert_fail prints where the program broke its own promise and aborts.  Called by
    PROA_ASSERT only; the check stays in release builds and never looks at foreign bytes. */
-PROA_API PROA_NORETURN void proa_assert_fail(const char *what, const char *file, int line);
+PROA_API PROA_NORETURN void proa_assert_fail(const char *what, const char *file,
+                                             int line);
 
-#define PROA_ASSERT(cond)                                                                \
-    ((cond) ? (void)0 : proa_assert_fail(#cond, __FILE__, __LINE__))
+#define PROA_ASSERT(cond) ((cond) ? (void)0 : proa_assert_fail(#cond, __FILE__, __LINE__))
 
 #ifdef __cplusplus
 }

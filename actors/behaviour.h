@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* behaviour.h - a behaviour as a lane uses it: checked once, its handlers in a table.
+
+   Types are looked up by one multiplication and one comparison: where they are dense (1, 2, 3)
+   the table is indexed by them, else by a hash, with linear probing.
+
+   Threads: one lane.  Units: bytes.
+   Errors:  INVALID for what actor.h does not allow; NULL without memory or past the bound.
+   Bound:   BEHAVIOURS_MAX kinds a lane. */
+#ifndef BEHAVIOUR_H
+#define BEHAVIOUR_H
+
+#include <proa/actor.h>
+
+#include "arena.h"
+
+#define BEHAVIOURS_MAX 4096u
+#define BEHAVIOUR_ROWS_MAX 65536u      /* rows of one handler table */
+#define BEHAVIOUR_ROW_FREE UINT32_MAX  /* the type of a row that has none */
+#define BEHAVIOUR_STATE_MAX (1u << 30) /* bytes of one actor's state */
+
+struct behaviour_row {
+    uint32_t type, min_len;
+    proa_handler fn;
+};
+
+struct behaviour {
+    const struct proa_behaviour *def; /* borrowed for ever */
+    const struct behaviour_row *rows; /* mask + 1 of them, at least one free */
+    uint32_t base, factor, shift, mask;
+    uint32_t type_id;  /* of def->type_name */
+    uint32_t capacity; /* of the mailbox */
+    bool drops_oldest;
+};
+
+/* behaviour_row finds the row of a type below PROA_TYPE_SYSTEM; NULL when there is none. */
+static inline const struct behaviour_row *behaviour_row(const struct behaviour *b,
+                                                        uint32_t type)
+{
+    uint32_t at = ((type - b->base) * b->factor) >> b->shift;
+
+    for (;; at++) {
+        const struct behaviour_row *row = &b->rows[at & b->mask];
+
+        if (__builtin_expect(row->type == type, 1))
+            return row;
+        if (row->type == BEHAVIOUR_ROW_FREE)
+            return NULL;
+    }
+}
+
+/* All behaviours a lane has met, by their address. */
+struct behaviour_set {
+    struct arena *arena; /* borrowed */
+    struct behaviour **slots;
+    uint32_t mask, count;
+    struct behaviour *last; /* the one asked for last */
+};
+
+bool behaviour_set_init(struct behaviour_set *set, struct arena *arena);
+void behaviour_set_fini(struct behaviour_set *set);
+
+/* behaviour_check: does def keep to actor.h? */
+bool behaviour_check(const struct proa_behaviour *def);
+
+/* behaviour_get finds def's compiled form or makes it.  NULL: not valid, too many kinds, or no
+   memory. */
+struct behaviour *behaviour_get(struct behaviour_set *set,
+                                const struct proa_behaviour *def);
+
+/* behaviour_type_id is the first 4 bytes, big-endian, of BLAKE2b-256 of a type's name, as in
+   records; 0 only for NULL. */
+uint32_t behaviour_type_id(const char *type_name);
+
+#endif

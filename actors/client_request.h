@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client_request.h - what a client's thread asks of the lanes, and finding the answer.
+
+   Ids of requests grow; an asynchronous ask's is odd, a blocking call's even, so that the answer
+   of a call that gave up is known for late whenever it comes.
+
+   Threads: the client's.  Units: proa_ns, bytes.  Errors: enum proa_outcome. */
+#ifndef CLIENT_REQUEST_H
+#define CLIENT_REQUEST_H
+
+#include "client_ring.h"
+
+/* An answer met while another one was waited for. */
+struct client_stash {
+    struct client_stash *next;
+    struct client_head head;
+    uint8_t data[];
+};
+
+/* An answer without a payload. */
+struct client_plain {
+    enum proa_outcome outcome;
+    struct proa_ref ref;
+};
+
+static inline bool client_is_async(const struct client_head *head)
+{
+    return (head->id & 1) != 0;
+}
+
+uint32_t client_next_id(struct proa_client *client, bool async);
+
+/* client_push sends msg, as from the client, to a lane's inbox.  OK, AGAIN, NO_MEMORY,
+   TOO_LARGE. */
+enum proa_outcome client_push(struct proa_client *client, uint32_t lane,
+                              struct proa_msg *msg);
+/* client_command_send sends a command (CLIENT_, client_ring.h) the same way. */
+enum proa_outcome client_command_send(struct proa_client *client, uint32_t lane,
+                                      uint32_t type, uint32_t id, const void *body,
+                                      size_t len);
+
+/* client_wait_for waits for the record that answers id and hands it to fn, until the moment
+   `until` at the latest; false: it did not come.  Answers of asynchronous asks met on the way
+   are stashed. */
+bool client_wait_for(struct proa_client *client, uint32_t id, proa_ns until,
+                     void (*fn)(void *ctx, const struct client_head *head), void *ctx);
+/* For client_wait_for: ctx is a struct client_plain. */
+void client_take_plain(void *ctx, const struct client_head *head);
+
+/* client_late deals with a record that nobody waits for any more. */
+void client_late(struct proa_client *client, uint32_t kind,
+                 const struct client_head *head);
+
+#endif

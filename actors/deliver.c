@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler_internal.h"
+
+#define CLOCK_EVERY 8 /* handlers in place between looks at the clock, about 20 ns each */
+
+/* Spends one handler of the budget; false when it is gone. */
+static bool budget_take(struct sched *s)
+{
+    if (s->in_place_left == 0)
+        return false;
+    if (s->clock != NULL && (s->in_place_max - s->in_place_left) % CLOCK_EVERY == 0) {
+        proa_ns now = s->clock();
+
+        if (s->in_place_until == 0)
+            s->in_place_until = now + SCHED_IN_PLACE_NS;
+        if (now >= s->in_place_until) {
+            s->in_place_left = 0;
+            return false;
+        }
+    }
+    s->in_place_left--;
+    return true;
+}
+
+bool in_place_may(struct sched *s, const struct slot *slot)
+{
+    const uint8_t busy = SLOT_READY | SLOT_RUNNING | SLOT_STOP | SLOT_CLIENT;
+
+    return slot->state == SLOT_LIVE && (slot->flags & busy) == 0 && s->depth == 0 &&
+           mailbox_empty(&slot->mailbox) && budget_take(s);
+}
+
+static void refuse_and_free(struct sched *s, const struct proa_msg *msg, void *bulk,
+                            enum proa_outcome reason)
+{
+    refuse_msg(s, msg, reason);
+    if (bulk != NULL)
+        bulk_free(&s->bulk, bulk);
+}
+
+void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
+                  bool in_place_ok)
+{
+    struct slot *slot = slot_find(&s->slots, msg->to.slot, msg->to.generation);
+    enum proa_outcome outcome;
+
+    if (__builtin_expect(slot == NULL, 0)) {
+        refuse_and_free(s, msg, bulk, PROA_REFUSED_NO_ACTOR);
+        return;
+    }
+    if (__builtin_expect(slot->state == SLOT_ENDING, 0)) {
+        refuse_and_free(s, msg, bulk, PROA_REFUSED_STOPPED);
+        return;
+    }
+    if (in_place_ok && in_place_may(s, slot)) {
+        struct proa_actor self;
+
+        frame_begin(&self, s, slot);
+        self.bulk = bulk;
+        s->hot.in_place++;
+        dispatch(&self, msg);
+        frame_end(&self);
+        return;
+    }
+    outcome = enqueue(s, slot, msg, bulk);
+    if (__builtin_expect(outcome == PROA_OK, 1))
+        return;
+    if (outcome == PROA_FULL && full_remember(s, slot, msg->from))
+        refuse_and_free(s, msg, bulk, PROA_REFUSED_FULL);
+    else
+        refuse_and_free(s, msg, bulk, PROA_REFUSED_BUSY);
+}
+
+/* To an actor of another lane of this node. */
+static void deliver_cross(struct sched *s, const struct proa_msg *msg, void *bulk)
+{
+    bool reply = (msg->flags & PROA_MSG_REPLY) != 0;
+    enum proa_outcome outcome = cross_send(s, proa_ref_lane(msg->to), msg, bulk, reply);
+
+    if (outcome == PROA_OK)
+        return;
+    if (!reply) {
+        enum proa_outcome reason = PROA_REFUSED_NO_ACTOR;
+
+        /* A full ring holds the sender back as a full mailbox does. */
+        if (outcome == PROA_AGAIN)
+            reason = again_owe(s, msg->to, msg->from.node) ? PROA_REFUSED_FULL
+                                                           : PROA_REFUSED_BUSY;
+        refuse_and_free(s, msg, bulk, reason);
+        return;
+    }
+    STAT_ADD(s, replies_lost, 1);
+    if (bulk != NULL)
+        bulk_free(&s->bulk, bulk);
+}
+
+/* What a link brings is another node's word: only what a scheduler could have sent is taken. */
+static bool well_formed(const struct sched *s, const struct proa_msg *msg)
+{
+    bool reply = (msg->flags & PROA_MSG_REPLY) != 0;
+    bool ask = (msg->flags & PROA_MSG_ASK) != 0;
+
+    return msg->to.node == s->node && msg->cls < MAILBOX_COUNTED &&
+           (msg->flags & ~(PROA_MSG_ASK | PROA_MSG_REPLY)) == 0 && !(reply && ask) &&
+           (!(reply || ask) || msg->correlation != 0) && msg->type < PROA_TYPE_SYSTEM;
+}
+
+static void deliver(struct sched *s, const struct proa_msg *msg, void *bulk,
+                    bool in_place_ok)
+{
+    s->hot.delivered++;
+    if (__builtin_expect(!well_formed(s, msg), 0)) {
+        STAT_ADD(s, malformed, 1);
+        if (bulk != NULL)
+            bulk_free(&s->bulk, bulk);
+    } else if (proa_ref_lane(msg->to) != s->lane) {
+        deliver_cross(s, msg, bulk);
+    } else if ((msg->flags & PROA_MSG_REPLY) != 0) {
+        answer_in(s, msg, bulk, in_place_ok);
+    } else {
+        deliver_here(s, msg, bulk, in_place_ok);
+    }
+}
+
+void sched_deliver(struct sched *s, const struct proa_msg *msg, bool in_place_ok)
+{
+    deliver(s, msg, NULL, in_place_ok);
+}
+
+void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf)
+{
+    bulk_enter(&s->bulk, buf);
+    deliver(s, msg, buf, true);
+}
+
+void sched_prefetch(const struct sched *s, uint32_t slot)
+{
+    uint32_t index = slot & SLOT_INDEX_MAX;
+
+    if (index < s->slots.max)
+        __builtin_prefetch(&s->slots.slots[index], 1);
+}

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scheduler_internal.h - the scheduler's insides, shared by the files that make it up.
+
+     scheduler.c  making, ending, the loop's steps       run.c        turns, handlers, answers
+     send.c       tell, ask, forward, bulk               reply.c      replies and their tokens
+     deliver.c    what comes from links and lanes        cross.c      what goes to other lanes
+     refuse.c     outcomes told to senders               again.c      AGAIN and WRITABLE
+     spawn.c      beginnings                             stop.c       ends
+     names.c      the registry's calls                   client_lane.c  ordinary threads
+
+   Threads: one lane.  Errors: as scheduler.h. */
+#ifndef SCHEDULER_INTERNAL_H
+#define SCHEDULER_INTERNAL_H
+
+#include <string.h>
+
+#include "actor_timer.h"
+#include "ask.h"
+#include "behaviour.h"
+#include "bulk.h"
+#include "mailbox.h"
+#include "payload.h"
+#include "ref_set.h"
+#include "reply_token.h"
+#include "scheduler.h"
+#include "slab.h"
+#include "slot.h"
+#include "timer_wheel.h"
+
+/* The largest payload in a slab node; longer ones are bulk. */
+#define NODE_PAYLOAD_MAX (SLAB_BLOCK_MAX - NODE_HEAD)
+
+/* Types of the scheduler's own nodes (PROA_MSG_SYSTEM), in the system class of mailboxes. */
+#define NODE_STOP (PROA_TYPE_SYSTEM + 0)
+#define NODE_WRITABLE (PROA_TYPE_SYSTEM + 1) /* from: whom it is about */
+#define NODE_UNDELIVERED                                                                 \
+    (PROA_TYPE_SYSTEM + 2)                    /* from: the receiver; correlation: count;
+                                                   deadline: type | reason << 32 */
+#define NODE_NAME_LOST (PROA_TYPE_SYSTEM + 3) /* payload: the name, with its NUL */
+
+/* What embeds a timer_entry (timer_entry.kind). */
+enum timer_kind { TIMER_ASK, TIMER_TOKEN, TIMER_ACTOR };
+
+/* What an AGAIN was about (slot.wait_mask). */
+enum wait_kind {
+    WAIT_SLAB = 1,  /* the messages of this lane */
+    WAIT_LANE = 2,  /* key: the lane whose pair ring is full */
+    WAIT_NODE = 4,  /* key: of the node whose link is full */
+    WAIT_REF = 8,   /* key: of the reference whose mailbox is full */
+    WAIT_UP = 16,   /* the ring to the control thread */
+    WAIT_BULK = 32, /* the bulk buffers of this lane */
+};
+#define WAIT_KEY_ANY UINT32_MAX
+
+/* Pair ring items of our own, and the bodies of those of pair_ring.h. */
+struct spawn_item {
+    const struct proa_behaviour *behaviour;
+    uint32_t slot, generation; /* who wants to know */
+    uint32_t correlation;      /* 0: nobody */
+    uint32_t arg_len;
+    alignas(8) uint8_t arg[64];
+};
+
+struct spawned_item {
+    uint32_t slot, generation, correlation;
+    enum proa_outcome outcome;
+    struct proa_ref ref;
+};
+
+enum {
+    PAIR_UNBLOCK = PAIR_SCHED_FREE
+}; /* body: the node whose references are free again */
+
+_Static_assert(sizeof(struct spawn_item) <= PAIR_BODY_MAX, "fits an item");
+
+/* A privileged item that found its ring full, until the next loop. */
+struct waiting_item {
+    struct waiting_item *next;
+    struct pair_item item;
+};
+
+/* Everything this lane knows about the way to one other lane. */
+struct lane_out {
+    struct pair_ring *ring;
+    struct doorbell *bell;
+    struct waiting_item *first, *last;
+    uint32_t refusals;   /* runs of tells among the waiting */
+    struct refusal more; /* what exceeded SCHED_REFUSALS_MAX: counted, nobody named */
+    bool dirty;          /* something was sent in this loop */
+};
+
+/* One running callback. */
+struct proa_actor {
+    struct sched *sched;
+    struct slot *slot;
+    void *state;
+    struct proa_ref ref;
+    const struct proa_msg *msg; /* the running message; NULL outside message handlers */
+    void *bulk;                 /* its bulk buffer, unless it was kept */
+    bool answered;              /* msg is no ask, or has had its answer */
+    bool ending;                /* in stop: no asks, timers, spawns */
+};
+
+#define OWED_MAX                                                                         \
+    64 /* (receiver, node) pairs; past it a full ring refuses as busy, with no word after */
+
+/* A node whose messages for an actor of another lane met a full pair ring: it was told "full",
+   and is told WRITABLE when the ring has drained by half. */
+struct owed_writable {
+    struct proa_ref to;
+    uint64_t node;
+};
+
+struct sched {
+    uint64_t node;
+    proa_ns now;
+    uint32_t lane, lanes;
+    uint32_t first_slot; /* this lane's slot 0, as in references */
+    uint32_t message_max;
+    uint32_t small_max; /* the longest payload that a slab node may hold */
+    uint32_t depth;     /* callbacks on the stack */
+    uint32_t ready_first, ready_last;
+    struct slot_table slots;
+    struct slab slab;   /* messages */
+    struct slab states; /* actor states */
+    struct ref_set blocked;
+
+    /* Budgets of this loop. */
+    uint32_t in_place_left, in_place_max;
+    proa_ns in_place_until; /* by clock; 0: not started */
+    proa_ns (*clock)(void);
+
+    /* Counters of the message path, copied into stats at the end of each loop. */
+    struct {
+        uint64_t delivered, in_place, mailbox, tells, asks, replies, handlers, answered;
+    } hot;
+
+    struct bulk_budget bulk;
+    struct timer_wheel wheel;
+    struct ask_table asks;
+    struct reply_token_table tokens;
+    struct actor_timer_table timers;
+    struct behaviour_set behaviours;
+
+    /* AGAIN: why the last one was said, and who waits. */
+    uint32_t again_kind, again_key;
+    uint32_t waiters;     /* first waiting slot, or SLOT_NONE */
+    uint32_t waits;       /* wait kinds in the list */
+    uint64_t waits_lanes; /* lanes whose rings are waited for */
+    uint32_t owed_count;  /* other nodes' senders that met a full ring */
+    struct owed_writable owed[OWED_MAX];
+    uint64_t slab_mark, bulk_mark; /* bytes in use when the last AGAIN was said */
+
+    struct refusal run; /* refused tells not yet told; count 0: none */
+    uint64_t run_node;  /* whom */
+
+    bool draining;
+    uint32_t drain_at; /* next slot to stop */
+
+    struct proa_client *clients_touched; /* whose bell is to be rung */
+    struct proa_client *clients_blocked; /* whose ring is full */
+    proa_ns clients_retry;
+
+    struct arena *arena;
+    struct directory *directory;
+    struct byte_ring *up;
+    struct doorbell *control;
+    bool up_dirty;
+    struct inbox *inbox;
+    struct sched_below below;
+    void (*foreign_item)(void *ctx, uint32_t from_lane, const struct pair_item *item);
+    void *foreign_ctx;
+    struct pair_ring *in[PROA_LANES_MAX];
+    struct lane_out out[PROA_LANES_MAX];
+
+    alignas(PROA_CACHE_LINE) struct sched_stats stats;
+};
+
+/* relaxed: the lane is the only writer; readers want a recent value, nothing else. */
+#define STAT_ADD(s, field, n)                                                            \
+    atomic_store_explicit(                                                               \
+        &(s)->stats.field,                                                               \
+        atomic_load_explicit(&(s)->stats.field, memory_order_relaxed) + (uint64_t)(n),   \
+        memory_order_relaxed)
+#define STAT_SET(s, field, n)                                                            \
+    atomic_store_explicit(&(s)->stats.field, (uint64_t)(n), memory_order_relaxed)
+
+/* ---- Slots, frames, the ready queue ---- */
+
+static inline struct proa_ref ref_of(const struct sched *s, const struct slot *slot)
+{
+    struct proa_ref ref = {s->node, slot_id(&s->slots, slot), slot->generation};
+    return ref;
+}
+
+/* slot_open is the slot of a reference to a starting or living actor of this lane, else NULL: in
+   four comparisons, for the path of most messages. */
+static inline struct slot *slot_open(const struct sched *s, struct proa_ref to)
+{
+    uint32_t at = to.slot - s->first_slot;
+    struct slot *slot;
+
+    if (__builtin_expect(to.node != s->node || at >= s->slots.max, 0))
+        return NULL;
+    slot = &s->slots.slots[at];
+    /* A free slot's generation may equal that of no reference, but its state tells. */
+    if (__builtin_expect(slot->generation != to.generation ||
+                             (uint8_t)(slot->state - SLOT_STARTING) > 1,
+                         0))
+        return NULL;
+    return slot;
+}
+
+/* Copies as words, since a 16-byte load right after 8-byte stores waits for them (payload.h);
+   the barrier keeps the compiler from joining the words. */
+static inline void ref_copy(struct proa_ref *to, const struct proa_ref *from)
+{
+    uint64_t words[2];
+
+    memcpy(&words[0], &from->node, 8);
+    __asm__("" : "+r"(words[0]));
+    memcpy(&words[1], &from->slot, 8);
+    __asm__("" : "+r"(words[1]));
+    memcpy(&to->node, &words[0], 8);
+    memcpy(&to->slot, &words[1], 8);
+}
+
+static inline bool ref_here(const struct sched *s, struct proa_ref ref)
+{
+    return ref.node == s->node && proa_ref_lane(ref) == s->lane;
+}
+
+static inline void ready_push(struct sched *s, struct slot *slot)
+{
+    uint32_t index = slot_index(&s->slots, slot);
+
+    if ((slot->flags & SLOT_READY) != 0)
+        return;
+    slot->flags |= SLOT_READY;
+    slot->mailbox.owner_next = SLOT_NONE;
+    if (s->ready_last == SLOT_NONE)
+        s->ready_first = index;
+    else
+        s->slots.slots[s->ready_last].mailbox.owner_next = index;
+    s->ready_last = index;
+}
+
+static inline struct slot *ready_pop(struct sched *s)
+{
+    struct slot *slot;
+
+    if (s->ready_first == SLOT_NONE)
+        return NULL;
+    slot = &s->slots.slots[s->ready_first];
+    s->ready_first = slot->mailbox.owner_next;
+    if (s->ready_first == SLOT_NONE)
+        s->ready_last = SLOT_NONE;
+    slot->flags &= (uint8_t)~SLOT_READY;
+    return slot;
+}
+
+static inline void frame_begin(struct proa_actor *self, struct sched *s,
+                               struct slot *slot)
+{
+    uint64_t id;
+
+    self->sched = s;
+    self->slot = slot;
+    self->state = slot->mem;
+    self->ref.node = s->node;
+    id = (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot);
+    memcpy(&self->ref.slot, &id, sizeof(id)); /* as ref_copy will read it */
+    self->msg = NULL;
+    self->bulk = NULL;
+    self->answered = true;
+    self->ending = false;
+    slot->flags |= SLOT_RUNNING;
+    s->depth++;
+}
+
+void actor_end(struct sched *s, struct slot *slot); /* stop.c */
+
+/* frame_end also ends the actor if it said so, unless it is still starting. */
+static inline void frame_end(struct proa_actor *self)
+{
+    struct slot *slot = self->slot;
+
+    slot->flags &= (uint8_t)~SLOT_RUNNING;
+    self->sched->depth--;
+    if (__builtin_expect((slot->flags & SLOT_STOP) != 0, 0) && slot->state == SLOT_LIVE)
+        actor_end(self->sched, slot);
+}
+
+/* ---- Messages into mailboxes ---- */
+
+static inline void node_free(struct sched *s, struct node *node)
+{
+    slab_free(&s->slab, node, node->msg.zero & NODE_BLOCK);
+}
+
+static inline void *node_bulk(const struct node *node)
+{
+    void *buf;
+
+    memcpy(&buf, node->payload, sizeof(buf));
+    return buf;
+}
+
+/* node_open makes the node's message ready for a handler.  The node itself is no longer linked,
+   and the caller has looked at its NODE_ bits. */
+static inline struct proa_msg *node_open(struct node *node)
+{
+    node->msg.data = (node->msg.zero & NODE_BULK) != 0 ? node_bulk(node) : node->payload;
+    return &node->msg;
+}
+
+/* node_drop frees a node and the bulk buffer it may hold. */
+static inline void node_drop(struct sched *s, struct node *node)
+{
+    if ((node->msg.zero & NODE_BULK) != 0)
+        bulk_free(&s->bulk, node_bulk(node));
+    node_free(s, node);
+}
+
+/* The slab class of a node with a payload of len bytes. */
+static inline uint32_t node_block(uint32_t len)
+{
+    uint32_t lines = (len + PROA_CACHE_LINE - 1) / PROA_CACHE_LINE;
+
+    return 31u - (uint32_t)__builtin_clz(2 * lines + 1);
+}
+
+/* node_new makes a node of msg.  bulk: the buffer msg->data lies in, which the node takes; NULL:
+   msg->data is copied.  NULL: no room, again_kind says where. */
+struct node *node_new_large(struct sched *s, const struct proa_msg *msg, void *bulk,
+                            bool privileged);
+
+/* Everything of msg but data, as ref_copy does. */
+static inline void node_head(struct node *node, const struct proa_msg *msg, uint32_t zero)
+{
+    uint32_t len = msg->len, type = msg->type, correlation = msg->correlation;
+
+    __asm__("" : "+r"(len), "+r"(type), "+r"(correlation));
+    node->msg.len = len;
+    node->msg.type = type;
+    ref_copy(&node->msg.from, &msg->from);
+    ref_copy(&node->msg.to, &msg->to);
+    node->msg.deadline = msg->deadline;
+    node->msg.correlation = correlation;
+    node->msg.flags = msg->flags;
+    node->msg.cls = msg->cls;
+    node->msg.hops = msg->hops;
+    node->msg.zero = (uint8_t)zero;
+}
+
+static inline struct node *node_new(struct sched *s, const struct proa_msg *msg,
+                                    void *bulk, bool privileged)
+{
+    uint32_t block;
+    struct node *node;
+
+    if (__builtin_expect(bulk != NULL || msg->len > NODE_PAYLOAD_MAX, 0))
+        return node_new_large(s, msg, bulk, privileged);
+    block = node_block(msg->len);
+    node = slab_alloc(&s->slab, block, privileged);
+    if (__builtin_expect(node == NULL, 0)) {
+        s->again_kind = WAIT_SLAB;
+        s->again_key = 0;
+        return NULL;
+    }
+    node_head(node, msg, block);
+    payload_copy(node->payload, msg->data, msg->len);
+    return node;
+}
+
+/* Makes room in a full mailbox that drops its oldest; false when it cannot. */
+bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls);
+
+/* enqueue puts a message into the mailbox of a living actor.  OK; FULL; AGAIN (no memory).
+   Takes bulk when OK. */
+static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
+                                        const struct proa_msg *msg, void *bulk)
+{
+    struct node *node;
+
+    if (__builtin_expect(mailbox_full(&slot->mailbox, msg->cls), 0) &&
+        !mailbox_drop_oldest(s, slot, msg->cls))
+        return PROA_FULL;
+    node = node_new(s, msg, bulk, false);
+    if (__builtin_expect(node == NULL, 0))
+        return PROA_AGAIN;
+    mailbox_put(&slot->mailbox, node);
+    ready_push(s, slot);
+    return PROA_OK;
+}
+
+/* enqueue_reserved is enqueue of what has its room reserved; false: no memory at all. */
+bool enqueue_reserved(struct sched *s, struct slot *slot, const struct proa_msg *msg,
+                      void *bulk, uint32_t cls);
+
+/* signal_push queues a signal (NODE_) about ref. */
+void signal_push(struct sched *s, struct slot *slot, uint32_t type, struct proa_ref about,
+                 uint32_t count, uint64_t word, const void *data, uint32_t len);
+
+/* ---- run.c ---- */
+
+/* dispatch runs the handler of one message, or refuses it.  self->bulk: its buffer, or NULL;
+   freed, unless the handler kept it. */
+void dispatch(struct proa_actor *self, const struct proa_msg *msg);
+/* answer_run ends the ask (in state ANSWERED) and runs its continuation.  reply: NULL when there
+   is only an outcome. */
+void answer_run(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome,
+                const struct proa_msg *reply);
+uint32_t turn(struct sched *s, struct slot *slot, uint32_t max);
+uint32_t settled_run(struct sched *s, uint32_t max);
+void timer_fired(void *ctx, struct timer_entry *e);
+
+/* ---- send.c ---- */
+
+/* msg_send sends a message of any kind from this lane: to an actor here, another lane, another
+   node.  At once: OK, AGAIN (again_kind is set), FULL, NO_SUCH_ACTOR, STOPPED, NO_ROUTE,
+   TOO_LARGE.  Takes bulk when OK. */
+enum proa_outcome msg_send(struct sched *s, const struct proa_msg *msg, void *bulk);
+/* send_failed counts an outcome that is not OK and remembers an AGAIN for slot (may be NULL). */
+enum proa_outcome send_failed(struct sched *s, struct slot *slot,
+                              enum proa_outcome outcome);
+/* ask_send sends an ask for slot; fills in correlation and deadline.  OK: the entry waits. */
+enum proa_outcome ask_send(struct sched *s, struct slot *slot, struct proa_msg *msg,
+                           struct ask *ask);
+
+/* ---- reply.c ---- */
+
+/* reply_send sends a reply.  TOO_LARGE: nothing happened; else it is on its way or lost. */
+enum proa_outcome reply_send(struct sched *s, const struct proa_msg *reply);
+/* answer_in takes a reply that came to an actor of this lane.  Takes bulk. */
+void answer_in(struct sched *s, const struct proa_msg *reply, void *bulk,
+               bool in_place_ok);
+void tokens_end(struct sched *s, struct slot *slot); /* MAYBE_EXECUTED to their askers */
+
+/* ---- deliver.c ---- */
+
+void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
+                  bool in_place_ok);
+bool in_place_may(struct sched *s, const struct slot *slot);
+
+/* ---- cross.c ---- */
+
+enum proa_outcome cross_send(struct sched *s, uint32_t lane, const struct proa_msg *msg,
+                             void *bulk, bool privileged);
+/* cross_body sends an item that is no message.  False: AGAIN, never for privileged ones. */
+bool cross_body(struct sched *s, uint32_t lane, uint32_t kind, const void *body,
+                size_t len, bool privileged);
+void cross_refusal(struct sched *s, uint32_t lane, const struct refusal *refusal);
+uint32_t cross_poll(struct sched *s);
+void cross_flush(struct sched *s);
+void cross_fini(struct sched *s);
+bool cross_waiting(const struct sched *s);
+
+/* ---- refuse.c ---- */
+
+/* refuse_msg tells the sender of msg, wherever it is, that msg did not run (or NO_REPLY,
+   MAYBE_EXECUTED), and counts it. */
+void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason);
+void refuse_here(struct sched *s,
+                 const struct refusal *refusal); /* to a sender of this lane */
+void refuse_flush(struct sched *s);
+/* full_remember notes that origin is to hear when slot's mailbox has drained; false: no room, so
+   that FULL must not be said. */
+bool full_remember(struct sched *s, struct slot *slot, struct proa_ref origin);
+void full_tell(struct sched *s, struct slot *slot);  /* it has */
+void full_check(struct sched *s, struct slot *slot); /* has it? */
+
+/* ---- again.c ---- */
+
+void again_note(struct sched *s, struct slot *slot);
+void again_forget(struct sched *s, struct slot *slot);
+void again_wake(struct sched *s, uint32_t kind, uint32_t key, struct proa_ref about);
+void again_check(struct sched *s); /* end of the loop: what has drained? */
+/* Remembers that node is owed a WRITABLE for `to`, of another lane.  False: no room. */
+bool again_owe(struct sched *s, struct proa_ref to, uint64_t node);
+void writable_item(struct sched *s, const struct proa_ref *to);
+void unblock_item(struct sched *s, const uint64_t *node);
+uint32_t again_key(uint64_t node);
+uint32_t again_ref_key(struct proa_ref ref);
+
+/* ---- spawn.c, stop.c ---- */
+
+enum proa_outcome spawn_here(struct sched *s, const struct proa_behaviour *behaviour,
+                             const void *arg, size_t arg_len, bool named,
+                             struct proa_ref *ret_ref);
+void spawn_item(struct sched *s, uint32_t from_lane, const struct spawn_item *item);
+void spawned_item(struct sched *s, const struct spawned_item *item);
+/* actor_drain refuses up to max queued messages of an ending actor; frees its slot when none is
+   left.  Returns how many. */
+uint32_t actor_drain(struct sched *s, struct slot *slot, uint32_t max);
+void actor_free(struct sched *s, struct slot *slot);
+enum proa_outcome stop_request(struct sched *s, struct proa_ref to, bool privileged);
+void waits_end(struct sched *s, struct slot *slot); /* nobody is told */
+void drain_some(struct sched *s);
+void *state_alloc(struct sched *s, size_t size);
+void state_free(struct sched *s, void *mem, size_t size);
+
+/* ---- names.c ---- */
+
+/* name_call sends a registry call up for slot and waits for its answer.  OK; AGAIN; LIMIT. */
+enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind kind,
+                            const struct punt_name *call, const char *name,
+                            struct ask **ret_ask);
+
+bool up_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
+             const void *tail, uint32_t tail_len);
+void name_settled(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome);
+enum proa_outcome name_timeout(uint32_t op);
+
+/* ---- client_lane.c ---- */
+
+uint32_t client_turn(struct sched *s, struct slot *slot, uint32_t max);
+/* client_answer hands an answer to an ordinary thread: now, or by the slot's mailbox. */
+void client_answer(struct sched *s, struct slot *slot, uint32_t id, uint32_t record,
+                   enum proa_outcome outcome, const struct proa_msg *reply);
+void client_named(struct sched *s, struct slot *slot, uint32_t id,
+                  enum proa_outcome outcome, struct proa_ref ref);
+void client_spawned(struct sched *s, struct slot *slot, uint32_t id,
+                    enum proa_outcome outcome, struct proa_ref ref);
+void client_gone(struct sched *s,
+                 struct slot *slot); /* ends it; the client may free itself */
+void client_command(struct sched *s, const struct proa_msg *msg);
+void client_msg(struct sched *s, const struct proa_msg *msg);
+uint32_t inbox_poll(struct sched *s);
+void clients_begin(struct sched *s);
+void clients_flush(struct sched *s);
+
+#endif

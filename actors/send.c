@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler_internal.h"
+
+static const uint64_t nothing; /* what an empty payload points at */
+
+/* ---- The three ways ---- */
+
+static inline enum proa_outcome send_here(struct sched *s, const struct proa_msg *msg,
+                                          void *bulk)
+{
+    struct slot *slot = slot_find(&s->slots, msg->to.slot, msg->to.generation);
+
+    if (__builtin_expect(slot == NULL, 0))
+        return PROA_NO_SUCH_ACTOR;
+    if (__builtin_expect(slot->state == SLOT_ENDING, 0))
+        return PROA_STOPPED;
+    return enqueue(s, slot, msg, bulk);
+}
+
+static enum proa_outcome send_node(struct sched *s, const struct proa_msg *msg,
+                                   void *bulk)
+{
+    size_t len = bulk != NULL ? bulk_len(bulk) : 0; /* it may be gone afterwards */
+    enum proa_outcome outcome;
+
+    if (s->below.send == NULL)
+        return PROA_NO_ROUTE;
+    if (bulk != NULL && s->below.send_bulk != NULL) {
+        outcome = s->below.send_bulk(s->below.ctx, msg, bulk);
+        if (outcome == PROA_OK)
+            s->bulk.used -= len;
+    } else {
+        outcome = s->below.send(s->below.ctx, msg);
+        if (outcome == PROA_OK && bulk != NULL)
+            bulk_free(&s->bulk, bulk);
+    }
+    if (outcome == PROA_AGAIN) {
+        s->again_kind = WAIT_NODE;
+        s->again_key = again_key(msg->to.node);
+    }
+    return outcome;
+}
+
+static inline enum proa_outcome send_any(struct sched *s, const struct proa_msg *msg,
+                                         void *bulk)
+{
+    if (__builtin_expect(ref_here(s, msg->to), 1))
+        return send_here(s, msg, bulk);
+    if (s->blocked.count > 0 && ref_set_has(&s->blocked, msg->to)) {
+        s->again_kind = WAIT_REF;
+        s->again_key = again_ref_key(msg->to);
+        return PROA_AGAIN;
+    }
+    if (msg->to.node == s->node)
+        return cross_send(s, proa_ref_lane(msg->to), msg, bulk, false);
+    return send_node(s, msg, bulk);
+}
+
+enum proa_outcome msg_send(struct sched *s, const struct proa_msg *msg, void *bulk)
+{
+    return send_any(s, msg, bulk);
+}
+
+enum proa_outcome send_failed(struct sched *s, struct slot *slot,
+                              enum proa_outcome outcome)
+{
+    if (outcome == PROA_AGAIN) {
+        STAT_ADD(s, again, 1);
+        if (slot != NULL)
+            again_note(s, slot);
+    } else if (outcome < PROA_OUTCOME_COUNT) {
+        STAT_ADD(s, refused[outcome], 1);
+    }
+    return outcome;
+}
+
+/* ---- Nodes of messages that do not fit a block ---- */
+
+struct node *node_new_large(struct sched *s, const struct proa_msg *msg, void *bulk,
+                            bool privileged)
+{
+    const uint32_t block = node_block(sizeof(void *));
+    struct node *node = slab_alloc(&s->slab, block, privileged);
+    void *buf = bulk;
+
+    s->again_kind = WAIT_SLAB;
+    s->again_key = 0;
+    if (node == NULL)
+        return NULL;
+    if (buf == NULL) {
+        s->again_kind = WAIT_BULK;
+        buf = bulk_alloc(&s->bulk, s->arena, msg->len, privileged);
+        if (buf == NULL) {
+            slab_free(&s->slab, node, block);
+            return NULL;
+        }
+        memcpy(buf, msg->data, msg->len);
+    }
+    node_head(node, msg, NODE_BULK | block);
+    memcpy(node->payload, &buf, sizeof(buf));
+    return node;
+}
+
+bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls)
+{
+    struct node *oldest;
+
+    if (slot->behaviour == NULL || !slot->behaviour->drops_oldest)
+        return false;
+    oldest = mailbox_take_counted(&slot->mailbox, cls);
+    if (oldest == NULL)
+        return false;
+    refuse_msg(s, &oldest->msg, PROA_REFUSED_DROPPED);
+    node_drop(s, oldest);
+    return true;
+}
+
+bool enqueue_reserved(struct sched *s, struct slot *slot, const struct proa_msg *msg,
+                      void *bulk, uint32_t cls)
+{
+    struct node *node = node_new(s, msg, bulk, true);
+
+    if (node == NULL)
+        return false;
+    node->msg.zero |= NODE_UNCOUNTED;
+    node->msg.cls = (uint8_t)cls;
+    mailbox_put(&slot->mailbox, node);
+    ready_push(s, slot);
+    return true;
+}
+
+/* ---- Tells ---- */
+
+/* A tell of any kind. */
+static __attribute__((noinline)) enum proa_outcome
+tell_any(struct proa_actor *self, struct proa_ref to, uint32_t type, const void *data,
+         size_t len, enum proa_class cls, void *bulk)
+{
+    struct sched *s = self->sched;
+    struct proa_msg msg = {.data = len > 0 ? data : &nothing,
+                           .len = (uint32_t)len,
+                           .type = type,
+                           .from = self->ref,
+                           .to = to,
+                           .cls = (uint8_t)cls};
+    enum proa_outcome outcome;
+
+    if (type >= PROA_TYPE_SYSTEM || proa_ref_is_none(to) || (data == NULL && len > 0))
+        return send_failed(s, self->slot, PROA_INVALID);
+    if (len > s->message_max)
+        return send_failed(s, self->slot, PROA_TOO_LARGE);
+    outcome = send_any(s, &msg, bulk);
+    if (__builtin_expect(outcome != PROA_OK, 0))
+        return send_failed(s, self->slot, outcome);
+    s->hot.tells++;
+    return PROA_OK;
+}
+
+/* A small tell to an actor of this lane that has room is written straight into its node; all
+   others go the long way. */
+static inline enum proa_outcome tell(struct proa_actor *self, struct proa_ref to,
+                                     uint32_t type, const void *data, size_t len,
+                                     enum proa_class cls)
+{
+    struct sched *s = self->sched;
+    struct slot *slot = slot_open(s, to);
+    struct node *node;
+    uint32_t block;
+
+    if (__builtin_expect(slot == NULL || len > s->small_max || type >= PROA_TYPE_SYSTEM ||
+                             (data == NULL && len > 0) ||
+                             mailbox_full(&slot->mailbox, cls),
+                         0))
+        return tell_any(self, to, type, data, len, cls, NULL);
+    block = node_block((uint32_t)len);
+    node = slab_alloc(&s->slab, block, false);
+    if (__builtin_expect(node == NULL, 0))
+        return tell_any(self, to, type, data, len, cls, NULL);
+    node->msg.len = (uint32_t)len;
+    node->msg.type = type;
+    ref_copy(&node->msg.from, &self->ref);
+    ref_copy(&node->msg.to, &to);
+    node->msg.deadline = 0;
+    node->msg.correlation = 0;
+    node->msg.flags = 0;
+    node->msg.cls = (uint8_t)cls;
+    node->msg.hops = 0;
+    node->msg.zero = (uint8_t)block;
+    payload_copy(node->payload, data, (uint32_t)len);
+    mailbox_put_as(&slot->mailbox, node, cls);
+    slot->mailbox.count[cls]++;
+    ready_push(s, slot);
+    s->hot.tells++;
+    return PROA_OK;
+}
+
+enum proa_outcome proa_tell(struct proa_actor *self, struct proa_ref to, uint32_t type,
+                            const void *data, size_t len)
+{
+    return tell(self, to, type, data, len, PROA_CLASS_NORMAL);
+}
+
+enum proa_outcome proa_tell_urgent(struct proa_actor *self, struct proa_ref to,
+                                   uint32_t type, const void *data, size_t len)
+{
+    return tell(self, to, type, data, len, PROA_CLASS_URGENT);
+}
+
+void *proa_buf_alloc(struct proa_actor *self, size_t len)
+{
+    struct sched *s = self->sched;
+    void *buf;
+
+    if (len > s->message_max)
+        return NULL;
+    buf = bulk_alloc(&s->bulk, s->arena, len, false);
+    if (buf == NULL) {
+        s->again_kind = WAIT_BULK;
+        s->again_key = 0;
+        send_failed(s, self->slot, PROA_AGAIN);
+    }
+    return buf;
+}
+
+void proa_buf_free(struct proa_actor *self, void *buf)
+{
+    if (buf != NULL)
+        bulk_free(&self->sched->bulk, buf);
+}
+
+enum proa_outcome proa_tell_buf(struct proa_actor *self, struct proa_ref to,
+                                uint32_t type, void *buf, size_t len)
+{
+    if (buf == NULL || len > bulk_len(buf))
+        return send_failed(self->sched, self->slot, PROA_INVALID);
+    return tell_any(self, to, type, buf, len, PROA_CLASS_NORMAL, buf);
+}
+
+void *proa_msg_keep(struct proa_actor *self, const struct proa_msg *msg)
+{
+    void *buf = self->bulk;
+
+    if (msg != self->msg)
+        return NULL;
+    self->bulk = NULL;
+    return buf;
+}
+
+/* ---- Asks ---- */
+
+enum proa_outcome ask_send(struct sched *s, struct slot *slot, struct proa_msg *msg,
+                           struct ask *ask)
+{
+    enum proa_outcome outcome;
+
+    ask->to = msg->to;
+    msg->correlation = ask->correlation;
+    outcome = send_any(s, msg, NULL);
+    if (__builtin_expect(outcome != PROA_OK, 0)) {
+        ask->state = ASK_ANSWERED; /* nothing went out, so nothing comes back */
+        ask_release(&s->asks, slot, ask);
+        return outcome;
+    }
+    if (msg->to.node != s->node)
+        ask_link(&s->asks, ask);
+    timer_wheel_start(&s->wheel, &ask->timer, TIMER_ASK, msg->deadline);
+    s->hot.asks++;
+    return PROA_OK;
+}
+
+enum proa_outcome proa_ask(struct proa_actor *self, struct proa_ref to, uint32_t type,
+                           const void *data, size_t len, proa_ns deadline, proa_then then,
+                           const void *ctx, size_t ctx_len)
+{
+    struct sched *s = self->sched;
+    struct slot *slot = self->slot;
+    struct proa_msg msg = {.data = len > 0 ? data : &nothing,
+                           .len = (uint32_t)len,
+                           .type = type,
+                           .from = self->ref,
+                           .to = to,
+                           .deadline = s->now + deadline,
+                           .flags = PROA_MSG_ASK};
+    enum proa_outcome outcome;
+    struct ask *ask;
+
+    if (type >= PROA_TYPE_SYSTEM || proa_ref_is_none(to) || (data == NULL && len > 0) ||
+        then == NULL || deadline == 0 || deadline > PROA_DEADLINE_MAX ||
+        ctx_len > PROA_CONTEXT_MAX || (ctx == NULL && ctx_len > 0))
+        return send_failed(s, slot, PROA_INVALID);
+    if (len > s->message_max)
+        return send_failed(s, slot, PROA_TOO_LARGE);
+    if (self->ending || s->draining)
+        return send_failed(s, slot, PROA_STOPPED);
+    ask = ask_alloc(&s->asks, slot, slot_index(&s->slots, slot), ASK_ACTOR);
+    if (ask == NULL)
+        return send_failed(s, slot, PROA_LIMIT);
+    ask->fn.then = then;
+    payload_copy(ask->ctx, ctx, (uint32_t)ctx_len);
+    outcome = ask_send(s, slot, &msg, ask);
+    return outcome == PROA_OK ? PROA_OK : send_failed(s, slot, outcome);
+}
+
+/* ---- Forwarding ---- */
+
+enum proa_outcome proa_forward(struct proa_actor *self, const struct proa_msg *msg,
+                               struct proa_ref to)
+{
+    struct sched *s = self->sched;
+    bool is_ask = (msg->flags & PROA_MSG_ASK) != 0;
+    struct proa_msg onward = *msg;
+    enum proa_outcome outcome;
+
+    if (msg != self->msg || proa_ref_is_none(to))
+        return send_failed(s, self->slot, PROA_INVALID);
+    if (is_ask && self->answered)
+        return PROA_NOT_AN_ASK;
+    if (msg->hops >= PROA_HOPS_MAX) {
+        if (is_ask) {
+            refuse_msg(s, msg, PROA_REFUSED_HOPS);
+            self->answered = true;
+        } else {
+            STAT_ADD(s, refused[PROA_REFUSED_HOPS], 1);
+        }
+        return PROA_REFUSED_HOPS;
+    }
+    onward.to = to;
+    onward.hops++;
+    outcome = send_any(s, &onward, NULL);
+    if (outcome != PROA_OK)
+        return send_failed(s, self->slot, outcome);
+    self->answered = true;
+    STAT_ADD(s, forwarded, 1);
+    return PROA_OK;
+}
