@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lane_internal.h"
+
+static bool tables_init(struct lane *lane)
+{
+    struct arena *arena = lane->config.arena;
+
+    lane->links = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->links), 64);
+    lane->active = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->active), 64);
+    lane->dirty = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->dirty), 64);
+    lane->ending = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->ending), 64);
+    lane->back_max = (lane->config.lanes - 1) * LANE_LINKS_MAX;
+    if (lane->back_max > 0)
+        lane->backs = arena_zalloc(arena, lane->back_max * sizeof(*lane->backs), 64);
+    lane->reports = arena_zalloc(arena, LANE_REPORTS_MAX * sizeof(*lane->reports), 64);
+    return lane->links != NULL && lane->active != NULL && lane->dirty != NULL &&
+           lane->reports != NULL && lane->ending != NULL &&
+           (lane->back_max == 0 || lane->backs != NULL) && lane_peers_init(lane);
+}
+
+struct lane *lane_create(const struct lane_config *config)
+{
+    struct lane *lane = arena_zalloc(config->arena, sizeof(*lane), 64);
+
+    if (lane == NULL)
+        return NULL;
+    lane->config = *config;
+    lane->next_tick = PROA_NS_NEVER;
+    lane->budget.retained_max = config->retained_max ? config->retained_max : 8192;
+    lane->budget.held_max = config->held_max ? config->held_max : 8192;
+    lane->budget.bulk_max = 64u << 20;
+    lane->bulk.limit = lane->budget.bulk_max;
+    lane_env_init(lane);
+
+    struct sched_config *sc = &lane->config.sched;
+    sc->node = config->node;
+    sc->lane = config->lane;
+    sc->lanes = config->lanes;
+    sc->directory = config->directory;
+    sc->reader = config->reader;
+    sc->up = config->up;
+    sc->control = config->control;
+    sc->arena = config->arena;
+    sc->below = (struct sched_below){.ctx = lane,
+                                     .send = lane_below_send,
+                                     .refuse = lane_below_refuse,
+                                     .writable = lane_below_writable,
+                                     .stop = lane_below_stop,
+                                     .message_max = config->message_max};
+    sc->foreign_item = lane_foreign_item;
+    sc->foreign_ctx = lane;
+    if (tables_init(lane))
+        lane->sched = sched_create(sc);
+    if (lane->sched == NULL) {
+        lane_destroy(lane);
+        return NULL;
+    }
+    return lane;
+}
+
+static void drop_packets(struct lane *lane)
+{
+    for (unsigned i = 0; i < PROA_PORTS_MAX; i++) {
+        for (uint32_t j = 0; j < lane->txq[i].count; j++)
+            lane->config.pool->ops->free(lane->txq[i].pkts[j]);
+        lane->txq[i].count = 0;
+    }
+}
+
+void lane_destroy(struct lane *lane)
+{
+    if (lane == NULL)
+        return;
+
+    struct arena *arena = lane->config.arena;
+
+    if (lane->sched != NULL)
+        sched_destroy(lane->sched);
+    if (lane->links != NULL && lane->active != NULL) {
+        for (uint32_t i = 0; i < lane->active_count; i++) {
+            struct lane_link *ll = &lane->links[lane->active[i]];
+            link_fini(ll->link);
+            arena_free(arena, ll->memory);
+        }
+    }
+    drop_packets(lane);
+    lane_peers_fini(lane);
+    arena_free(arena, lane->links);
+    arena_free(arena, lane->active);
+    arena_free(arena, lane->dirty);
+    arena_free(arena, lane->ending);
+    arena_free(arena, lane->backs);
+    arena_free(arena, lane->reports);
+    arena_free(arena, lane);
+}
+
+/* Keeps the longest gap between two loops of this window and the one before: senders add it to
+   their RTO, so that a lane that was not scheduled is not taken for a lost packet. */
+static void note_gap(struct lane *lane, proa_ns now)
+{
+    proa_ns gap = lane->last_now == 0 || lane->slept ? 0 : now - lane->last_now;
+
+    lane->last_now = now;
+    lane->slept = false;
+    if (now - lane->gap_window >= LANE_GAP_WINDOW) {
+        lane->gap_before = lane->gap_now;
+        lane->gap_now = 0;
+        lane->gap_window = now;
+    }
+    if (gap > lane->gap_now) {
+        lane->gap_now = gap < LANE_GAP_MAX ? gap : LANE_GAP_MAX;
+        atomic_store_explicit(&lane->stats.recent_gap_ns, gap, memory_order_relaxed);
+    }
+    if (gap > atomic_load_explicit(&lane->stats.gap_max_ns, memory_order_relaxed))
+        atomic_store_explicit(&lane->stats.gap_max_ns, gap, memory_order_relaxed);
+}
+
+/* The loop, whole.  Packets in, records of the control thread, other lanes and threads, actors,
+   timers, packets out. */
+bool lane_step(struct lane *lane, proa_ns now)
+{
+    struct sched *sched = lane->sched;
+    uint32_t work = 0;
+
+    note_gap(lane, now);
+    lane->now = now;
+    sched_begin(sched, now);
+    work += lane_receive(lane);
+    work += lane_punt(lane);
+    work += sched_poll(sched);
+    work += sched_run(sched);
+    work += sched_timers(sched);
+    sched_flush(sched); /* refusals and WRITABLEs of this loop leave in its packets */
+    lane_links_tick(lane);
+    lane_links_flush(lane);
+    lane_send_queued(lane);
+    lane_marks_push(lane);
+    lane_reports_flush(lane);
+    lane_snapshot(lane);
+    directory_quiescent(lane->config.directory, lane->config.reader);
+    lane_count(&lane->stats.loops, 1);
+    if (work != 0)
+        lane_count(&lane->stats.busy_loops, 1);
+    return work != 0;
+}
+
+proa_ns lane_deadline(const struct lane *lane)
+{
+    proa_ns at = sched_deadline(lane->sched);
+
+    if (lane->next_tick < at)
+        at = lane->next_tick;
+    if (lane->report_count > 0 || lane->back_count > 0 || lane->dirty_count > 0 ||
+        lane->ending_count > 0)
+        at = 0;
+    for (unsigned i = 0; i < lane->config.port_count; i++) {
+        struct port *port = lane->config.ports[i];
+        proa_ns port_at = port->ops->deadline(port, lane->config.lane);
+        if (port_at < at)
+            at = port_at;
+        if (lane->txq[i].count > 0)
+            at = 0;
+    }
+    return at;
+}
+
+void lane_settle(struct lane *lane, proa_ns now)
+{
+    for (uint32_t i = 0; i < lane->active_count; i++) {
+        struct lane_link *ll = &lane->links[lane->active[i]];
+        if (link_ack_due(ll->link))
+            link_ack(ll->link, now);
+    }
+    lane_send_queued(lane);
+}
+
+struct sched *lane_sched(struct lane *lane)
+{
+    return lane->sched;
+}
+
+const struct lane_stats *lane_stats(const struct lane *lane)
+{
+    return &lane->stats;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane.h - one dataplane core's poll loop and everything it owns.
+
+   A lane joins the actor scheduler above (actors/sched.h), the links, and the ports below.  The
+   loop is lane_step: packets in, rings and inbox, ready actors, timers, packets out.  It takes
+   the time as an argument and knows nothing of DPDK, so the test kit runs the very same loop in
+   virtual time; a real node calls it from a pinned thread (lane_run).
+
+   Threads: create and destroy: before and after the lane's thread; all else: that thread.
+   Units:   proa_ns, bytes.
+   Errors:  NULL from create without memory.
+   Bounds:  LANE_LINKS_MAX links, LANE_PENDING_MAX messages for a node whose link is opening. */
+#ifndef LANE_H
+#define LANE_H
+
+#include "arena.h"
+#include "byte_ring.h"
+#include "directory.h"
+#include "doorbell.h"
+#include "link.h"
+#include "port.h"
+#include "scheduler.h"
+
+#define LANE_LINKS_MAX 4096  /* links of a lane; slots of link ids */
+#define LANE_PEERS_MAX 16384 /* nodes a lane talks to */
+#define LANE_PENDING_MAX 64  /* messages waiting for a link to a node.  Source: wire.md */
+#define LANE_REPLIES_MAX 4096 /* answers and refusals waiting for one, besides */
+#define LANE_TXQ 256          /* packets waiting for a port */
+#define LANE_SURPLUS_IDLE                                                                \
+    (10 * PROA_S) /* an idle surplus link closes.  Source: wire.md */
+
+struct lane;
+
+struct lane_config {
+    uint64_t node; /* this node */
+    uint32_t lane, lanes;
+    struct port *const *ports; /* borrowed, like all below */
+    unsigned port_count;
+    struct pkt_pool *pool;
+    struct byte_ring *up, *down; /* punt.h: to and from control */
+    struct doorbell *bell;       /* this lane's */
+    struct doorbell *control;    /* the control thread's */
+    struct directory *directory;
+    int reader;
+    struct arena *arena;
+    uint32_t message_max;
+    uint32_t retained_max, held_max; /* R and O; 0 = 8,192 */
+    struct sched_config sched; /* below, foreign_item are filled in by lane_create */
+};
+
+struct lane *lane_create(const struct lane_config *config);
+void lane_destroy(struct lane *lane);
+
+/* lane_step runs one loop.  Returns true when there was any work. */
+bool lane_step(struct lane *lane, proa_ns now);
+
+/* lane_deadline is the next moment the lane wants lane_step though nothing arrives: 0 for now. */
+proa_ns lane_deadline(const struct lane *lane);
+
+/* lane_settle sends every ack that is due; call before sleeping. */
+void lane_settle(struct lane *lane, proa_ns now);
+
+struct sched *lane_sched(struct lane *lane);
+
+/* The monotonic clock of real nodes. */
+proa_ns lane_clock(void);
+
+/* lane_run is the thread's body: steps until *stop is set, sleeping by the idle policy. */
+void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle idle);
+
+/* Counters, one writer, read relaxed. */
+struct lane_stats {
+    _Atomic uint64_t loops, busy_loops, sleeps, gap_max_ns, recent_gap_ns;
+    _Atomic uint64_t rx, tx, tx_short, punted, punt_full, unknown_link, wrong_source;
+    _Atomic uint64_t misdirected, misdirected_full, short_packets, no_route, pending,
+        pending_full;
+    _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;
+    _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped;
+};
+const struct lane_stats *lane_stats(const struct lane *lane);
+
+/* lane_links has the lane copy what telemetry shows of up to max links, and returns how many; 0 when
+   the lane did not come to it within LANE_LINKS_WAIT.  Any thread but a lane's; one at a time. */
+#define LANE_LINKS_WAIT (200 * PROA_MS)
+struct lane_link_info {
+    uint64_t node;
+    bool sending;
+    struct link_stats stats;
+};
+unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max);
+
+#endif

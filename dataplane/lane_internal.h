@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane_internal.h - a lane from inside; shared by the files named lane*.c only.
+
+   Threads: the lane's.  Units: proa_ns, bytes.  Errors: as each function says. */
+#ifndef LANE_INTERNAL_H
+#define LANE_INTERNAL_H
+
+#include "bulk.h"
+#include "lane.h"
+
+#define LANE_PEER_BUCKETS 4096         /* chains of the node table */
+#define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
+#define LANE_RETRY_DEAD PROA_S   /* between two attempts to reach a node known dead */
+#define LANE_HEARD_EVERY PROA_MS /* between two stores to a node's heard_until */
+#define LANE_GAP_WINDOW (100 * PROA_MS)
+#define LANE_GAP_MAX (50 * PROA_MS) /* a loop gap counts up to this.  Source: wire.md */
+#define LANE_DOWN_BUDGET 64         /* records from control a loop */
+#define LANE_REPORTS_MAX (2 * LANE_LINKS_MAX)
+#define LANE_MARK_BACK PAIR_LANE_FREE /* kind of an order mark on its way home */
+#define LANE_HEARD_FOR (10 * PROA_S)  /* liveness after a packet.  Source: registry.md */
+
+struct lane_peer;
+
+/* A link in its slot. */
+struct lane_link {
+    struct link *link; /* NULL: the slot is free */
+    void *memory;
+    uint64_t id;
+    struct lane_peer *peer;
+    struct directory_node *node;
+    proa_ns heard_marked; /* heard_until was last moved then */
+    proa_ns deadline;
+    uint32_t active; /* its place in lane->active */
+    bool dirty;      /* is in lane->dirty */
+
+    /* The link has ended, and its slot waits for the marks that follow its last messages to the
+       other lanes: only then may control open a successor. */
+    bool ending;
+    uint64_t marks_to_send; /* lanes, as bits */
+    uint64_t marks_out;     /* sent, not yet come back */
+    struct punt_link report;
+};
+
+enum pending_kind { PENDING_MSG, PENDING_REFUSAL };
+
+/* Something that waits for a link.  From the lane's arena. */
+struct pending {
+    struct pending *next;
+    enum pending_kind kind;
+    bool privileged; /* answers and system messages: in another bound */
+    union {
+        struct proa_msg msg; /* its data follows */
+        struct refusal refusal;
+    };
+    alignas(16) uint8_t data[];
+};
+
+/* A node this lane talks to. */
+struct lane_peer {
+    struct lane_peer *next; /* in its bucket, or in the free list */
+    uint64_t node;
+    struct lane_link *sending; /* the one link new messages take; NULL: none yet */
+    uint32_t links;            /* of this lane to the node */
+    uint32_t pending_count, privileged_count;
+    struct pending *first, *last;
+    proa_ns asked_at; /* for a link; 0: not asked */
+    bool again;       /* somebody got AGAIN because the pending list was full */
+};
+
+struct lane_txq {
+    uint32_t count;
+    struct pkt *pkts[LANE_TXQ];
+};
+
+/* An order mark on its way through a pair ring, there and back.  In a pair_item's body. */
+struct lane_mark {
+    uint64_t link_id;
+};
+
+/* A mark that found no room on its way back. */
+struct lane_back {
+    uint32_t lane;
+    uint64_t link_id;
+};
+
+/* A report to control that must not be lost. */
+struct lane_report {
+    uint16_t kind;
+    struct punt_link link;
+};
+
+struct lane {
+    struct lane_config config;
+    struct lane_stats stats;
+    struct sched *sched;
+    struct link_env env;
+    struct link_budget budget;
+    struct bulk_budget bulk; /* buffers that links fill or send */
+    proa_ns now;
+    proa_ns ticked;     /* link timers were last scanned then */
+    proa_ns next_tick;  /* no link's deadline is before this */
+    proa_ns gap_window; /* start of the present window */
+    proa_ns gap_now, gap_before, last_now;
+    bool slept;
+    bool draining;
+
+    struct lane_link *links; /* by slot, LANE_LINKS_MAX */
+    uint32_t active_count, dirty_count;
+    uint32_t *active; /* slots in use */
+    uint32_t *dirty;  /* slots to flush */
+
+    struct lane_peer *peers; /* LANE_PEERS_MAX */
+    struct lane_peer *peers_free;
+    struct lane_peer *buckets[LANE_PEER_BUCKETS];
+    struct lane_peer *last_peer; /* the last one found */
+    uint32_t peer_count;
+
+    uint32_t ending_count;
+    uint32_t *ending;        /* slots */
+    struct lane_back *backs; /* LANE_LINKS_MAX for each other lane */
+    uint32_t back_count, back_max;
+
+    struct lane_report *reports; /* LANE_REPORTS_MAX */
+    uint32_t report_count;
+
+    _Atomic uint32_t snapshot_state; /* lane_snapshot.c */
+    struct lane_link_info *snapshot;
+    uint32_t snapshot_count;
+
+    struct lane_txq txq[PROA_PORTS_MAX];
+};
+
+/* The lane is each counter's only writer. */
+static inline void lane_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    /* relaxed: one writer; readers want a recent value, nothing else. */
+    uint64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, v + n, memory_order_relaxed);
+}
+
+static inline void lane_dirty(struct lane *lane, struct lane_link *ll)
+{
+    if (ll->dirty)
+        return;
+    ll->dirty = true;
+    lane->dirty[lane->dirty_count++] = (uint32_t)(ll - lane->links);
+}
+
+static inline struct lane_link *lane_link_of(struct lane *lane, const struct link *link)
+{
+    return &lane->links[link_id_slot(link_id(link))];
+}
+
+/* lane_rx.c */
+uint32_t lane_receive(struct lane *lane);             /* from all ports; packets */
+void lane_input(struct lane *lane, struct pkt *p);    /* takes p */
+void lane_transmit(struct lane *lane, struct pkt *p); /* takes p */
+void lane_send_queued(struct lane *lane);
+void lane_foreign_item(void *ctx, uint32_t from_lane, const struct pair_item *item);
+
+/* lane_peer.c */
+bool lane_peers_init(struct lane *lane);
+void lane_peers_fini(struct lane *lane);
+struct lane_peer *lane_peer_find(struct lane *lane, uint64_t node);
+struct lane_peer *lane_peer_get(struct lane *lane, uint64_t node); /* NULL: table full */
+void lane_peer_flush(struct lane *lane, struct lane_peer *peer);
+void lane_peer_failed(struct lane *lane, uint64_t node, enum proa_outcome outcome);
+enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg);
+void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal);
+void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to);
+enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to);
+void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent);
+
+/* lane_link.c */
+void lane_env_init(struct lane *lane);
+void lane_link_open(struct lane *lane, const struct punt_link_open *open);
+void lane_link_end(struct lane *lane, struct lane_link *ll, enum link_end why);
+void lane_links_tick(struct lane *lane);
+void lane_links_flush(struct lane *lane);
+
+/* lane_mark.c */
+void lane_marks_begin(struct lane *lane, struct lane_link *ll,
+                      const struct punt_link *report);
+void lane_marks_push(struct lane *lane); /* once a loop */
+void lane_mark_item(struct lane *lane, uint32_t from_lane, const struct pair_item *item);
+void lane_report(struct lane *lane, uint16_t kind, const struct punt_link *report);
+void lane_reports_flush(struct lane *lane);
+
+/* lane_snapshot.c */
+void lane_snapshot(struct lane *lane);
+
+/* lane_punt.c */
+bool lane_push_up(struct lane *lane, uint16_t kind, const void *head, uint32_t head_len,
+                  const void *tail, uint32_t tail_len);
+uint32_t lane_punt(struct lane *lane);
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lane_internal.h"
+
+#include <string.h>
+
+#include "sysmsg.h"
+
+bool lane_peers_init(struct lane *lane)
+{
+    lane->peers =
+        arena_zalloc(lane->config.arena, LANE_PEERS_MAX * sizeof(*lane->peers), 64);
+    if (lane->peers == NULL)
+        return false;
+    for (uint32_t i = LANE_PEERS_MAX; i-- > 0;) {
+        lane->peers[i].next = lane->peers_free;
+        lane->peers_free = &lane->peers[i];
+    }
+    return true;
+}
+
+static void drop_pending(struct lane *lane, struct lane_peer *peer)
+{
+    while (peer->first != NULL) {
+        struct pending *p = peer->first;
+        peer->first = p->next;
+        arena_free(lane->config.arena, p);
+    }
+    peer->last = NULL;
+    peer->pending_count = 0;
+    peer->privileged_count = 0;
+}
+
+void lane_peers_fini(struct lane *lane)
+{
+    if (lane->peers == NULL)
+        return;
+    for (uint32_t i = 0; i < LANE_PEERS_MAX; i++)
+        drop_pending(lane, &lane->peers[i]);
+    arena_free(lane->config.arena, lane->peers);
+}
+
+static struct lane_peer **bucket(struct lane *lane, uint64_t node)
+{
+    /* Ids are hashes already: any bits of them do. */
+    return &lane->buckets[node % LANE_PEER_BUCKETS];
+}
+
+struct lane_peer *lane_peer_find(struct lane *lane, uint64_t node)
+{
+    if (lane->last_peer != NULL && lane->last_peer->node == node)
+        return lane->last_peer;
+    for (struct lane_peer *p = *bucket(lane, node); p != NULL; p = p->next) {
+        if (p->node == node) {
+            lane->last_peer = p;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+/* Gives the records of nodes without link and business back, when the table has run full. */
+static void sweep(struct lane *lane)
+{
+    lane->last_peer = NULL;
+    for (uint32_t i = 0; i < LANE_PEER_BUCKETS; i++) {
+        struct lane_peer **at = &lane->buckets[i];
+        while (*at != NULL) {
+            struct lane_peer *p = *at;
+            if (p->links > 0 || p->first != NULL) {
+                at = &p->next;
+                continue;
+            }
+            *at = p->next;
+            p->next = lane->peers_free;
+            lane->peers_free = p;
+            lane->peer_count--;
+        }
+    }
+}
+
+struct lane_peer *lane_peer_get(struct lane *lane, uint64_t node)
+{
+    struct lane_peer *p = lane_peer_find(lane, node);
+
+    if (p != NULL)
+        return p;
+    if (lane->peers_free == NULL)
+        sweep(lane);
+    p = lane->peers_free;
+    if (p == NULL)
+        return NULL;
+    lane->peers_free = p->next;
+    memset(p, 0, sizeof(*p));
+    p->node = node;
+    p->next = *bucket(lane, node);
+    *bucket(lane, node) = p;
+    lane->peer_count++;
+    lane->last_peer = p;
+    return p;
+}
+
+static bool is_dead(struct lane *lane, uint64_t node)
+{
+    struct directory_node *record = directory_node(lane->config.directory, node);
+
+    /* relaxed: a dead node is noticed one loop later at worst. */
+    return record != NULL &&
+           atomic_load_explicit(&record->heard_until, memory_order_relaxed) == 0;
+}
+
+/* Asks the control thread for a link, once, and again only when that got no answer. */
+static void want_link(struct lane *lane, struct lane_peer *peer, proa_ns again_after)
+{
+    struct punt_node want = {.node = peer->node};
+
+    if (peer->asked_at != 0 && lane->now - peer->asked_at < again_after)
+        return;
+    if (lane_push_up(lane, PUNT_NEED_LINK, &want, sizeof(want), NULL, 0))
+        peer->asked_at = lane->now;
+}
+
+static enum proa_outcome pend(struct lane *lane, struct lane_peer *peer,
+                              struct pending *p)
+{
+    p->next = NULL;
+    if (peer->last != NULL)
+        peer->last->next = p;
+    else
+        peer->first = p;
+    peer->last = p;
+    if (p->privileged)
+        peer->privileged_count++;
+    else
+        peer->pending_count++;
+    lane_count(&lane->stats.pending, 1);
+    if (peer->sending == NULL)
+        want_link(lane, peer, LANE_ASK_AGAIN);
+    return PROA_OK;
+}
+
+static enum proa_outcome pend_msg(struct lane *lane, struct lane_peer *peer,
+                                  const struct proa_msg *msg)
+{
+    bool privileged = (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0;
+
+    if (msg->len > lane->config.message_max)
+        return PROA_TOO_LARGE;
+    if (privileged ? peer->privileged_count >= LANE_REPLIES_MAX
+                   : peer->pending_count >= LANE_PENDING_MAX) {
+        lane_count(&lane->stats.pending_full, 1);
+        if (!privileged) {
+            peer->again = true;
+            return PROA_AGAIN;
+        }
+        lane_count(&lane->stats.replies_dropped, 1);
+        return PROA_OK; /* the asker's deadline says MAYBE_EXECUTED */
+    }
+    struct pending *p =
+        arena_alloc(lane->config.arena, sizeof(*p) + msg->len, alignof(struct pending));
+    if (p == NULL) {
+        peer->again = !privileged;
+        return PROA_AGAIN;
+    }
+    p->kind = PENDING_MSG;
+    p->privileged = privileged;
+    p->msg = *msg;
+    p->msg.data = p->data;
+    memcpy(p->data, msg->data, msg->len);
+    return pend(lane, peer, p);
+}
+
+enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg)
+{
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_get(lane, msg->to.node);
+
+    if (peer == NULL)
+        return PROA_NO_ROUTE;
+    if (peer->sending != NULL && peer->first == NULL) {
+        lane_dirty(lane, peer->sending);
+        return link_send(peer->sending->link, msg, lane->now);
+    }
+    if (peer->sending == NULL && is_dead(lane, peer->node)) {
+        /* Dead is our own view: try to reach it again now and then, refuse meanwhile. */
+        want_link(lane, peer, LANE_RETRY_DEAD);
+        lane_count(&lane->stats.no_route, 1);
+        return PROA_NO_ROUTE;
+    }
+    return pend_msg(lane, peer, msg);
+}
+
+void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
+{
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_get(lane, node);
+
+    if (peer == NULL || (peer->sending == NULL && is_dead(lane, node))) {
+        lane_count(&lane->stats.refusals_dropped, refusal->count);
+        return;
+    }
+    if (peer->sending != NULL) {
+        link_refuse(peer->sending->link, refusal, lane->now);
+        lane_dirty(lane, peer->sending);
+        return;
+    }
+    struct pending *p = NULL;
+    if (peer->privileged_count < LANE_REPLIES_MAX)
+        p = arena_alloc(lane->config.arena, sizeof(*p), alignof(struct pending));
+    if (p == NULL) {
+        lane_count(&lane->stats.refusals_dropped, refusal->count);
+        return;
+    }
+    p->kind = PENDING_REFUSAL;
+    p->privileged = true;
+    p->refusal = *refusal;
+    pend(lane, peer, p);
+}
+
+static enum proa_outcome send_system(struct lane *lane, struct proa_ref to,
+                                     enum sysmsg_type type, const void *body, size_t len)
+{
+    struct proa_msg msg = {.data = body,
+                           .len = (uint32_t)len,
+                           .type = type,
+                           .from = {lane->config.node, lane->config.lane << 24, 0},
+                           .to = to,
+                           .flags = PROA_MSG_SYSTEM,
+                           .cls = PROA_CLASS_SYSTEM};
+
+    return lane_below_send(lane, &msg);
+}
+
+void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    size_t len = sysmsg_encode_writable(body, to.slot, to.generation);
+
+    send_system(ctx, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
+}
+
+enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    size_t len = sysmsg_encode_stop(body, to.slot, to.generation);
+
+    return send_system(ctx, to, SYSMSG_STOP, body, len);
+}
+
+static enum proa_outcome flush_one(struct lane *lane, struct lane_peer *peer,
+                                   struct pending *p)
+{
+    if (p->kind == PENDING_MSG)
+        return link_send(peer->sending->link, &p->msg, lane->now);
+    link_refuse(peer->sending->link, &p->refusal, lane->now);
+    return PROA_OK;
+}
+
+/* A pending message the link will not take after all goes back to its sender as refused. */
+static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome reason)
+{
+    if (p->kind == PENDING_REFUSAL) {
+        lane_count(&lane->stats.refusals_dropped, p->refusal.count);
+        return;
+    }
+    if (p->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) {
+        lane_count(&lane->stats.replies_dropped, 1);
+        return;
+    }
+    struct refusal r = {.to = p->msg.to,
+                        .slot = p->msg.from.slot,
+                        .generation = p->msg.from.generation,
+                        .type = p->msg.type,
+                        .correlation =
+                            p->msg.flags & PROA_MSG_ASK ? p->msg.correlation : 0,
+                        .count = 1,
+                        .reason = p->msg.flags & PROA_MSG_ASK ? PROA_NOT_SENT : reason};
+    if (p->msg.from.node == lane->config.node)
+        sched_refused(lane->sched, &r);
+    else
+        lane_below_refuse(lane, p->msg.from.node, &r);
+}
+
+void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
+{
+    while (peer->sending != NULL && peer->first != NULL) {
+        struct pending *p = peer->first;
+        enum proa_outcome outcome = flush_one(lane, peer, p);
+
+        if (outcome == PROA_AGAIN)
+            break; /* env.writable brings us back here */
+        peer->first = p->next;
+        if (peer->first == NULL)
+            peer->last = NULL;
+        if (p->privileged)
+            peer->privileged_count--;
+        else
+            peer->pending_count--;
+        if (outcome != PROA_OK)
+            bounce(lane, p, outcome);
+        arena_free(lane->config.arena, p);
+    }
+    if (peer->sending != NULL)
+        lane_dirty(lane, peer->sending);
+    if (peer->again && peer->pending_count <= LANE_PENDING_MAX / 2) {
+        peer->again = false;
+        sched_writable_node(lane->sched, peer->node);
+    }
+}
+
+void lane_peer_failed(struct lane *lane, uint64_t node, enum proa_outcome outcome)
+{
+    struct lane_peer *peer = lane_peer_find(lane, node);
+
+    if (peer == NULL || peer->sending != NULL)
+        return;
+    peer->asked_at = 0;
+    struct pending *p = peer->first;
+    peer->first = peer->last = NULL;
+    peer->pending_count = peer->privileged_count = 0;
+    while (p != NULL) {
+        struct pending *next = p->next;
+        bounce(lane, p, outcome);
+        arena_free(lane->config.arena, p);
+        p = next;
+    }
+    if (peer->again) {
+        peer->again = false;
+        sched_writable_node(lane->sched, node);
+    }
+}
+
+void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent)
+{
+    struct refusal r = {.to = msg->to, .type = msg->type, .count = 1};
+    struct proa_ref sender = msg->from;
+
+    lane_count(sent ? &lane->stats.lost_sent : &lane->stats.lost_unsent, 1);
+    if (msg->flags & PROA_MSG_SYSTEM)
+        return; /* about messages of this very link: its other end draws its own conclusions */
+    if (msg->flags & PROA_MSG_REPLY) {
+        /* The asker must not wait for its deadline: tell it that the answer got lost. */
+        r.to = msg->from;
+        r.correlation = msg->correlation;
+        r.reason = PROA_MAYBE_EXECUTED;
+        sender = msg->to;
+    } else if (msg->flags & PROA_MSG_ASK) {
+        r.correlation = msg->correlation;
+        r.reason = sent ? PROA_MAYBE_EXECUTED : PROA_NOT_SENT;
+    } else {
+        r.reason = sent ? PROA_IN_DOUBT : PROA_NOT_SENT;
+    }
+    r.slot = sender.slot;
+    r.generation = sender.generation;
+    if (sender.node == lane->config.node)
+        sched_refused(lane->sched, &r);
+    else
+        lane_below_refuse(lane, sender.node, &r);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lane_internal.h"
+
+#include <string.h>
+
+#include "packet.h"
+
+static void free_packet(struct lane *lane, struct pkt *p)
+{
+    lane->config.pool->ops->free(p);
+}
+
+/* Hands a datagram to the control thread as bytes: its buffer never leaves the lane. */
+static void punt_up(struct lane *lane, struct pkt *p)
+{
+    struct punt_datagram head = {.peer = p->peer, .port = p->port};
+
+    if (lane_push_up(lane, PUNT_DATAGRAM, &head, sizeof(head), p->data, p->len))
+        lane_count(&lane->stats.punted, 1);
+    else
+        lane_count(&lane->stats.punt_full, 1);
+    free_packet(lane, p);
+}
+
+/* A packet of another lane's link goes there over the pair ring, whole. */
+static void hand_over(struct lane *lane, struct pkt *p, uint32_t to)
+{
+    struct pair_ring *ring = lane->config.sched.out[to];
+    struct pair_item *item = ring != NULL ? pair_ring_reserve(ring, false) : NULL;
+
+    if (item == NULL) {
+        lane_count(&lane->stats.misdirected_full, 1);
+        free_packet(lane, p);
+        return;
+    }
+    item->kind = PAIR_PKT;
+    item->ptr = p;
+    pair_ring_commit(ring);
+    lane_count(&lane->stats.misdirected, 1);
+}
+
+static void heard(struct lane *lane, struct lane_link *ll)
+{
+    if (lane->now - ll->heard_marked < LANE_HEARD_EVERY)
+        return;
+    ll->heard_marked = lane->now;
+    if (ll->node != NULL)
+        directory_heard(ll->node, lane->now + LANE_HEARD_FOR);
+}
+
+static void link_packet(struct lane *lane, struct pkt *p)
+{
+    uint64_t id = packet_dst_link(p->data);
+    uint32_t to = link_id_lane(id);
+    uint32_t slot = link_id_slot(id);
+
+    if (to != lane->config.lane && to < lane->config.lanes) {
+        hand_over(lane, p, to);
+        return;
+    }
+    struct lane_link *ll = &lane->links[slot % LANE_LINKS_MAX];
+    if (ll->link == NULL || ll->id != id) {
+        lane_count(&lane->stats.unknown_link, 1);
+        free_packet(lane, p);
+        return;
+    }
+    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0) {
+        lane_count(&lane->stats.wrong_source, 1);
+        free_packet(lane, p);
+        return;
+    }
+    heard(lane, ll);
+    link_input(ll->link, p, lane->now);
+    lane_dirty(lane, ll);
+}
+
+void lane_input(struct lane *lane, struct pkt *p)
+{
+    if (p->len > 0 && p->data[0] == 'd') {
+        punt_up(lane, p);
+        return;
+    }
+    if (p->len < PACKET_HEADER_LEN) {
+        lane_count(&lane->stats.short_packets, 1);
+        free_packet(lane, p);
+        return;
+    }
+    if (packet_kind_is_keyed(packet_kind(p->data)))
+        punt_up(lane, p);
+    else
+        link_packet(lane, p);
+}
+
+uint32_t lane_receive(struct lane *lane)
+{
+    uint32_t total = 0;
+
+    for (unsigned i = 0; i < lane->config.port_count; i++) {
+        struct pkt *pkts[PORT_BURST];
+        unsigned n = port_rx(lane->config.ports[i], lane->config.lane, pkts, PORT_BURST,
+                             lane->now);
+        for (unsigned j = 0; j < n; j++) {
+            if (j + 1 < n)
+                __builtin_prefetch(pkts[j + 1]->data);
+            lane_input(lane, pkts[j]);
+        }
+        total += n;
+    }
+    if (total > 0)
+        lane_count(&lane->stats.rx, total);
+    return total;
+}
+
+/* Sends what waits for one port; keeps, in order, what the port did not take. */
+static void send_queue(struct lane *lane, unsigned port)
+{
+    struct lane_txq *q = &lane->txq[port];
+    uint32_t done = 0;
+
+    while (done < q->count) {
+        uint32_t n = q->count - done < PORT_BURST ? q->count - done : PORT_BURST;
+        unsigned took = port_tx(lane->config.ports[port], lane->config.lane,
+                                &q->pkts[done], n, lane->now);
+        done += took;
+        if (took < n) {
+            lane_count(&lane->stats.tx_short, 1);
+            break;
+        }
+    }
+    lane_count(&lane->stats.tx, done);
+    q->count -= done;
+    if (done > 0 && q->count > 0)
+        memmove(q->pkts, &q->pkts[done], q->count * sizeof(q->pkts[0]));
+}
+
+void lane_send_queued(struct lane *lane)
+{
+    for (unsigned i = 0; i < lane->config.port_count; i++) {
+        if (lane->txq[i].count > 0)
+            send_queue(lane, i);
+    }
+}
+
+void lane_transmit(struct lane *lane, struct pkt *p)
+{
+    if (p->port >= lane->config.port_count) {
+        lane_count(&lane->stats.no_route, 1);
+        free_packet(lane, p);
+        return;
+    }
+    struct lane_txq *q = &lane->txq[p->port];
+    if (q->count == LANE_TXQ)
+        send_queue(lane, p->port);
+    if (q->count == LANE_TXQ) { /* the port is stuck: the link will send it again */
+        lane_count(&lane->stats.no_route, 1);
+        free_packet(lane, p);
+        return;
+    }
+    q->pkts[q->count++] = p;
+    if (q->count % PORT_BURST == 0)
+        send_queue(lane, p->port);
+}
+
+void lane_foreign_item(void *ctx, uint32_t from_lane, const struct pair_item *item)
+{
+    struct lane *lane = ctx;
+
+    if (item->kind == PAIR_PKT)
+        lane_input(lane, item->ptr);
+    else
+        lane_mark_item(lane, from_lane, item);
+}

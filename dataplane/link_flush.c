@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link_internal.h"
+
+#include <string.h>
+
+struct pkt *link_new_packet(struct link *link, int control)
+{
+    struct pkt *p = pkt_alloc(link->env.pool, control);
+
+    if (p == NULL)
+        return NULL;
+    PROA_ASSERT(p->room >= PACKET_HEADER_LEN + link->body_max);
+    p->peer = link->params.peer;
+    p->port = link->params.port;
+    p->attempt = 0;
+    p->flags = 0;
+    return p;
+}
+
+/* Packets that may be sent besides those in flight: the least of what congestion, the peer's
+   window, our own window ring and the lane's budget leave. */
+uint32_t link_room(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+    uint32_t inflight = link_inflight(link);
+    uint32_t used = link->nxt - link->una;
+    uint32_t free = budget->retained < budget->retained_max
+                        ? budget->retained_max - budget->retained
+                        : 0;
+    uint32_t room = LINK_WINDOW_MAX - used;
+
+    if (link->dead || link->hold)
+        return 0;
+    if (used < LINK_GUARANTEED && free < LINK_GUARANTEED - used)
+        free = LINK_GUARANTEED - used;
+    if (free < room)
+        room = free;
+    if (link_diff(link->right, link->nxt) < (int32_t)room)
+        room = link_diff(link->right, link->nxt) > 0 ? link->right - link->nxt : 0;
+    uint32_t left = inflight < link->cc.cwnd ? link->cc.cwnd - inflight : 0;
+    return left < room ? left : room;
+}
+
+void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
+{
+    uint32_t seq = link->nxt;
+
+    if (seq == link->una) {
+        link->rto_base = now; /* nothing was in flight: the timers start with this one */
+        link->probed = false;
+        link->cc.round_at = now;
+        link->cc.round_mark = link->cc.delivered;
+    }
+    p->seq = seq;
+    p->attempt = 0;
+    p->sent_at = now;
+    p->first_sent = (uint32_t)(now >> 10);
+    p->delivered = link->cc.delivered;
+    p->order = ++link->order;
+    link_put_header(link, p, PACKET_DATA, 0, now);
+    link->tx[seq & LINK_MASK] = p;
+    link->nxt = seq + 1;
+    link->tx_at = link->active_at = now;
+    link->env.budget->retained++;
+    link->stats.tx_packets++;
+    pkt_hold(link->env.pool, p);
+    link->env.transmit(link->env.ctx, link, p);
+}
+
+/* A retained packet is never written: what goes out again is a copy with a fresh ack block. */
+bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now)
+{
+    struct pkt *old = link_tx(link, seq);
+    struct pkt *p = link_new_packet(link, 0);
+
+    PROA_ASSERT(old->attempt < PACKET_ATTEMPT_MAX);
+    if (p == NULL) {
+        link->retry_at = now + LINK_RETRY;
+        return false;
+    }
+    memcpy(p->data + PACKET_HEADER_LEN, old->data + PACKET_HEADER_LEN,
+           old->len - (size_t)PACKET_HEADER_LEN);
+    p->len = old->len;
+    p->seq = seq;
+    p->flags = old->flags;
+    p->first_sent = old->first_sent;
+    p->attempt = old->attempt + 1;
+    p->sent_at = now;
+    p->delivered = link->cc.delivered;
+    p->order = ++link->order;
+    link_put_header(link, p, PACKET_DATA, probe ? PACKET_PROBE : 0, now);
+    if (link_bit(&link->lost, seq)) {
+        link_bit_clear(&link->lost, seq);
+        link->lost_count--;
+    }
+    link_bit_clear(&link->suspect, seq);
+    link->tx[seq & LINK_MASK] = p;
+    pkt_free(link->env.pool, old);
+    link->tx_at = now;
+    link->stats.resends++;
+    pkt_hold(link->env.pool, p);
+    link->env.transmit(link->env.ctx, link, p);
+    return true;
+}
+
+/* Sends again what is known lost.  The first unacked packet is the only one that a receiver
+   without room for packets out of order must take, so the last attempts are kept until a packet
+   is the first.  When those fail while the peer is alive, the link ends. */
+static void flush_lost(struct link *link, proa_ns now)
+{
+    uint32_t seq = link->una;
+
+    while (link->lost_count > 0 && link_bits_next(&link->lost, &seq, link->nxt)) {
+        const struct pkt *p = link_tx(link, seq);
+
+        if (link_inflight(link) >= link->cc.cwnd)
+            return;
+        if (p->attempt < (seq == link->una ? PACKET_ATTEMPT_MAX : LINK_ATTEMPTS_BEHIND)) {
+            if (!link_resend(link, seq, false, now))
+                return;
+        } else if (seq == link->una && link->heard_at > p->sent_at) {
+            link_die(link, LINK_DEAD_STUCK);
+            return;
+        }
+        seq++;
+    }
+}
+
+bool link_has_work(const struct link *link)
+{
+    return link->open != NULL || link_out_count(link) > 0 || link->streams_used > 0 ||
+           link->record_count > 0 || link->nameless > 0;
+}
+
+/* The outbox, then the open packet; a bulk packet now and then even when they never end. */
+static void flush_small(struct link *link, proa_ns now)
+{
+    for (uint32_t room = link_room(link); room > 0; room--) {
+        if (link_out_count(link) == 0 && link->open != NULL)
+            link_close_open(link);
+        if (link_out_count(link) == 0)
+            return;
+        if (link->streams_used > 0 && link->bulk_debt >= LINK_BULK_SHARE && room > 1) {
+            link->bulk_debt = 0;
+            room -= link_bulk_flush(link, 1, now);
+        }
+        link_transmit_new(link, link->out[link->out_head++ & LINK_OUT_MASK], now);
+        link->bulk_debt++;
+    }
+}
+
+/* What bulk may take of the room: small messages that come next find a part of the window
+   free, but one bulk packet is always under way. */
+static uint32_t bulk_room(const struct link *link, uint32_t room)
+{
+    uint32_t inflight = link_inflight(link);
+    uint32_t all = inflight + room;
+    uint32_t leaves = all < 2 * LINK_BULK_LEAVES ? all / 2 : LINK_BULK_LEAVES;
+
+    if (room > leaves)
+        return room - leaves;
+    return inflight == 0 && room > 0 ? 1 : 0;
+}
+
+static void flush_new(struct link *link, proa_ns now)
+{
+    flush_small(link, now);
+    if (link->streams_used > 0 && link_out_count(link) == 0 && link->open == NULL) {
+        link_bulk_flush(link, bulk_room(link, link_room(link)), now);
+        flush_small(link, now); /* what waited behind bulk that is now gone */
+    }
+    if (link_has_work(link) && link_inflight(link) + LINK_BULK_LEAVES >= link->cc.cwnd)
+        link->cc.limited = true;
+}
+
+static void tell_writable(struct link *link)
+{
+    bool bulk_ok = !link->again_bulk || link->streams_used < LINK_BULK_MAX;
+
+    if (!link->again || !bulk_ok || link_out_count(link) > LINK_OUTBOX_MAX / 2)
+        return;
+    link->again = link->again_bulk = false;
+    link->env.writable(link->env.ctx, link);
+}
+
+void link_flush(struct link *link, proa_ns now)
+{
+    if (link->dead)
+        return;
+    if (link->retry_at <= now)
+        link->retry_at = PROA_NS_NEVER;
+    if (link->record_count > 0 || link->nameless > 0)
+        link_records_flush(link, now);
+    if (link->lost_count > 0)
+        flush_lost(link, now);
+    if (link_has_work(link))
+        flush_new(link, now);
+    if (link_ack_wanted(link, now))
+        link_send_ack(link, now);
+    if (link->again)
+        tell_writable(link);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_internal.h - the state of a link, shared by the files that make one.
+
+   link.c           life, timers of silence, what is asked about a link
+   link_send.c      messages into packets: the open packet, the outbox
+   link_flush.c     packets out: new ones, resends, bare acks
+   link_recv.c      packets in: admission, order, messages to the lane
+   link_ack.c       the ack block of what goes out; what an arriving one says
+   link_loss.c      which packets are lost; retransmission timer, tail probe
+   link_cc.c        how much may be in flight
+   link_bulk.c      messages larger than a packet, going out
+   link_bulk_in.c   and coming in
+   link_record.c    refusals and other system messages that wait for room
+   link_kill.c      what is reported when a link ends
+
+   Sequence numbers, orders and delivery counts are 32-bit and wrap: they are compared by the
+   sign of their difference only. */
+#ifndef LINK_INTERNAL_H
+#define LINK_INTERNAL_H
+
+#include "link.h"
+#include "link_bits.h"
+#include "packet.h"
+#include "punt.h" /* LINK_PING_PROBE */
+#include "sysmsg.h"
+
+/* Numbers of docs/wire.md. */
+#define LINK_ACK_EVERY 16             /* packets */
+#define LINK_ACK_DELAY (20 * PROA_US) /* and no later than this */
+#define LINK_REORDER 3                /* later ones delivered make a packet lost */
+#define LINK_REORDER_LEAST (2 * PROA_US)
+#define LINK_PROBE_LEAST (200 * PROA_US)
+#define LINK_ATTEMPTS_BEHIND 3 /* that a packet behind the first unacked one may use up */
+#define LINK_RTO_LEAST PROA_MS
+#define LINK_RTO_MOST (200 * PROA_MS)
+#define LINK_RTO_RESENDS 2 /* RTOs in a row that resend; then only pings */
+#define LINK_GAP_MOST (50 * PROA_MS)
+#define LINK_RTT_UNKNOWN PROA_MS /* assumed until the first sample */
+#define LINK_SILENCE PROA_S
+#define LINK_SILENT_PINGS 3
+#define LINK_PING_IDLE PROA_S
+#define LINK_PING_EXPECT (100 * PROA_MS)
+#define LINK_PING_AGAIN (100 * PROA_MS)
+#define LINK_PING_OPENING (2 * PROA_MS) /* doubled each time up to LINK_RTO_MOST */
+#define LINK_LAST_CALL (20 * PROA_MS)   /* a last ping's time before silence kills */
+#define LINK_PAUSED (100 * PROA_MS)     /* no tick for so long: we slept, not the peer */
+#define LINK_RETRY (100 * PROA_US)      /* after a pool or budget was dry */
+#define LINK_CWND_START 64
+#define LINK_CWND_LEAST 32
+#define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
+#define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
+#define LINK_GUARANTEED 2   /* of R and of O, whatever other links hold */
+
+#define LINK_MASK (LINK_WINDOW_MAX - 1)
+#define LINK_OUT_SIZE (LINK_OUTBOX_MAX + LINK_OUTBOX_RESERVE)
+#define LINK_OUT_MASK (LINK_OUT_SIZE - 1)
+#define LINK_STREAMS_MAX (LINK_BULK_MAX + LINK_BULK_WAITING)
+
+_Static_assert((LINK_OUT_SIZE & LINK_OUT_MASK) == 0, "the outbox is a ring");
+_Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
+
+/* Bits of a retained packet's flags. */
+#define LINK_PKT_REPORTED                                                                \
+    0x1u /* last fragment of a bulk message whose end is known already */
+
+/* A message behind a bulk one of its pair, or a bulk one whose turn has not come. */
+struct link_behind {
+    struct link_behind *next;
+    struct proa_msg msg;
+    void *buf;      /* taken from link_send_bulk, or NULL: the bytes follow this struct */
+    size_t charged; /* to the bulk budget */
+};
+
+/* One pair's bulk messages, going out one after the other. */
+struct link_stream {
+    bool used, started;
+    uint32_t id;
+    uint32_t after; /* launches only when this many outbox packets have gone */
+    uint32_t sent;  /* bytes of now */
+    struct link_behind *now;
+    struct link_behind *first, *last; /* behind it */
+    uint32_t behind;
+};
+
+/* A bulk message coming in. */
+struct link_incoming {
+    uint8_t *buf; /* NULL: free */
+    uint32_t id, have;
+    struct proa_msg msg; /* len is the total */
+};
+
+/* A system message that waits for room in the outbox. */
+struct link_record {
+    enum sysmsg_type type;
+    uint32_t stream;        /* ABORT */
+    struct refusal refusal; /* WRITABLE and STOP use slot and generation */
+};
+
+struct link_cc {
+    uint32_t cwnd;
+    uint32_t delivered; /* packets known delivered */
+    /* The running round trip. */
+    uint32_t round_mark; /* delivered when it began: it ends with a packet sent since */
+    uint32_t round_lost;
+    proa_ns round_at;
+    bool round_over, limited, marked;
+    /* What is known of the path. */
+    bool startup;
+    uint8_t flat; /* rounds of startup without growth */
+    uint8_t rate_at;
+    uint64_t rates[8]; /* packets a second, of the last rounds that filled the window */
+    uint64_t best_before;
+    uint32_t factor, factor_before; /* of 1,024: what loss has taken off */
+    proa_ns rtt_now, rtt_before; /* least of this half of 10 s, and of the half before */
+    proa_ns rtt_half_at;
+    proa_ns host; /* time packets spend at the peer's host, smoothed */
+};
+
+struct link {
+    /* What link_send touches. */
+    uint8_t *at, *end;           /* room in the open packet; both NULL without one */
+    uint64_t last_dst, last_src; /* of the message before, in the open packet */
+    struct pkt *open;
+    uint64_t self, node;
+    uint32_t body_max;     /* bytes of messages in one packet, a multiple of 8 */
+    uint32_t streams_used; /* link_send takes the slow way while there are any */
+    uint64_t sent_messages;
+    bool dead, hold, again, again_bulk;
+    uint8_t state;
+    uint8_t dead_reason;
+
+    struct link_env env;
+    struct link_params params;
+
+    /* Outbox: packets [out_head, out_tail), counted since the link began. */
+    uint32_t out_head, out_tail;
+
+    /* Sent and not acked: [una, nxt). */
+    uint32_t una, nxt;
+    uint32_t right; /* first seq the peer has no room for */
+    uint32_t order, newest;
+    uint32_t sacked_count, lost_count;
+    uint32_t bulk_debt; /* small packets sent since the last bulk one */
+    proa_ns loss_at;    /* next look at suspects */
+    proa_ns tx_at;      /* last DATA sent */
+    proa_ns rto_base;
+    proa_ns retry_at;
+    uint8_t backoff, rto_silent;
+    bool probed;
+
+    /* Times. */
+    proa_ns srtt, rttvar;
+    bool rtt_known;
+    proa_ns gap, peer_gap;
+    struct link_cc cc;
+
+    /* Receiving. */
+    uint32_t rx_next, rx_right, rx_held, rx_highest;
+    uint32_t ack_pending;
+    bool ack_now, ack_full;
+    bool trigger_valid;
+    uint8_t trigger_attempt;
+    uint32_t trigger;
+    proa_ns trigger_at;
+    proa_ns ack_at;  /* when the ack of the oldest pending packet is due */
+    proa_ns full_at; /* last ACK with a bitmap */
+    bool ce;
+
+    /* Silence. */
+    proa_ns heard_at, pinged_at, tick_at, last_call, persist_at, active_at;
+    uint32_t pings;
+    uint8_t persist_backoff;
+    bool expect, peer_busy;
+
+    /* Records. */
+    uint32_t record_head, record_count;
+    uint64_t nameless; /* refusals past the bound */
+    enum proa_outcome nameless_reason;
+
+    /* Bulk. */
+    uint32_t stream_next_id, stream_turn, streams_started;
+    size_t bulk_bytes; /* of the budget */
+
+    struct link_stats stats;
+
+    struct link_bits sacked, lost, suspect, received;
+    struct link_incoming incoming[LINK_BULK_MAX];
+    struct link_stream streams[LINK_STREAMS_MAX];
+
+    /* Read only where they were written: link_init leaves them, so that an idle link does not
+       cost their pages. */
+    struct pkt *tx[LINK_WINDOW_MAX];
+    struct pkt *rx[LINK_WINDOW_MAX];
+    struct pkt *out[LINK_OUT_SIZE];
+    struct link_record records[LINK_REFUSALS_MAX];
+};
+
+static inline int32_t link_diff(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b);
+}
+
+static inline uint32_t link_inflight(const struct link *link)
+{
+    return link->nxt - link->una - link->sacked_count - link->lost_count;
+}
+
+static inline uint32_t link_out_count(const struct link *link)
+{
+    return link->out_tail - link->out_head;
+}
+
+static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
+{
+    return link->tx[seq & LINK_MASK];
+}
+
+static inline uint64_t link_actor(struct proa_ref r)
+{
+    return packet_actor(r.slot, r.generation);
+}
+
+/* link.c */
+void link_mark_heard(struct link *link, proa_ns now);
+void link_die(struct link *link, enum link_end_reason reason);
+void link_ping(struct link *link, uint32_t flags, proa_ns now);
+
+/* link_send.c */
+bool link_roll(struct link *link,
+               bool reserve);            /* closes the open packet, opens another */
+void link_close_open(struct link *link); /* into the outbox */
+bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
+                 proa_ns now);
+void link_fill_message(const struct link *link, const struct proa_msg *msg, proa_ns now,
+                       struct packet_message *ret);
+uint32_t link_message_flags(const struct link *link, const struct proa_msg *msg);
+void link_copy_payload(uint8_t *to, const void *from, size_t len);
+enum proa_outcome link_say_again(struct link *link, bool bulk, proa_ns now);
+void link_refuse_reply(struct link *link, const struct proa_msg *msg, proa_ns now);
+
+/* link_flush.c */
+uint32_t link_room(const struct link *link); /* new packets that may be sent now */
+void link_transmit_new(struct link *link, struct pkt *p, proa_ns now);
+bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now);
+bool link_has_work(const struct link *link);
+struct pkt *link_new_packet(struct link *link, int control);
+
+/* link_ack.c */
+void link_put_header(struct link *link, struct pkt *p, unsigned kind, uint32_t flags,
+                     proa_ns now);
+bool link_ack_block_sound(const struct link *link, const struct packet_header *h,
+                          const uint8_t *bitmap, size_t len);
+void link_ack_input(struct link *link, const struct packet_header *h,
+                    const uint8_t *bitmap, size_t len, proa_ns now);
+void link_send_ack(struct link *link, proa_ns now);
+bool link_ack_wanted(const struct link *link, proa_ns now);
+
+/* link_loss.c */
+void link_loss_after_ack(struct link *link, uint32_t ack, uint32_t words, proa_ns now);
+void link_loss_tick(struct link *link, proa_ns now);
+void link_loss_forget(struct link *link, uint32_t seq); /* it was delivered after all */
+proa_ns link_probe_at(const struct link *link);
+proa_ns link_rto_at(const struct link *link);
+void link_rtt_sample(struct link *link, proa_ns rtt, proa_ns host, proa_ns now);
+
+/* link_cc.c */
+void link_cc_init(struct link *link, proa_ns now);
+void link_cc_delivered(struct link *link, const struct pkt *p);
+void link_cc_round(struct link *link, proa_ns now); /* after each ack */
+void link_cc_rtt(struct link *link, proa_ns rtt, proa_ns host, proa_ns now);
+void link_cc_spurious(struct link *link);
+proa_ns link_cc_min_rtt(const struct link *link);
+
+/* link_bulk.c */
+enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, void *buf,
+                                 proa_ns now);
+struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg);
+uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now);
+void link_bulk_aborted(struct link *link, const struct sysmsg *abort, proa_ns now);
+void link_bulk_fini(struct link *link);
+bool link_bulk_charge(struct link *link, size_t len);
+void link_bulk_uncharge(struct link *link, size_t len);
+
+/* link_bulk_in.c */
+void link_bulk_input(struct link *link, const struct packet_message *m,
+                     const struct proa_msg *msg, proa_ns now);
+void link_bulk_in_fini(struct link *link);
+
+/* link_record.c */
+void link_record_add(struct link *link, const struct link_record *record);
+void link_records_flush(struct link *link, proa_ns now);
+/* Tells this node's own actor, by a REFUSE as if from the peer. */
+void link_refuse_here(struct link *link, const struct refusal *refusal);
+
+#endif

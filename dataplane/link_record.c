@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link_internal.h"
+
+#include <string.h>
+
+static struct link_record *record_at(struct link *link, uint32_t i)
+{
+    return &link->records[(link->record_head + i) % LINK_REFUSALS_MAX];
+}
+
+/* A tell refused for the same reason, from the same sender to the same receiver, as the record
+   before continues its run. */
+static bool continues(const struct link_record *a, const struct link_record *b)
+{
+    const struct refusal *r = &a->refusal, *s = &b->refusal;
+
+    return a->type == SYSMSG_REFUSE && b->type == SYSMSG_REFUSE && r->correlation == 0 &&
+           s->correlation == 0 && r->reason == s->reason && r->slot == s->slot &&
+           r->generation == s->generation && proa_ref_equal(r->to, s->to) &&
+           r->count <= UINT32_MAX - s->count;
+}
+
+void link_record_add(struct link *link, const struct link_record *record)
+{
+    if (link->record_count > 0) {
+        struct link_record *last = record_at(link, link->record_count - 1);
+        if (continues(last, record)) {
+            last->refusal.count += record->refusal.count;
+            return;
+        }
+    }
+    if (link->record_count == LINK_REFUSALS_MAX) {
+        link->nameless += record->refusal.count > 0 ? record->refusal.count : 1;
+        link->nameless_reason = record->refusal.reason;
+        return;
+    }
+    link->record_count++;
+    *record_at(link, link->record_count - 1) = *record;
+}
+
+void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now)
+{
+    struct link_record record = {.type = SYSMSG_REFUSE, .refusal = *refusal};
+
+    (void)now;
+    if (link->dead || refusal->count == 0)
+        return;
+    link->stats.refusals += refusal->count;
+    link_record_add(link, &record);
+}
+
+static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
+{
+    const struct refusal *r = &record->refusal;
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg msg = {.data = body,
+                           .type = (uint32_t)record->type,
+                           .from = {link->self, 0, 0},
+                           .to = {link->node, 0, 0},
+                           .flags = PROA_MSG_SYSTEM,
+                           .cls = PROA_CLASS_SYSTEM};
+
+    switch (record->type) {
+    case SYSMSG_ABORT:
+        msg.len = (uint32_t)sysmsg_encode_abort(body, record->stream, r);
+        break;
+    case SYSMSG_WRITABLE:
+        msg.len = (uint32_t)sysmsg_encode_writable(body, r->slot, r->generation);
+        break;
+    case SYSMSG_STOP:
+        msg.len = (uint32_t)sysmsg_encode_stop(body, r->slot, r->generation);
+        break;
+    default:
+        msg.len = (uint32_t)sysmsg_encode_refuse(body, r);
+        break;
+    }
+    return link_append(link, &msg, false, now);
+}
+
+/* Records use the ordinary outbox, not the reserve: while it is full they wait and merge. */
+void link_records_flush(struct link *link, proa_ns now)
+{
+    while (link->record_count > 0) {
+        if (!send_record(link, record_at(link, 0), now))
+            return;
+        link->record_head = (link->record_head + 1) % LINK_REFUSALS_MAX;
+        link->record_count--;
+    }
+    if (link->nameless > 0) {
+        struct link_record rest = {.type = SYSMSG_REFUSE};
+
+        rest.refusal.reason = link->nameless_reason;
+        rest.refusal.count =
+            link->nameless < UINT32_MAX ? (uint32_t)link->nameless : UINT32_MAX;
+        if (send_record(link, &rest, now))
+            link->nameless = 0;
+    }
+}
+
+void link_refuse_here(struct link *link, const struct refusal *refusal)
+{
+    _Alignas(8) uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg msg = {.data = body,
+                           .len = (uint32_t)sysmsg_encode_refuse(body, refusal),
+                           .type = (uint32_t)SYSMSG_REFUSE,
+                           .from = {link->node, 0, 0},
+                           .to = {link->self, 0, 0},
+                           .flags = PROA_MSG_SYSTEM,
+                           .cls = PROA_CLASS_SYSTEM};
+
+    link->env.deliver(link->env.ctx, link, &msg, true);
+}

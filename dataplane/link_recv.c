@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link_internal.h"
+
+#include <string.h>
+
+/* A packet is looked at whole before anything of it is believed: header, ack block, and every
+   message.  What is malformed leaves no trace but a counter, and, as it was not acked, its true
+   copy is sent again. */
+
+enum verdict { OUTSIDE, MALFORMED, DUPLICATE, FRESH, BARE };
+
+static enum verdict judge(const struct link *link, const struct pkt *p,
+                          const struct packet_header *h)
+{
+    const uint8_t *body = p->data + PACKET_HEADER_LEN;
+    size_t len = p->len - (size_t)PACKET_HEADER_LEN;
+    int32_t at = link_diff(h->seq, link->rx_next);
+    bool ack = h->kind == PACKET_ACK;
+
+    if ((h->flags & PACKET_SEALED) || (len & 7) != 0)
+        return MALFORMED;
+    if (at < -LINK_WINDOW_MAX ||
+        at > (ack ? LINK_WINDOW_MAX : link_diff(link->rx_right, link->rx_next) - 1))
+        return OUTSIDE;
+    if (ack && len > PACKET_BITMAP_MAX)
+        return MALFORMED;
+    if ((h->flags & PACKET_ACK_VALID) &&
+        !link_ack_block_sound(link, h, body, ack ? len : 0))
+        return MALFORMED;
+    if (ack)
+        return BARE;
+    if (at < 0 || link_bit(&link->received, h->seq))
+        return DUPLICATE;
+    return packet_messages_check(body, body + len) > 0 ? FRESH : MALFORMED;
+}
+
+/* ---- Messages ---- */
+
+static void refuse_ask(struct link *link, const struct proa_msg *msg, proa_ns now)
+{
+    struct refusal r = {.to = msg->to,
+                        .slot = msg->from.slot,
+                        .generation = msg->from.generation,
+                        .type = msg->type,
+                        .correlation = msg->correlation,
+                        .count = 1,
+                        .reason = PROA_REFUSED_BUSY};
+
+    if (msg->from.node == link->node)
+        link_refuse(link, &r, now);
+    else if (link->env.refuse != NULL)
+        link->env.refuse(link->env.ctx, msg->from.node, &r);
+}
+
+/* What is neither a plain tell nor a plain reply. */
+static __attribute__((noinline)) void deliver_odd(struct link *link,
+                                                  const struct packet_message *m,
+                                                  struct proa_msg *msg, proa_ns at,
+                                                  proa_ns now)
+{
+    struct sysmsg system;
+
+    msg->from.node = m->src_node != 0 ? m->src_node : link->node;
+    msg->deadline = m->flags & PACKET_MSG_ASK ? at + m->us_left * PROA_US : 0;
+    msg->correlation = m->correlation;
+    if (m->flags & PACKET_MSG_FRAG) {
+        link_bulk_input(link, m, msg, now);
+    } else if (m->type == (uint32_t)SYSMSG_ABORT) {
+        if (sysmsg_decode(m->type, m->payload, m->len, &system))
+            link_bulk_aborted(link, &system, now);
+        else
+            link->stats.rx_malformed++;
+    } else if ((m->flags & PACKET_MSG_ASK) && link_out_count(link) >= LINK_OUTBOX_BUSY) {
+        refuse_ask(link, msg, now);
+    } else {
+        link->stats.rx_messages++;
+        link->env.deliver(link->env.ctx, link, msg, true);
+    }
+    msg->from.node = link->node;
+    msg->deadline = 0;
+    msg->correlation = 0;
+}
+
+/* Hands the messages of one packet up.  Its bytes have been checked by judge.  Each field is
+   read once: the neighbour may still be able to write them. */
+static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
+{
+    const uint8_t *at = p->data + PACKET_HEADER_LEN;
+    const uint8_t *end = p->data + p->len;
+    struct packet_message m = {.seen = true}; /* judge has seen to it */
+    struct proa_msg msg = {.from = {link->node, 0, 0}, .to = {link->self, 0, 0}};
+    void (*deliver)(void *, struct link *, const struct proa_msg *, bool) =
+        link->env.deliver;
+    void *ctx = link->env.ctx;
+    uint64_t plain = 0;
+    size_t last = 0;
+
+    while (at < end) {
+        uint64_t head = proa_get_le64(at);
+        bool same = head >> 16 & PACKET_MSG_SAME;
+        size_t fixed = same ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
+
+        if (__builtin_expect(!packet_head_is_plain(head), 0)) {
+            at = packet_message_get(at, end, &m);
+            if (at == NULL)
+                break;
+            PROA_ASSERT(((uintptr_t)m.payload & 7) == 0);
+            msg.from.slot = (uint32_t)m.src;
+            msg.from.generation = (uint32_t)(m.src >> 32);
+            msg.to.slot = (uint32_t)m.dst;
+            msg.to.generation = (uint32_t)(m.dst >> 32);
+            msg.data = m.payload;
+            msg.len = m.len;
+            msg.type = m.type;
+            msg.flags = m.flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
+            msg.cls = m.cls;
+            msg.hops = m.hops;
+            deliver_odd(link, &m, &msg, p->sent_at, now);
+            continue;
+        }
+        msg.len = head & 0xffff;
+        if ((size_t)(end - at) < fixed + packet_padded(msg.len))
+            break;
+        if (!same) {
+            m.dst = proa_get_le64(at + 8);
+            m.src = proa_get_le64(at + 16);
+            msg.to.slot = (uint32_t)m.dst;
+            msg.to.generation = (uint32_t)(m.dst >> 32);
+            msg.from.slot = (uint32_t)m.src;
+            msg.from.generation = (uint32_t)(m.src >> 32);
+        }
+        msg.type = (uint32_t)(head >> 32);
+        msg.flags = 0;
+        msg.cls = head >> 24 & 3;
+        msg.hops = head >> 26 & 0x3f;
+        msg.data = at + fixed;
+        at = packet_step(at, fixed + packet_padded(msg.len), &last);
+        plain++;
+        deliver(ctx, link, &msg, true);
+    }
+    link->stats.rx_messages += plain;
+}
+
+/* ---- Packets ---- */
+
+static void want_ack(struct link *link, proa_ns now)
+{
+    if (link->ack_pending++ == 0)
+        link->ack_at = now + LINK_ACK_DELAY;
+    if (link->rx_held > 0 &&
+        (link->ack_pending >= LINK_ACK_EVERY || now - link->full_at >= LINK_ACK_DELAY))
+        link->ack_now = link->ack_full = true;
+}
+
+/* Out of order: kept until what is missing has come, if there is room for it. */
+static void hold(struct link *link, struct pkt *p, uint32_t seq, proa_ns now)
+{
+    struct link_budget *budget = link->env.budget;
+
+    if (link->rx_held >= LINK_GUARANTEED && budget->held >= budget->held_max) {
+        link->stats.rx_dropped_held++;
+        pkt_free(link->env.pool, p);
+        return;
+    }
+    p->sent_at = now;
+    p->seq = seq;
+    link->rx[seq & LINK_MASK] = p;
+    link_bit_set(&link->received, seq);
+    budget->held++;
+    link->stats.rx_held++;
+    if (link->rx_held++ == 0) {
+        link->rx_highest = seq;
+        link->ack_now = link->ack_full = true; /* a gap has opened */
+    } else if (link_diff(seq, link->rx_highest) > 0) {
+        link->rx_highest = seq;
+    }
+    want_ack(link, now);
+}
+
+/* In order: this one, then those that waited for it. */
+static void accept(struct link *link, struct pkt *p, proa_ns now)
+{
+    p->sent_at = now;
+    link->rx_next++;
+    if (link->rx_held > 0)
+        link->ack_now = true; /* a gap is closed, or moves on */
+    want_ack(link, now);
+    if (link->ack_pending >= LINK_ACK_EVERY && link->rx_held == 0)
+        link_send_ack(link, now); /* it does not wait for handlers */
+    deliver_packet(link, p, now);
+    pkt_free(link->env.pool, p);
+
+    while (link->rx_held > 0 && link_bit(&link->received, link->rx_next)) {
+        uint32_t seq = link->rx_next;
+
+        p = link->rx[seq & LINK_MASK];
+        link_bit_clear(&link->received, seq);
+        link->rx_held--;
+        link->env.budget->held--;
+        link->rx_next++;
+        deliver_packet(link, p, now);
+        pkt_free(link->env.pool, p);
+    }
+}
+
+static void take_data(struct link *link, struct pkt *p, const struct packet_header *h,
+                      bool fresh, proa_ns now)
+{
+    link->trigger = h->seq;
+    link->trigger_attempt = h->attempt;
+    link->trigger_at = now;
+    link->trigger_valid = true;
+    link->active_at = now;
+    link->ce |= (p->flags & PKT_CE) != 0;
+    if (h->flags & PACKET_PROBE)
+        link->ack_now = true;
+    if (!fresh) {
+        /* Our ack was lost, or the resend crossed it. */
+        link->stats.rx_duplicate++;
+        link->ack_now = true;
+        pkt_free(link->env.pool, p);
+    } else if (h->seq == link->rx_next) {
+        accept(link, p, now);
+    } else {
+        hold(link, p, h->seq, now);
+    }
+    if (link->ack_full && link->ack_now)
+        link_send_ack(link, now);
+}
+
+static void drop(struct link *link, struct pkt *p, uint64_t *counter)
+{
+    (*counter)++;
+    pkt_free(link->env.pool, p);
+}
+
+void link_input(struct link *link, struct pkt *p, proa_ns now)
+{
+    struct packet_header h;
+
+    link->stats.rx_packets++;
+    if (link->dead) {
+        drop(link, p, &link->stats.rx_outside);
+        return;
+    }
+    if (packet_header_get(p->data, p->len, &h) != 0 || h.kind > PACKET_ACK) {
+        drop(link, p, &link->stats.rx_malformed);
+        return;
+    }
+    enum verdict verdict = judge(link, p, &h);
+    if (verdict == OUTSIDE || verdict == MALFORMED) {
+        drop(link, p,
+             verdict == OUTSIDE ? &link->stats.rx_outside : &link->stats.rx_malformed);
+        return;
+    }
+    link_mark_heard(link, now);
+    if (h.flags & PACKET_ACK_VALID) {
+        const uint8_t *body = p->data + PACKET_HEADER_LEN;
+        size_t len = verdict == BARE ? p->len - (size_t)PACKET_HEADER_LEN : 0;
+        link_ack_input(link, &h, body, len, now);
+    }
+    if (verdict == BARE) {
+        link->stats.acks_rx++;
+        if (h.flags & PACKET_PROBE)
+            link->ack_now = true;
+        pkt_free(link->env.pool, p);
+        return;
+    }
+    take_data(link, p, &h, verdict == FRESH, now);
+}

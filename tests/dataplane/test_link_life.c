@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "link_scene.h"
+
+/* ---- Refusals ---- */
+
+static struct refusal some_refusal(uint32_t slot, uint32_t type)
+{
+    return (struct refusal){.to = {LINK_NET_NODE * 2, 2, 7},
+                            .slot = slot,
+                            .generation = 7,
+                            .type = type,
+                            .count = 1,
+                            .reason = PROA_REFUSED_FULL};
+}
+
+static void refuse__a_run_is_one_record_and_asks_are_none(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct refusal r = some_refusal(1, 5);
+
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        r.type = 5 + i;
+        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    }
+    r.reason = PROA_REFUSED_NO_ACTOR;
+    link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    for (uint32_t i = 1; i <= 3; i++) {
+        r.correlation = i;
+        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    }
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->refused_count[0], 5);
+    assert_int_equal(s->refused[0][0].count, 100);
+    assert_int_equal(s->refused[0][0].type, 5);
+    assert_int_equal(s->refused[0][1].reason, PROA_REFUSED_NO_ACTOR);
+    assert_int_equal(s->refused[0][4].correlation, 3);
+    scene_close(s);
+}
+
+static void refuse__past_the_bound_it_only_counts(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    uint32_t counted = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < LINK_REFUSALS_MAX + 500; i++) {
+        struct refusal r = some_refusal(i, 1);
+        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    }
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->refused_count[0], LINK_REFUSALS_MAX + 1);
+    for (uint32_t i = 0; i < LINK_REFUSALS_MAX; i++)
+        counted += s->refused[0][i].count;
+    const struct refusal *rest = &s->refused[0][LINK_REFUSALS_MAX];
+    assert_int_equal(counted, LINK_REFUSALS_MAX);
+    assert_int_equal(rest->generation, 0);
+    assert_int_equal(rest->count, 500);
+    assert_int_equal(scene_stats(s, 1).refusals, LINK_REFUSALS_MAX + 500);
+    scene_close(s);
+}
+
+/* ---- Life and death ---- */
+
+static void tick__an_idle_link_is_pinged_after_a_second_or_100_ms(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    link_net_run(s->net, 990 * PROA_MS);
+    assert_int_equal(link_net_pings(s->net, 0, 0), 0);
+    link_net_run(s->net, 20 * PROA_MS);
+    assert_int_equal(link_net_pings(s->net, 0, 0), 1);
+    link_expect(scene_link(s, 0), true);
+    link_net_run(s->net, PROA_S);
+    assert_in_range(link_net_pings(s->net, 0, 0), 9, 12);
+    assert_false(link_net_dead(s->net, 0, 0));
+    scene_close(s);
+}
+
+static void tick__only_silence_kills(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    proa_ns since;
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    link_expect(scene_link(s, 0), true);
+    since = link_net_now(s->net);
+    link_net_faults(s->net)->loss = 10000;
+    scene_packets(s, 0, 1, 3);
+    link_net_run(s->net, 990 * PROA_MS);
+    assert_false(link_net_dead(s->net, 0, 0));
+    while (!link_net_dead(s->net, 0, 0) && link_net_step(s->net, since + 5 * PROA_S))
+        ;
+    assert_true(link_net_dead(s->net, 0, 0));
+    assert_int_equal(link_dead_reason(scene_link(s, 0)), LINK_DEAD_SILENT);
+    assert_in_range(link_net_now(s->net) - since, PROA_S, PROA_S + 100 * PROA_MS);
+    assert_true(link_net_pings(s->net, 0, 0) >= 3);
+    assert_int_equal(link_deadline(scene_link(s, 0)), 0);
+    scene_close(s);
+}
+
+/* A lane that was not scheduled for long finds the peer's packets waiting, and must look at
+   them before it concludes anything. */
+static void tick__our_own_absence_is_not_the_peers_silence(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+    proa_ns now;
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    link_expect(link, true);
+    now = link_net_now(s->net);
+    for (int i = 1; i <= 4; i++)
+        link_tick(link, now + (proa_ns)i * 200 * PROA_MS); /* pings, unanswered */
+    for (int i = 0; i < 5; i++) {
+        now += 3 * PROA_S;
+        link_tick(link, now);
+        assert_int_equal(link_state(link), LINK_UP);
+    }
+    link_tick(link, now + 30 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_DEAD);
+    scene_close(s);
+}
+
+static void kill__reports_each_in_order_and_says_what_was_sent(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg stop = {.data = body,
+                            .len = (uint32_t)sysmsg_encode_stop(body, 5, 9),
+                            .type = (uint32_t)SYSMSG_STOP,
+                            .flags = PROA_MSG_SYSTEM,
+                            .cls = PROA_CLASS_SYSTEM};
+
+    (void)state;
+    scene_packets(s, 0, 1, 5);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->entered_count[1], 5); /* these are acked */
+    link_net_faults(s->net)->loss = 10000;
+    scene_packets(s, 0, 6, 3);
+    link_flush(scene_link(s, 0), link_net_now(s->net));
+    scene_packets(s, 0, 9, 3);
+    assert_int_equal(link_send(scene_link(s, 0), &stop, link_net_now(s->net)), PROA_OK);
+    struct refusal r = some_refusal(1, 1);
+    link_refuse(scene_link(s, 0), &r, link_net_now(s->net));
+    link_net_kill(s->net, 0, 0);
+    assert_int_equal(s->lost_count[0], 7);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(s->lost[0][i].type, 6 + i);
+        assert_int_equal(s->lost[0][i].sent, i < 3);
+        assert_int_equal(s->lost[0][i].len, 1392);
+    }
+    assert_int_equal(s->lost[0][6].type, (uint32_t)SYSMSG_STOP);
+    scene_close(s);
+}
+
+static void send__a_dead_link_takes_nothing(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    link_kill(scene_link(s, 0));
+    assert_int_equal(scene_tell(s, 0, 1, 8), PROA_NO_ROUTE);
+    assert_int_equal(scene_tell(s, 0, 1, 100000), PROA_NO_ROUTE);
+    assert_int_equal(link_state(scene_link(s, 0)), LINK_DEAD);
+    link_flush(scene_link(s, 0), link_net_now(s->net));
+    link_tick(scene_link(s, 0), link_net_now(s->net));
+    scene_close(s);
+}
+
+static void idle_since__nothing_under_way(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    proa_ns since, sent_at;
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    sent_at = link_net_now(s->net);
+    scene_packets(s, 0, 1, 1);
+    assert_false(link_idle_since(scene_link(s, 0), &since));
+    link_net_run(s->net, 500 * PROA_MS);
+    assert_true(link_idle_since(scene_link(s, 0), &since));
+    assert_int_equal(since, sent_at);
+    assert_true(link_idle_since(scene_link(s, 1), &since));
+    assert_int_equal(since, sent_at + PROA_US);
+    scene_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(send__a_dead_link_takes_nothing),
+        cmocka_unit_test(refuse__a_run_is_one_record_and_asks_are_none),
+        cmocka_unit_test(refuse__past_the_bound_it_only_counts),
+        cmocka_unit_test(tick__an_idle_link_is_pinged_after_a_second_or_100_ms),
+        cmocka_unit_test(tick__only_silence_kills),
+        cmocka_unit_test(tick__our_own_absence_is_not_the_peers_silence),
+        cmocka_unit_test(kill__reports_each_in_order_and_says_what_was_sent),
+        cmocka_unit_test(idle_since__nothing_under_way),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
