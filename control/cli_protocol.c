@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli_protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WORDS_MAX 5
+
+struct word {
+    const char *text;
+    size_t len;
+};
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+long cli_hex_read(const char *text, size_t len, uint8_t *data, size_t cap)
+{
+    if (len % 2 != 0 || len / 2 > cap)
+        return -1;
+    for (size_t i = 0; i < len; i += 2) {
+        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        data[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return (long)(len / 2);
+}
+
+void cli_hex_print(const uint8_t *data, size_t len, char *buf)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        buf[2 * i] = digits[data[i] >> 4];
+        buf[2 * i + 1] = digits[data[i] & 15];
+    }
+    buf[2 * len] = '\0';
+}
+
+size_t cli_escape(const char *text, size_t len, char *buf)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        if (byte > 0x20 && byte < 0x7f && byte != '%') {
+            buf[at++] = (char)byte;
+        } else {
+            buf[at++] = '%';
+            cli_hex_print(&byte, 1, buf + at);
+            at += 2;
+        }
+    }
+    buf[at] = '\0';
+    return at;
+}
+
+static bool unescape(const struct word *word, char name[PROA_NAME_MAX + 1])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < word->len; i++) {
+        uint8_t byte = (uint8_t)word->text[i];
+        if (byte == '%') {
+            if (word->len - i < 3 || cli_hex_read(word->text + i + 1, 2, &byte, 1) != 1)
+                return false;
+            i += 2;
+        }
+        if (byte == 0 || at == PROA_NAME_MAX)
+            return false;
+        name[at++] = (char)byte;
+    }
+    name[at] = '\0';
+    return at > 0;
+}
+
+/* Digits only, below limit. */
+static bool read_number(const struct word *word, uint64_t limit, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (word->len == 0 || word->len > 10)
+        return false;
+    for (size_t i = 0; i < word->len; i++) {
+        if (word->text[i] < '0' || word->text[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(word->text[i] - '0');
+    }
+    *ret = value;
+    return value < limit;
+}
+
+/* Words between single spaces; WORDS_MAX + 1 when there are more. */
+static unsigned split(const char *line, size_t len, struct word words[WORDS_MAX])
+{
+    const char *end = line + len;
+    unsigned count = 0;
+
+    for (;;) {
+        const char *space = memchr(line, ' ', (size_t)(end - line));
+        const char *stop = space != NULL ? space : end;
+        if (count == WORDS_MAX)
+            return WORDS_MAX + 1;
+        words[count++] = (struct word){line, (size_t)(stop - line)};
+        if (space == NULL)
+            return count;
+        line = space + 1;
+    }
+}
+
+static const char *read_ask(const struct word words[WORDS_MAX], uint8_t *data,
+                            struct cli_request *ret)
+{
+    uint64_t ms, type;
+    long len = 0;
+
+    if (!read_number(&words[1], CLI_DEADLINE_MAX / PROA_MS + 1, &ms) || ms == 0)
+        return "the deadline is not within 1..60000 milliseconds";
+    if (!unescape(&words[2], ret->name))
+        return "the name is not 1..255 bytes without NUL";
+    if (!read_number(&words[3], PROA_TYPE_SYSTEM, &type))
+        return "the type is not a number below 2147483648";
+    if (words[4].len != 1 || words[4].text[0] != '-')
+        len = cli_hex_read(words[4].text, words[4].len, data, PROA_CLIENT_MSG_MAX);
+    if (len < 0 || words[4].len == 0)
+        return "the payload is not pairs of hexadecimal digits, at most 65536 of them";
+    ret->verb = CLI_ASK;
+    ret->deadline = ms * PROA_MS;
+    ret->type = (uint32_t)type;
+    ret->data = data;
+    ret->len = (size_t)len;
+    return NULL;
+}
+
+static bool is_verb(const struct word *word, const char *verb)
+{
+    return word->len == strlen(verb) && memcmp(word->text, verb, word->len) == 0;
+}
+
+const char *cli_request_read(const char *line, size_t len, uint8_t *data,
+                             struct cli_request *ret)
+{
+    struct word words[WORDS_MAX];
+    unsigned count = split(line, len, words);
+
+    memset(ret, 0, sizeof(*ret));
+    if (is_verb(&words[0], "ls") && count == 1) {
+        ret->verb = CLI_LS;
+        return NULL;
+    }
+    if (is_verb(&words[0], "lookup") && count == 2) {
+        ret->verb = CLI_LOOKUP;
+        return unescape(&words[1], ret->name)
+                   ? NULL
+                   : "the name is not 1..255 bytes without NUL";
+    }
+    if (is_verb(&words[0], "ask") && count == 5)
+        return read_ask(words, data, ret);
+    return "not a request";
+}
+
+static size_t print_ask(const struct cli_request *request, const char *name, char *buf,
+                        size_t cap)
+{
+    int n = snprintf(buf, cap, "ask %llu %s %u %s",
+                     (unsigned long long)(request->deadline / PROA_MS), name,
+                     request->type, request->len == 0 ? "-" : "");
+
+    if (n < 0 || (size_t)n + 2 * request->len + 2 > cap)
+        return 0;
+    cli_hex_print(request->data, request->len, buf + n);
+    strcat(buf + n, "\n");
+    return strlen(buf);
+}
+
+size_t cli_request_print(const struct cli_request *request, char *buf, size_t cap)
+{
+    char name[CLI_ESCAPED_MAX];
+    int n;
+
+    cli_escape(request->name, strlen(request->name), name);
+    if (request->verb == CLI_ASK)
+        return print_ask(request, name, buf, cap);
+    if (request->verb == CLI_LOOKUP)
+        n = snprintf(buf, cap, "lookup %s\n", name);
+    else
+        n = snprintf(buf, cap, "ls\n");
+    return n > 0 && (size_t)n < cap ? (size_t)n : 0;
+}
+
+void cli_ref_print(struct proa_ref ref, char buf[CLI_REF_MAX])
+{
+    snprintf(buf, CLI_REF_MAX, "%016llx/%u.%u/%08x", (unsigned long long)ref.node,
+             proa_ref_lane(ref), ref.slot & 0xffffff, ref.generation);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli_protocol.h - what `proa ls`, `lookup` and `ask` say to a running node, and back.
+
+   One connection carries one request line and its answer, in bytes that print:
+
+     request   ls
+               lookup NAME
+               ask MILLISECONDS NAME TYPE HEX        HEX is "-" for no payload
+     answer    lines of result, each after one space; then one last line:
+               ok          or          error TEXT
+
+   In NAME, bytes outside 0x21..0x7e and '%' are written %XX, so that no name, however hostile,
+   is more than one word, and none moves a terminal's cursor.  An answer without its last line
+   was cut short.
+
+   Threads: pure.  Units: milliseconds on the wire, bytes.
+   Errors:  NULL for success, else a sentence without a name in it, static.
+   Bounds:  CLI_REQUEST_MAX bytes of a request, PROA_CLIENT_MSG_MAX of a payload. */
+#ifndef CLI_PROTOCOL_H
+#define CLI_PROTOCOL_H
+
+#include <proa/client.h>
+#include <proa/types.h>
+
+#define CLI_REQUEST_MAX (2 * PROA_CLIENT_MSG_MAX + 3 * PROA_NAME_MAX + 64)
+#define CLI_DEADLINE (5 * PROA_S)      /* of an ask, unless the user says */
+#define CLI_DEADLINE_MAX (60 * PROA_S) /* and at the most */
+#define CLI_LOOKUP_FOR (3 * PROA_S)    /* of a lookup */
+#define CLI_ESCAPED_MAX (3 * PROA_NAME_MAX + 1)
+#define CLI_REF_MAX 48 /* bytes of a printed reference and its NUL */
+
+enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK };
+
+struct cli_request {
+    enum cli_verb verb;
+    char name[PROA_NAME_MAX + 1]; /* lookup, ask */
+    uint32_t type;                /* ask */
+    proa_ns deadline;             /* ask */
+    const uint8_t *data;          /* ask: borrowed */
+    size_t len;
+};
+
+/* cli_request_read reads one line without its newline.  The payload goes to data
+   (PROA_CLIENT_MSG_MAX bytes), which ret->data then borrows.  NULL, or why it is no request. */
+const char *cli_request_read(const char *line, size_t len, uint8_t *data,
+                             struct cli_request *ret);
+
+/* cli_request_print writes the line with its newline; returns its length, or 0 when it does not
+   fit into cap bytes. */
+size_t cli_request_print(const struct cli_request *request, char *buf, size_t cap);
+
+/* cli_escape writes len bytes of text as above and a NUL: buf has room for 3 * len + 1.  Returns
+   the length written. */
+size_t cli_escape(const char *text, size_t len, char *buf);
+
+/* cli_hex_read reads an even number of hexadecimal digits.  Returns their bytes, or -1. */
+long cli_hex_read(const char *text, size_t len, uint8_t *data, size_t cap);
+void cli_hex_print(const uint8_t *data, size_t len, char *buf); /* 2 * len + 1 bytes */
+
+/* cli_ref_print writes NODE/LANE.INDEX/GENERATION, node and generation in hexadecimal. */
+void cli_ref_print(struct proa_ref ref, char buf[CLI_REF_MAX]);
+
+#endif

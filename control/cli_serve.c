@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli_serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static proa_ns now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
+}
+
+/* Waits for events on fd.  False: patience or the node is at its end. */
+static bool wait_for(int fd, short events, int stop_fd, proa_ns until)
+{
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = fd, .events = events},
+                                {.fd = stop_fd, .events = POLLIN}};
+        proa_ns at = now();
+        int n;
+
+        if (at >= until)
+            return false;
+        n = poll(fds, 2, (int)((until - at) / PROA_MS) + 1);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0 && fds[1].revents != 0)
+            return false;
+        if (n > 0 && fds[0].revents != 0)
+            return true;
+    }
+}
+
+/* Reads up to a newline.  Length of the line without it; -1: none came in time, or too long. */
+static long read_line(int fd, int stop_fd, char *line, size_t cap)
+{
+    proa_ns until = now() + CLI_PATIENCE;
+    size_t len = 0;
+
+    while (len < cap && wait_for(fd, POLLIN, stop_fd, until)) {
+        ssize_t got = read(fd, line + len, cap - len);
+        char *end;
+
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (got <= 0)
+            return -1;
+        end = memchr(line + len, '\n', (size_t)got);
+        if (end != NULL)
+            return end - line;
+        len += (size_t)got;
+    }
+    return -1;
+}
+
+static void write_all(int fd, int stop_fd, const char *text, size_t len)
+{
+    proa_ns until = now() + CLI_PATIENCE;
+
+    while (len > 0) {
+        ssize_t put = send(fd, text, len, MSG_NOSIGNAL);
+
+        if (put > 0) {
+            text += put;
+            len -= (size_t)put;
+            until = now() + CLI_PATIENCE;
+        } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
+            return;
+        } else if (!wait_for(fd, POLLOUT, stop_fd, until)) {
+            return;
+        }
+    }
+}
+
+/* Makes room for more bytes. */
+static bool grow(struct cli_answer *answer, size_t more)
+{
+    size_t cap = answer->cap != 0 ? answer->cap : 4096;
+    char *text;
+
+    while (cap < answer->len + more)
+        cap *= 2;
+    if (cap == answer->cap)
+        return true;
+    text = cap <= CLI_ANSWER_MAX ? realloc(answer->text, cap) : NULL;
+    if (text == NULL)
+        return false;
+    answer->text = text;
+    answer->cap = cap;
+    return true;
+}
+
+void cli_answer_line(struct cli_answer *answer, const char *format, ...)
+{
+    va_list args, again;
+    int n;
+
+    va_start(args, format);
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n >= 0 && !answer->cut && grow(answer, (size_t)n + 3)) {
+        answer->text[answer->len] = ' ';
+        vsnprintf(answer->text + answer->len + 1, (size_t)n + 1, format, again);
+        answer->len += (size_t)n + 2;
+        answer->text[answer->len - 1] = '\n';
+    } else {
+        answer->cut = true;
+    }
+    va_end(again);
+}
+
+void cli_serve(int fd, const struct cli_work *work, struct cli_room *room)
+{
+    struct cli_answer answer = {0};
+    struct cli_request request;
+    const char *error;
+    char last[256];
+    long len;
+
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    len = read_line(fd, work->stop_fd, room->line, sizeof(room->line));
+    if (len < 0)
+        error = "no request line came in time, or it is too long";
+    else
+        error = cli_request_read(room->line, (size_t)len, room->data, &request);
+    if (error == NULL)
+        error = work->run(work->ctx, &request, &answer);
+    if (answer.cut)
+        error = "the answer is too long; its end is missing";
+    if (error != NULL)
+        snprintf(last, sizeof(last), "error %.200s\n", error);
+    else
+        snprintf(last, sizeof(last), "ok\n");
+    write_all(fd, work->stop_fd, answer.text, answer.len);
+    write_all(fd, work->stop_fd, last, strlen(last));
+    free(answer.text);
+}

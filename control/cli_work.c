@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli_work.h"
+
+#include <proa/client.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node_internal.h"
+#include "scheduler.h"
+
+#define ASK_SLICE (100 * PROA_MS) /* how often an ask looks whether the node ends */
+
+/* ---- ls, on the control thread ---- */
+
+struct listing {
+    struct cli_answer *answer;
+    const struct proa_node *node;
+    unsigned listed, left_out;
+};
+
+static void print_type(const struct proa_node *node, uint32_t type, char *buf, size_t len)
+{
+    snprintf(buf, len, type == 0 ? "-" : "%08x", type);
+    for (unsigned i = 0; i < node->config.behaviour_count && type != 0; i++) {
+        const char *name = node->config.behaviours[i]->type_name;
+        if (sched_type_id(name) == type)
+            snprintf(buf, len, "%s", name);
+    }
+}
+
+static bool list_name(void *ctx, const struct directory_entry *entry)
+{
+    struct listing *listing = ctx;
+    char ref[CLI_REF_MAX], type[PROA_TYPE_MAX + 1], name[CLI_ESCAPED_MAX];
+    const char *state = "found";
+
+    if (listing->listed == CLI_NAMES_MAX) {
+        listing->left_out++;
+        return true;
+    }
+    if (entry->state == PROA_NOT_FOUND)
+        state = "absent";
+    else if (entry->state != PROA_OK)
+        state = "silent";
+    cli_ref_print(entry->ref, ref);
+    print_type(listing->node, entry->type, type, sizeof(type));
+    cli_escape(entry->name, entry->len < PROA_NAME_MAX ? entry->len : PROA_NAME_MAX,
+               name);
+    cli_answer_line(listing->answer, "%-32s %-6s %-12s %s",
+                    entry->state == PROA_NOT_FOUND ? "-" : ref, state, type, name);
+    listing->listed++;
+    return true;
+}
+
+static void list_names(struct proa_node *node, void *ctx)
+{
+    struct listing *listing = ctx;
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    directory_each(node->directory, (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec,
+                   list_name, listing);
+}
+
+static const char *run_ls(struct cli_job *job, struct cli_answer *answer)
+{
+    struct listing listing = {.answer = answer, .node = job->node};
+    char address[64];
+
+    proa_node_address(job->node, address, sizeof(address));
+    cli_answer_line(answer, "node %016llx at %s, %u lane%s",
+                    (unsigned long long)proa_node_id(job->node), address,
+                    job->node->lane_count, job->node->lane_count == 1 ? "" : "s");
+    node_call(job->node, list_names, &listing);
+    if (listing.left_out > 0)
+        cli_answer_line(answer, "and %u more names", listing.left_out);
+    return NULL;
+}
+
+/* ---- lookup and ask, through a client ---- */
+
+static const char *say(struct cli_job *job, const char *what, enum proa_outcome outcome)
+{
+    snprintf(job->error, sizeof(job->error), "%s: %s", what, proa_outcome_name(outcome));
+    return job->error;
+}
+
+static const char *find(struct cli_job *job, struct proa_client *client,
+                        const struct cli_request *request, struct proa_ref *ret)
+{
+    enum proa_outcome outcome =
+        proa_client_lookup(client, request->name, NULL, CLI_LOOKUP_FOR, ret);
+
+    return outcome == PROA_OK ? NULL : say(job, "lookup", outcome);
+}
+
+static const char *run_lookup(struct cli_job *job, struct proa_client *client,
+                              const struct cli_request *request,
+                              struct cli_answer *answer)
+{
+    struct proa_ref ref;
+    char text[CLI_REF_MAX];
+    const char *error = find(job, client, request, &ref);
+
+    if (error != NULL)
+        return error;
+    cli_ref_print(ref, text);
+    cli_answer_line(answer, "%s", text);
+    return NULL;
+}
+
+/* Waits for the answer, but not beyond the node's own end.  OK: *ret has it. */
+static enum proa_outcome await(struct cli_job *job, struct proa_client *client,
+                               uint32_t id, struct proa_client_event *ret)
+{
+    for (;;) {
+        enum proa_outcome outcome = proa_client_take(client, ASK_SLICE, ret);
+        if (outcome == PROA_OK && ret->is_answer && ret->id == id)
+            return PROA_OK;
+        if (outcome != PROA_OK && outcome != PROA_TIMEOUT)
+            return outcome;
+        if (atomic_load(job->stopping))
+            return PROA_STOPPED;
+    }
+}
+
+static const char *run_ask(struct cli_job *job, struct proa_client *client,
+                           const struct cli_request *request, struct cli_answer *answer)
+{
+    struct proa_client_event event;
+    struct proa_ref ref;
+    enum proa_outcome outcome;
+    uint32_t id;
+    char *text;
+    const char *error = find(job, client, request, &ref);
+
+    if (error != NULL)
+        return error;
+    outcome = proa_client_ask_start(client, ref, request->type, request->data,
+                                    request->len, request->deadline, &id);
+    if (outcome == PROA_OK)
+        outcome = await(job, client, id, &event);
+    if (outcome == PROA_OK)
+        outcome = event.outcome;
+    if (outcome != PROA_OK)
+        return say(job, "ask", outcome);
+    text = malloc(2 * (size_t)event.len + 1);
+    if (text == NULL)
+        return "ask: answered, but there is no memory to print it";
+    cli_hex_print(event.data, event.len, text);
+    cli_answer_line(answer, "%s", text);
+    free(text);
+    return NULL;
+}
+
+const char *cli_work_run(void *ctx, const struct cli_request *request,
+                         struct cli_answer *answer)
+{
+    struct cli_job *job = ctx;
+    struct proa_client *client;
+    enum proa_outcome outcome;
+    const char *error;
+
+    if (request->verb == CLI_LS)
+        return run_ls(job, answer);
+    outcome = proa_client_open(job->node, &client);
+    if (outcome != PROA_OK)
+        return say(job, "client", outcome);
+    if (request->verb == CLI_LOOKUP)
+        error = run_lookup(job, client, request, answer);
+    else
+        error = run_ask(job, client, request, answer);
+    proa_client_close(client);
+    return error;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli_work.h - what the requests of the local socket do on a node.
+
+   ls reads the directory on the control thread; lookup and ask go through a client that lives as
+   long as the request.
+
+   Threads: the local socket's; several at a time, each with a job of its own.
+   Units:   as cli_protocol.h.  Errors: a sentence for the other end. */
+#ifndef CLI_WORK_H
+#define CLI_WORK_H
+
+#include <stdatomic.h>
+
+#include "cli_serve.h"
+
+#define CLI_NAMES_MAX 10000 /* names that ls lists */
+
+struct proa_node;
+
+struct cli_job {
+    struct proa_node *node;
+    const _Atomic bool *stopping; /* an ask gives up soon after it is set */
+    char error[128];
+};
+
+/* cli_work_run is the `run` of struct cli_work; ctx is a struct cli_job. */
+const char *cli_work_run(void *ctx, const struct cli_request *request,
+                         struct cli_answer *answer);
+
+#endif

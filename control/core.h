@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core.h - the control thread's work without the thread: no epoll, no DPDK, no clock.
+
+   The core owns the Kademlia node, the handshakes, the peers and the writing side of the
+   directory.  Its shell (thread.c on a real node, the test kit in tests) calls core_step when
+   something arrived in the up rings or core_deadline has come.
+
+   Threads: one at a time.  Units: proa_ns monotonic; wall_ms since 1970.
+   Errors:  enum proa_outcome towards actors; NULL from create without memory. */
+#ifndef CORE_H
+#define CORE_H
+
+#include <proa/node.h>
+#include <proa/types.h>
+
+#include "byte_ring.h"
+#include "directory.h"
+#include "doorbell.h"
+#include "identity.h"
+#include "kad.h"
+#include "port.h"
+#include "punt.h"
+
+#define CORE_HEARD_FOR                                                                   \
+    (10 * PROA_S) /* liveness after an authentic packet. Source: registry.md */
+
+struct core;
+
+struct core_config {
+    struct identity identity;
+    struct cluster_keys keys;
+    struct port *const *ports; /* for addresses, neighbours, routes and MTU only */
+    unsigned port_count;
+    struct proa_addr seeds[PROA_SEEDS_MAX];
+    unsigned seed_count;
+    struct proa_addr address; /* the cluster address */
+    unsigned lanes;
+    struct byte_ring *up[PROA_LANES_MAX];   /* read here */
+    struct byte_ring *down[PROA_LANES_MAX]; /* written here */
+    struct doorbell *bells[PROA_LANES_MAX]; /* rung after writing down */
+    struct directory *directory;            /* this is its writer */
+    uint64_t seed;
+    uint32_t names_max, store_max,
+        watches_max; /* of the Kademlia node; 0 = its defaults */
+};
+
+struct core *core_create(const struct core_config *config, proa_ns now, uint64_t wall_ms);
+void core_destroy(struct core *core);
+
+void core_step(struct core *core, proa_ns now, uint64_t wall_ms);
+proa_ns core_deadline(const struct core *core);
+
+uint64_t core_node(const struct core *core);
+bool core_joined(const struct core *core);
+void core_leave(struct core *core, proa_ns now); /* tombstones, CLOSE on all links */
+bool core_left(const struct core *core, proa_ns now);
+
+/* What `proa cluster`, telemetry and tests read (control thread only). */
+struct core_peer_info {
+    uint64_t node;
+    struct proa_addr addr;
+    unsigned links;
+    proa_ns heard_at;
+    bool dead;
+};
+unsigned core_peers(const struct core *core, struct core_peer_info *ret, unsigned max);
+
+struct core_stats {
+    uint64_t datagrams, unroutable, keyed_bad_mac, keyed_malformed, keyed_unexpected;
+    uint64_t syn_tx, syn_rx, synack_rx, open_rx, ping_tx, ping_rx, pong_rx, rst_tx,
+        rst_rx;
+    uint64_t close_rx, opened, failed, dead_nodes, admission_refused, down_full;
+    uint64_t names, names_refused;
+};
+void core_stats(const struct core *core, struct core_stats *ret);
+const struct kad *core_kad(const struct core *core);
+
+#endif

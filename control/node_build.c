@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node_build.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "addr.h"
+#include "cli_server.h"
+#include "cores.h"
+#include "eal.h"
+#include "pool_dpdk.h"
+#include "pool_plain.h"
+#include "telemetry.h"
+
+#define NODE_PACKETS                                                                     \
+    20480 /* of a lane: queues of a port, R and O (docs/wire.md, "Memory") */
+#define NODE_RESERVED 256 /* more, for ACK, PING and control datagrams */
+#define NODE_MEMORY_MB 48 /* DPDK's own: rings, devices, tables */
+
+static proa_ns now_of(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
+}
+
+static enum proa_outcome no_memory(char *err, size_t err_len)
+{
+    snprintf(err, err_len,
+             "no memory for the node's tables; give it fewer actors_max or lanes");
+    return PROA_NO_MEMORY;
+}
+
+static bool wants_dpdk(const struct proa_config *config)
+{
+    for (unsigned i = 0; i < config->port_count; i++) {
+        if (strncmp(config->ports[i].spec, "ring:", 5) != 0)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t largest_mtu(const struct proa_config *config)
+{
+    uint32_t mtu = 1500;
+
+    for (unsigned i = 0; i < config->port_count; i++) {
+        if (config->ports[i].mtu > mtu)
+            mtu = config->ports[i].mtu;
+    }
+    return mtu;
+}
+
+static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
+{
+    struct eal_config args = {.lanes = node->lane_count,
+                              .cores = node->cores.core,
+                              .pages = node->config.pages,
+                              .memory_mb = node->config.memory_mb};
+
+    node->on_dpdk = wants_dpdk(&node->config);
+    if (!node->on_dpdk)
+        return PROA_OK;
+    if (args.memory_mb == 0) {
+        uint64_t bytes = pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED,
+                                          (uint16_t)largest_mtu(&node->config));
+        args.memory_mb = NODE_MEMORY_MB + (uint32_t)(bytes * node->lane_count >> 20);
+    }
+    enum proa_outcome outcome = eal_start(&args, err, err_len);
+    node->eal_started = outcome == PROA_OK;
+    return outcome;
+}
+
+static enum proa_outcome make_pool(struct proa_node *node, unsigned lane, char *err,
+                                   size_t err_len)
+{
+    uint16_t mtu = (uint16_t)largest_mtu(&node->config);
+    struct node_lane *l = &node->lanes[lane];
+
+    if (node->on_dpdk) {
+        l->pool = pool_dpdk_create(lane, NODE_PACKETS, NODE_RESERVED, mtu, err, err_len);
+        return l->pool != NULL ? PROA_OK : PROA_NO_MEMORY;
+    }
+    l->pool = pool_plain_create(NODE_PACKETS, NODE_RESERVED, mtu);
+    return l->pool != NULL ? PROA_OK : no_memory(err, err_len);
+}
+
+static bool make_lane_parts(struct proa_node *node, struct node_lane *l)
+{
+    l->node = node;
+    l->arena = arena_create();
+    l->up = byte_ring_create(NODE_UP_BYTES);
+    l->down = byte_ring_create(NODE_DOWN_BYTES);
+    l->inbox = inbox_create(NODE_INBOX_ITEMS);
+    l->reader = directory_reader_add(node->directory);
+    return doorbell_init(&l->bell) && l->arena != NULL && l->up != NULL &&
+           l->down != NULL && l->inbox != NULL && l->reader >= 0;
+}
+
+static bool make_parts(struct proa_node *node)
+{
+    uint8_t seed[32];
+
+    randombytes_buf(seed, sizeof(seed));
+    node->directory = directory_create(NODE_NAMES_MAX, seed);
+    if (node->directory == NULL)
+        return false;
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        if (!make_lane_parts(node, &node->lanes[i]))
+            return false;
+        for (unsigned j = 0; j < node->lane_count; j++) {
+            if (i == j)
+                continue;
+            node->pairs[i][j] = pair_ring_create(NODE_PAIR_ITEMS);
+            if (node->pairs[i][j] == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+static enum proa_outcome open_ports(struct proa_node *node, char *err, size_t err_len)
+{
+    struct pkt_pool *pools[PROA_LANES_MAX];
+
+    for (unsigned i = 0; i < node->lane_count; i++)
+        pools[i] = node->lanes[i].pool;
+    for (unsigned i = 0; i < node->config.port_count; i++) {
+        struct port_open_args args = {.config = &node->config.ports[i],
+                                      .index = (uint8_t)i,
+                                      .queues = node->lane_count,
+                                      .pools = pools};
+        node->ports[i] = port_open(&args, err, err_len);
+        if (node->ports[i] == NULL)
+            return PROA_NO_PORT;
+        node->port_count = i + 1;
+    }
+    node->address = node->ports[0]->address;
+    return PROA_OK;
+}
+
+static enum proa_outcome read_seeds(const struct proa_config *config,
+                                    struct core_config *cc, char *err, size_t err_len)
+{
+    for (unsigned i = 0; i < config->seed_count; i++) {
+        if (!addr_parse(config->seeds[i], PROA_PORT, &cc->seeds[i])) {
+            snprintf(err, err_len, "seed \"%s\": not ADDRESS:PORT", config->seeds[i]);
+            return PROA_BAD_CONFIG;
+        }
+        cc->seed_count = i + 1;
+    }
+    return PROA_OK;
+}
+
+static enum proa_outcome make_core(struct proa_node *node, char *err, size_t err_len)
+{
+    struct core_config cc = {.ports = node->ports,
+                             .port_count = node->port_count,
+                             .address = node->address,
+                             .lanes = node->lane_count,
+                             .directory = node->directory};
+    uint8_t seed[PROA_SEED_LEN];
+    enum proa_outcome outcome = read_seeds(&node->config, &cc, err, err_len);
+
+    if (outcome != PROA_OK)
+        return outcome;
+    do
+        randombytes_buf(seed, sizeof(seed));
+    while (identity_init(&cc.identity, seed) != 0);
+    sodium_memzero(seed, sizeof(seed));
+    cluster_keys_init(&cc.keys, node->config.cluster_key);
+    randombytes_buf(&cc.seed, sizeof(cc.seed));
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        cc.up[i] = node->lanes[i].up;
+        cc.down[i] = node->lanes[i].down;
+        cc.bells[i] = &node->lanes[i].bell;
+    }
+    node->core =
+        core_create(&cc, now_of(CLOCK_MONOTONIC), now_of(CLOCK_REALTIME) / PROA_MS);
+    sodium_memzero(&cc.identity, sizeof(cc.identity));
+    cluster_keys_fini(&cc.keys);
+    return node->core != NULL ? PROA_OK : no_memory(err, err_len);
+}
+
+static bool make_lane(struct proa_node *node, unsigned index)
+{
+    struct node_lane *l = &node->lanes[index];
+    struct lane_config lc = {.node = core_node(node->core),
+                             .lane = index,
+                             .lanes = node->lane_count,
+                             .ports = node->ports,
+                             .port_count = node->port_count,
+                             .pool = l->pool,
+                             .up = l->up,
+                             .down = l->down,
+                             .bell = &l->bell,
+                             .control = &node->control_bell,
+                             .directory = node->directory,
+                             .reader = l->reader,
+                             .arena = l->arena,
+                             .message_max = node->config.message_max,
+                             .sched = {.actors_max = node->config.actors_max,
+                                       .inbox = l->inbox,
+                                       /* By time alone: 64 handlers would end a full
+                                          burst of packets in mailboxes. */
+                                       .in_place_max = UINT32_MAX,
+                                       .clock = lane_clock}};
+
+    randombytes_buf(&lc.sched.seed, sizeof(lc.sched.seed));
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        lc.sched.out[i] = node->pairs[index][i];
+        lc.sched.in[i] = node->pairs[i][index];
+        lc.sched.bells[i] = &node->lanes[i].bell;
+    }
+    l->lane = lane_create(&lc);
+    return l->lane != NULL;
+}
+
+static proa_ns home_clock(void *ctx)
+{
+    (void)ctx;
+    return lane_clock();
+}
+
+static void make_home(struct proa_node *node)
+{
+    struct client_home *home = &node->home;
+
+    home->node = core_node(node->core);
+    home->lanes = node->lane_count;
+    home->directory = node->directory;
+    home->clock = home_clock;
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        home->inboxes[i] = node->lanes[i].inbox;
+        home->bells[i] = &node->lanes[i].bell;
+    }
+}
+
+static void lane_body(void *arg)
+{
+    struct node_lane *l = arg;
+
+    lane_run(l->lane, &l->node->lanes_stop, l->node->config.idle);
+}
+
+static void *lane_thread(void *arg)
+{
+    lane_body(arg);
+    return NULL;
+}
+
+static bool start_plain(struct node_lane *l, unsigned index)
+{
+    cpu_set_t set;
+    char name[16];
+
+    if (pthread_create(&l->thread, NULL, lane_thread, l) != 0)
+        return false;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)l->core, &set);
+    pthread_setaffinity_np(l->thread, sizeof(set), &set);
+    snprintf(name, sizeof(name), "proa-lane-%u", index % 1000);
+    pthread_setname_np(l->thread, name);
+    return true;
+}
+
+/* Threads are born with all signals blocked, so that they reach the user's own threads. */
+static bool start_threads(struct proa_node *node)
+{
+    sigset_t all, before;
+    bool ok = true;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (unsigned i = 0; i < node->lane_count && ok; i++) {
+        struct node_lane *l = &node->lanes[i];
+
+        l->core = node->cores.core[i];
+        ok = node->on_dpdk ? eal_launch(i, lane_body, l) : start_plain(l, i);
+        l->running = ok;
+    }
+    ok = ok && thread_start(node);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
+{
+    struct proa_config *config = &node->config;
+    enum proa_outcome outcome = state_open(&node->state, config->state_dir, err, err_len);
+
+    if (outcome == PROA_OK && !config->has_cluster_key)
+        outcome = state_key(&node->state, config->cluster_key, err, err_len);
+    if (outcome != PROA_OK)
+        return outcome;
+    node->lane_count = config->lanes;
+    if (!cores_choose(&node->cores, config->cores, node->lane_count, err, err_len))
+        return PROA_BAD_CONFIG;
+    outcome = start_eal(node, err, err_len);
+    if (outcome != PROA_OK)
+        return outcome;
+    if (!make_parts(node))
+        return no_memory(err, err_len);
+    for (unsigned i = 0; i < node->lane_count && outcome == PROA_OK; i++)
+        outcome = make_pool(node, i, err, err_len);
+    if (outcome == PROA_OK)
+        outcome = open_ports(node, err, err_len);
+    if (outcome == PROA_OK)
+        outcome = make_core(node, err, err_len);
+    if (outcome != PROA_OK)
+        return outcome;
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        if (!make_lane(node, i))
+            return no_memory(err, err_len);
+    }
+    make_home(node);
+    if (!start_threads(node))
+        return no_memory(err, err_len);
+    telemetry_start(node);
+    if (config->socket[0] != '\0') {
+        node->cli = cli_server_start(node, config->socket, err, err_len);
+        if (node->cli == NULL)
+            return PROA_BAD_CONFIG;
+    }
+    return PROA_OK;
+}
+
+static void stop_threads(struct proa_node *node)
+{
+    thread_stop(node);
+    /* relaxed: the joins below order what follows. */
+    atomic_store_explicit(&node->lanes_stop, true, memory_order_relaxed);
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        struct node_lane *l = &node->lanes[i];
+
+        if (!l->running)
+            continue;
+        if (node->on_dpdk)
+            eal_join(i);
+        else
+            pthread_join(l->thread, NULL);
+        l->running = false;
+    }
+}
+
+static void free_lane(struct proa_node *node, struct node_lane *l, unsigned index)
+{
+    for (unsigned j = 0; j < node->lane_count; j++)
+        pair_ring_destroy(node->pairs[index][j]);
+    inbox_destroy(l->inbox);
+    byte_ring_destroy(l->up);
+    byte_ring_destroy(l->down);
+    if (l->pool != NULL && node->on_dpdk)
+        pool_dpdk_destroy(l->pool);
+    else if (l->pool != NULL)
+        pool_plain_destroy(l->pool);
+    if (l->arena != NULL)
+        arena_destroy(l->arena);
+    doorbell_fini(&l->bell);
+}
+
+void node_tear_down(struct proa_node *node)
+{
+    cli_server_stop(node->cli);
+    telemetry_stop(node);
+    stop_threads(node);
+    for (unsigned i = 0; i < node->lane_count; i++)
+        lane_destroy(node->lanes[i].lane);
+    core_destroy(node->core);
+    for (unsigned i = 0; i < node->port_count; i++)
+        port_close(node->ports[i]);
+    for (unsigned i = 0; i < node->lane_count; i++)
+        free_lane(node, &node->lanes[i], i);
+    if (node->directory != NULL)
+        directory_destroy(node->directory);
+    if (node->eal_started)
+        eal_stop();
+    cores_release(&node->cores);
+    state_close(&node->state);
+    doorbell_fini(&node->control_bell);
+    pthread_cond_destroy(&node->changed);
+    pthread_mutex_destroy(&node->mutex);
+    sodium_memzero(node->config.cluster_key, sizeof(node->config.cluster_key));
+    free(node);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <proa/client.h>
+#include <string.h>
+
+#include "cli_protocol.h"
+
+/* ---- What there is ---- */
+
+enum option_kind {
+    KIND_CONFIG = 1u << 0,
+    KIND_SOCKET = 1u << 1,
+    KIND_DEADLINE = 1u << 2,
+    KIND_SECONDS = 1u << 3,
+    KIND_PAGES = 1u << 4,
+    KIND_IDLE = 1u << 5,
+};
+
+struct option_row {
+    enum option_kind kind;
+    const char *name, *value, *says;
+};
+
+static const struct option_row option_rows[] = {
+    {KIND_CONFIG, "--config", "FILE", "the node's configuration (docs/config.md)"},
+    {KIND_SOCKET, "--socket", "PATH",
+     "the node's local socket (default: proa.sock in the "
+     "state directory)"},
+    {KIND_DEADLINE, "--deadline", "MS", "milliseconds to wait (default 5000)"},
+    {KIND_SECONDS, "--seconds", "N", "seconds of load (default 10)"},
+    {KIND_PAGES, "--pages", "WORD", "auto, huge or none (default auto)"},
+    {KIND_IDLE, "--idle", "WORD", "adaptive or spin (default adaptive)"},
+};
+
+struct verb_row {
+    enum options_verb verb;
+    const char *name;
+    unsigned kinds; /* options it takes */
+    unsigned words_min, words_max;
+    const char *words; /* as usage shows them */
+    const char *says;  /* NULL: hidden */
+};
+
+static const struct verb_row verb_rows[] = {
+    {OPTIONS_NODE, "node", KIND_CONFIG | KIND_SOCKET | KIND_DEADLINE, 0, 0, "",
+     "run a node until Ctrl-C"},
+    {OPTIONS_DEMO, "demo", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 0, 0, "",
+     "two nodes as two processes, talking over DPDK vhost"},
+    {OPTIONS_KEYGEN, "keygen", 0, 0, 1, "[FILE]",
+     "make a cluster key (default: cluster.key in the state directory)"},
+    {OPTIONS_LS, "ls", KIND_SOCKET, 0, 0, "", "list the names a running node knows"},
+    {OPTIONS_LOOKUP, "lookup", KIND_SOCKET, 1, 1, "NAME", "find an actor by its name"},
+    {OPTIONS_ASK, "ask", KIND_SOCKET | KIND_DEADLINE, 3, 3, "NAME TYPE HEX",
+     "ask an actor and print its answer in hexadecimal; HEX may be - for nothing"},
+    {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
+    {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
+    {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
+     "WHICH DIR", NULL},
+};
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static const struct verb_row *verb_named(const char *name)
+{
+    for (unsigned i = 0; i < COUNT(verb_rows); i++) {
+        if (strcmp(verb_rows[i].name, name) == 0)
+            return &verb_rows[i];
+    }
+    return NULL;
+}
+
+/* ---- Usage ---- */
+
+static void print_options(FILE *to, unsigned kinds)
+{
+    for (unsigned i = 0; i < COUNT(option_rows); i++) {
+        const struct option_row *row = &option_rows[i];
+        if ((kinds & row->kind) != 0)
+            fprintf(to, "    %s %-6s %s\n", row->name, row->value, row->says);
+    }
+}
+
+static void print_verb(FILE *to, const char *program, const struct verb_row *row)
+{
+    fprintf(to, "  %s %s%s%s\n", program, row->name, row->words[0] != '\0' ? " " : "",
+            row->words);
+    fprintf(to, "      %s\n", row->says);
+}
+
+bool options_usage(FILE *to, const char *program, const char *verb)
+{
+    const struct verb_row *one = verb != NULL ? verb_named(verb) : NULL;
+
+    if (verb != NULL && (one == NULL || one->says == NULL))
+        return false;
+    if (one != NULL) {
+        print_verb(to, program, one);
+        print_options(to, one->kinds);
+        return true;
+    }
+    fprintf(to, "usage: %s VERB [OPTION...] [WORD...]\n\n", program);
+    for (unsigned i = 0; i < COUNT(verb_rows); i++) {
+        if (verb_rows[i].says != NULL)
+            print_verb(to, program, &verb_rows[i]);
+    }
+    fprintf(to, "\noptions, each of some verbs (%s help VERB):\n", program);
+    print_options(to, ~0u);
+    return true;
+}
+
+/* ---- Values ---- */
+
+/* Digits only, within least..most. */
+static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (text[0] == '\0' || strlen(text) > 10)
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    *ret = value;
+    return value >= least && value <= most;
+}
+
+/* The place of text among words; -1 when it is none of them. */
+static int word_among(const char *text, const char *const *words, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(text, words[i]) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool take_pages(const char *text, struct options *ret)
+{
+    static const char *const words[] = {"auto", "huge", "none"};
+    static const enum proa_pages pages[] = {PROA_PAGES_AUTO, PROA_PAGES_HUGE,
+                                            PROA_PAGES_NONE};
+    int at = word_among(text, words, COUNT(words));
+
+    if (at >= 0)
+        ret->pages = pages[at];
+    return at >= 0;
+}
+
+static bool take_idle(const char *text, struct options *ret)
+{
+    static const char *const words[] = {"adaptive", "spin"};
+    static const enum proa_idle idle[] = {PROA_IDLE_ADAPTIVE, PROA_IDLE_SPIN};
+    int at = word_among(text, words, COUNT(words));
+
+    if (at >= 0)
+        ret->idle = idle[at];
+    return at >= 0;
+}
+
+/* NULL, or what the value should have been. */
+static const char *take_value(enum option_kind kind, const char *text,
+                              struct options *ret)
+{
+    uint64_t number;
+
+    switch (kind) {
+    case KIND_CONFIG:
+        ret->config = text;
+        return text[0] != '\0' ? NULL : "a path";
+    case KIND_SOCKET:
+        ret->socket = text;
+        return text[0] != '\0' ? NULL : "a path";
+    case KIND_DEADLINE:
+        if (!read_number(text, 1, CLI_DEADLINE_MAX / PROA_MS, &number))
+            return "1..60000 milliseconds";
+        ret->deadline = number * PROA_MS;
+        return NULL;
+    case KIND_SECONDS:
+        if (!read_number(text, 1, OPTIONS_SECONDS_MAX, &number))
+            return "1..3600 seconds";
+        ret->seconds = (unsigned)number;
+        return NULL;
+    case KIND_PAGES:
+        return take_pages(text, ret) ? NULL : "auto, huge or none";
+    case KIND_IDLE:
+        return take_idle(text, ret) ? NULL : "adaptive or spin";
+    }
+    return "nothing";
+}
+
+/* ---- Reading ---- */
+
+static bool refuse(char *err, size_t err_len, const char *verb, const char *what,
+                   const char *text, const char *why)
+{
+    snprintf(err, err_len, "%s%s%s '%.100s'%s%s", verb, verb[0] != '\0' ? ": " : "", what,
+             text, why[0] != '\0' ? ": " : "", why);
+    return false;
+}
+
+/* Takes argv[*at] and, when its value is a word of its own, the next. */
+static bool take_option(const struct verb_row *verb, int argc, char **argv, int *at,
+                        struct options *ret, char *err, size_t err_len)
+{
+    const char *text = argv[*at];
+    size_t len = strcspn(text, "=");
+    const struct option_row *row = NULL;
+    const char *value, *wanted;
+
+    for (unsigned i = 0; i < COUNT(option_rows); i++) {
+        if (strlen(option_rows[i].name) == len &&
+            memcmp(option_rows[i].name, text, len) == 0 &&
+            (verb->kinds & option_rows[i].kind) != 0)
+            row = &option_rows[i];
+    }
+    if (row == NULL)
+        return refuse(err, err_len, verb->name, "no option", text, "see `help`");
+    if (text[len] == '=')
+        value = text + len + 1;
+    else if (*at + 1 < argc)
+        value = argv[++*at];
+    else
+        return refuse(err, err_len, verb->name, "option", text, "needs a value");
+    wanted = take_value(row->kind, value, ret);
+    if (wanted != NULL) {
+        char what[64];
+        snprintf(what, sizeof(what), "%s is %s, not", row->name, wanted);
+        return refuse(err, err_len, verb->name, what, value, "");
+    }
+    return true;
+}
+
+static bool check_words(const struct verb_row *verb, struct options *ret, char *err,
+                        size_t err_len)
+{
+    uint64_t type;
+
+    if (ret->word_count < verb->words_min) {
+        snprintf(err, err_len, "%s: %s missing", verb->name, verb->words);
+        return false;
+    }
+    if ((ret->verb == OPTIONS_LOOKUP || ret->verb == OPTIONS_ASK) &&
+        (ret->words[0][0] == '\0' || strlen(ret->words[0]) > PROA_NAME_MAX))
+        return refuse(err, err_len, verb->name, "NAME is 1..255 bytes, not",
+                      ret->words[0], "");
+    if (ret->verb == OPTIONS_ASK) {
+        if (!read_number(ret->words[1], 0, PROA_TYPE_SYSTEM - 1, &type))
+            return refuse(err, err_len, verb->name,
+                          "TYPE is a number below 2147483648, not", ret->words[1], "");
+        ret->type = (uint32_t)type;
+    }
+    if (ret->verb == OPTIONS_NODE && ret->config == NULL) {
+        snprintf(err, err_len, "node: --config FILE missing");
+        return false;
+    }
+    return true;
+}
+
+static bool find_verb(const char *text, const struct verb_row **ret, char *err,
+                      size_t err_len)
+{
+    if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)
+        text = "help";
+    if (strcmp(text, "--version") == 0)
+        text = "version";
+    *ret = verb_named(text);
+    return *ret != NULL || refuse(err, err_len, "", "no verb", text, "see `help`");
+}
+
+bool options_read(int argc, char **argv, struct options *ret, char *err, size_t err_len)
+{
+    const struct verb_row *verb;
+    bool options = true;
+
+    memset(ret, 0, sizeof(*ret));
+    ret->seconds = OPTIONS_SECONDS;
+    ret->deadline = CLI_DEADLINE;
+    ret->idle = PROA_IDLE_ADAPTIVE;
+    if (argc < 2) {
+        snprintf(err, err_len, "a verb is missing: see `help`");
+        return false;
+    }
+    if (!find_verb(argv[1], &verb, err, err_len))
+        return false;
+    ret->verb = verb->verb;
+    for (int i = 2; i < argc; i++) {
+        if (options && strcmp(argv[i], "--") == 0) {
+            options = false;
+        } else if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (!take_option(verb, argc, argv, &i, ret, err, err_len))
+                return false;
+        } else if (ret->word_count == verb->words_max) {
+            return refuse(err, err_len, verb->name, "one word too many:", argv[i], "");
+        } else {
+            ret->words[ret->word_count++] = argv[i];
+        }
+    }
+    return check_words(verb, ret, err, err_len);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_TEXT_LEN (2 * PROA_KEY_LEN)
+#define PATH_LEN (PROA_TEXT_MAX + 32)
+
+static enum proa_outcome default_dir(char *dir, size_t len, char *err, size_t err_len)
+{
+    const char *base = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int n;
+
+    if (base != NULL && base[0] == '/')
+        n = snprintf(dir, len, "%s/proa", base);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(dir, len, "%s/.local/state/proa", home);
+    else {
+        snprintf(err, err_len,
+                 "no state directory: neither HOME nor XDG_STATE_HOME is set; "
+                 "set one, or state_dir in the configuration");
+        return PROA_BAD_CONFIG;
+    }
+    if (n > 0 && (size_t)n < len)
+        return PROA_OK;
+    snprintf(err, err_len, "the state directory's path is longer than %zu bytes",
+             len - 1);
+    return PROA_BAD_CONFIG;
+}
+
+/* mkdir -p with mode 0700 for what is missing. */
+static bool make_path(char *path)
+{
+    for (char *p = path + 1; *p != '\0'; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        int rc = mkdir(path, 0700);
+        *p = '/';
+        if (rc != 0 && errno != EEXIST)
+            return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+static enum proa_outcome take_lock(struct state *state, char *err, size_t err_len)
+{
+    char path[PATH_LEN];
+
+    snprintf(path, sizeof(path), "%s/lock", state->dir);
+    state->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (state->lock < 0) {
+        snprintf(err, err_len, "%s: %s; choose a state_dir this user can write", path,
+                 strerror(errno));
+        return PROA_BAD_CONFIG;
+    }
+    if (flock(state->lock, LOCK_EX | LOCK_NB) == 0)
+        return PROA_OK;
+    snprintf(err, err_len,
+             "state directory %s belongs to a running node; stop it, or give this one "
+             "another state_dir",
+             state->dir);
+    close(state->lock);
+    state->lock = -1;
+    return PROA_ALREADY_RUNNING;
+}
+
+enum proa_outcome state_open(struct state *state, const char *dir, char *err,
+                             size_t err_len)
+{
+    bool configured = dir[0] != '\0';
+    enum proa_outcome outcome = PROA_OK;
+
+    state->lock = -1;
+    if (configured)
+        snprintf(state->dir, sizeof(state->dir), "%s", dir);
+    else
+        outcome = default_dir(state->dir, sizeof(state->dir), err, err_len);
+    if (outcome != PROA_OK)
+        return outcome;
+    if (!make_path(state->dir)) {
+        snprintf(err, err_len, "%s: %s; choose a state_dir this user can write",
+                 state->dir, strerror(errno));
+        return PROA_BAD_CONFIG;
+    }
+    return configured ? take_lock(state, err, err_len) : PROA_OK;
+}
+
+void state_close(struct state *state)
+{
+    if (state->lock >= 0)
+        close(state->lock);
+    state->lock = -1;
+}
+
+static enum proa_outcome key_refused(const char *path, const char *why, char *err,
+                                     size_t err_len)
+{
+    snprintf(err, err_len, "cluster key %s: %s", path, why);
+    return PROA_BAD_CONFIG;
+}
+
+enum proa_outcome state_key_read(const char *path, uint8_t key[PROA_KEY_LEN], char *err,
+                                 size_t err_len)
+{
+    char text[KEY_TEXT_LEN + 2];
+    struct stat st;
+    size_t got;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return key_refused(path, strerror(errno), err, err_len);
+    ssize_t len = fstat(fd, &st) == 0 ? read(fd, text, sizeof(text)) : -1;
+    close(fd);
+    if (len < 0)
+        return key_refused(path, strerror(errno), err, err_len);
+    if ((st.st_mode & 077) != 0)
+        return key_refused(path, "readable by others; chmod 600 it", err, err_len);
+    if (len == KEY_TEXT_LEN + 1 && text[KEY_TEXT_LEN] == '\n')
+        len--;
+    if (len != KEY_TEXT_LEN ||
+        sodium_hex2bin(key, PROA_KEY_LEN, text, KEY_TEXT_LEN, NULL, &got, NULL) != 0 ||
+        got != PROA_KEY_LEN)
+        return key_refused(path, "not 64 hexadecimal digits; make one by `proa keygen`",
+                           err, err_len);
+    return PROA_OK;
+}
+
+/* Written whole under another name first: a reader never sees half a key, and of two writers
+   one wins. */
+enum proa_outcome state_key_write(const char *path, uint8_t key[PROA_KEY_LEN], char *err,
+                                  size_t err_len)
+{
+    char text[KEY_TEXT_LEN + 1];
+    char temporary[PATH_LEN + 32];
+
+    randombytes_buf(key, PROA_KEY_LEN);
+    sodium_bin2hex(text, sizeof(text), key, PROA_KEY_LEN);
+    text[KEY_TEXT_LEN] = '\n';
+    snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return key_refused(path, strerror(errno), err, err_len);
+    bool ok = write(fd, text, sizeof(text)) == (ssize_t)sizeof(text);
+    ok = close(fd) == 0 && ok && link(temporary, path) == 0;
+    int why = errno;
+    unlink(temporary);
+    sodium_memzero(text, sizeof(text));
+    return ok ? PROA_OK : key_refused(path, strerror(why), err, err_len);
+}
+
+enum proa_outcome state_key(const struct state *state, uint8_t key[PROA_KEY_LEN],
+                            char *err, size_t err_len)
+{
+    char path[PATH_LEN];
+
+    snprintf(path, sizeof(path), "%s/cluster.key", state->dir);
+    if (access(path, F_OK) != 0 && state_key_write(path, key, err, err_len) == PROA_OK)
+        return PROA_OK;
+    /* There, or made by another node at this moment. */
+    return state_key_read(path, key, err, err_len);
+}
