@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "perf_node.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "eal.h"
+#include "lane.h"
+#include "node_internal.h"
+#include "port.h"
+
+static uint32_t power_of_two(uint32_t least)
+{
+    uint32_t n = 1;
+
+    while (n < least)
+        n *= 2;
+    return n;
+}
+
+static void port_spec(const struct perf_node_args *args, struct proa_port_config *port)
+{
+    const struct perf_options *o = args->options;
+    /* The second node sends.  The listening side is virtio-user, which sends faster. */
+    bool listens = args->second != o->reverse;
+
+    switch (o->port) {
+    case PERF_PORT_VHOST:
+        snprintf(port->spec, sizeof(port->spec), "vhost:%s=%s/port",
+                 listens ? "listen" : "connect", args->dir);
+        break;
+    case PERF_PORT_UDP:
+        snprintf(port->spec, sizeof(port->spec), "udp:127.0.0.1:0");
+        break;
+    default:
+        snprintf(port->spec, sizeof(port->spec), "ring:proa-perf-%d", (int)getpid());
+        break;
+    }
+    port->mtu = o->mtu;
+    if (o->loss_ppm != 0)
+        port->faults =
+            (struct proa_faults){.seed = 1 + args->second, .loss = o->loss_ppm};
+}
+
+bool perf_node_start(struct perf_node *n, const struct perf_node_args *args, char *err,
+                     size_t err_len)
+{
+    const struct perf_options *o = args->options;
+    struct proa_config config;
+
+    memset(n, 0, sizeof(*n));
+    proa_config_init(&config);
+    port_spec(args, &config.ports[0]);
+    config.port_count = 1;
+    if (args->seed != NULL) {
+        snprintf(config.seeds[0], sizeof(config.seeds[0]), "%s", args->seed);
+        config.seed_count = 1;
+    }
+    memcpy(config.cluster_key, args->cluster_key, sizeof(config.cluster_key));
+    config.has_cluster_key = true;
+    snprintf(config.state_dir, sizeof(config.state_dir), "%s/%s", args->dir,
+             args->second ? "second" : "first");
+    mkdir(config.state_dir, 0700);
+    config.lanes = args->lanes;
+    for (unsigned i = 0; i < args->lanes; i++)
+        config.cores[i] = (args->core + (int)i) % (int)sysconf(_SC_NPROCESSORS_ONLN);
+    config.idle = o->idle;
+    config.pages = o->no_huge ? PROA_PAGES_NONE : PROA_PAGES_AUTO;
+    config.message_max = o->size > 1u << 20 ? PERF_SIZE_MAX : 0;
+    config.actors_max = power_of_two(o->receivers + 1024);
+    if (proa_node_start(&config, &n->node, err, err_len) != PROA_OK)
+        return false;
+    if (proa_node_join(n->node, PERF_JOIN_FOR, err, err_len) != PROA_OK)
+        return false;
+    if (proa_client_open(n->node, &n->client) != PROA_OK) {
+        snprintf(err, err_len, "no client of the node");
+        return false;
+    }
+    return true;
+}
+
+void perf_node_stop(struct perf_node *n)
+{
+    if (n->client != NULL)
+        proa_client_close(n->client);
+    proa_node_close(n->node);
+    memset(n, 0, sizeof(*n));
+}
+
+bool perf_node_spawn(struct perf_node *n, uint32_t lane,
+                     const struct proa_behaviour *behaviour, const void *arg,
+                     size_t arg_len, struct proa_ref *ret, char *err, size_t err_len)
+{
+    enum proa_outcome outcome = proa_client_spawn(n->client, lane, behaviour, arg,
+                                                  arg_len, NULL, PERF_SPAWN_FOR, ret);
+
+    if (outcome == PROA_OK)
+        return true;
+    snprintf(err, err_len, "spawning a %s: %s", behaviour->type_name,
+             proa_outcome_name(outcome));
+    return false;
+}
+
+static uint64_t relaxed(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void busiest_link(struct lane *lane, struct perf_node_stats *ret)
+{
+    struct lane_link_info links[16];
+    unsigned n = lane_links(lane, links, 16);
+    const struct link_stats *best = NULL;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (best == NULL || links[i].stats.tx_packets > best->tx_packets)
+            best = &links[i].stats;
+    }
+    ret->links = n;
+    if (best == NULL)
+        return;
+    ret->tx_packets = best->tx_packets;
+    ret->tx_messages = best->tx_messages;
+    ret->rx_packets = best->rx_packets;
+    ret->rx_messages = best->rx_messages;
+    ret->acks_tx = best->acks_tx;
+    ret->acks_rx = best->acks_rx;
+    ret->resends = best->resends;
+    ret->spurious = best->spurious;
+    ret->rto = best->rto;
+    ret->again = best->again;
+    ret->cwnd = best->cwnd;
+    ret->window = best->window;
+    ret->srtt_ns = best->srtt_ns;
+    ret->min_rtt_ns =
+        best->min_rtt_ns == UINT64_MAX ? 0 : best->min_rtt_ns; /* none yet */
+}
+
+void perf_node_stats(const struct perf_node *n, uint32_t index,
+                     struct perf_node_stats *ret)
+{
+    const struct proa_node *node = n->node;
+    struct lane *lane = node->lanes[index].lane;
+    const struct lane_stats *stats = lane_stats(lane);
+    const struct sched_stats *sched = sched_stats(lane_sched(lane));
+    struct port_stats port;
+
+    memset(ret, 0, sizeof(*ret));
+    busiest_link(lane, ret);
+    port_stats_sum(node->ports[0], &port);
+    for (int i = 0; i < PORT_DROP_COUNT; i++)
+        ret->port_drops += relaxed(&port.drops[i]);
+    ret->loops = relaxed(&stats->loops);
+    ret->busy_loops = relaxed(&stats->busy_loops);
+    ret->loop_gap_max_ns = relaxed(&stats->gap_max_ns);
+    ret->in_place = relaxed(&sched->in_place);
+    ret->mailbox = relaxed(&sched->mailbox);
+    ret->huge = node->on_dpdk && eal_huge();
+}

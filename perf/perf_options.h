@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_options.h - proa-perf's command line.
+
+   Threads: one.  Units: as the fields say.
+   Errors:  one sentence on stderr, and what the caller's exit status should be. */
+#ifndef PERF_OPTIONS_H
+#define PERF_OPTIONS_H
+
+#include <proa/node.h>
+
+#define PERF_SIZE_MIN 8u          /* the sequence number */
+#define PERF_SIZE_MAX (16u << 20) /* the largest message_max of a node */
+#define PERF_WINDOW_MAX 65536u    /* asks in flight: a lane's default */
+#define PERF_RECEIVERS_MAX 1000000u
+#define PERF_BURST_MAX 1024u
+
+enum perf_mode {
+    PERF_MODE_TELL,
+    PERF_MODE_ASK,
+    PERF_MODE_RAW,
+    PERF_MODE_LOCAL_COUNT,    /* two actors on one lane: tells */
+    PERF_MODE_LOCAL_PINGPONG, /* and back */
+    PERF_MODE_CROSS_COUNT,    /* two lanes of one node */
+    PERF_MODE_CROSS_PINGPONG,
+    PERF_MODES
+};
+
+enum perf_port { PERF_PORT_VHOST, PERF_PORT_UDP, PERF_PORT_RING, PERF_PORTS };
+
+struct perf_options {
+    enum perf_mode mode;
+    enum perf_port port;
+    uint32_t size;      /* bytes of payload; of raw: of the frame on the wire */
+    uint32_t window;    /* asks, or raw round trips, in flight */
+    uint32_t seconds;   /* measured */
+    uint32_t warmup_ms; /* before that */
+    uint32_t
+        messages; /* end earlier, after so many measured ones; 0: by the time alone */
+    uint32_t receivers; /* actors, told or asked at random */
+    uint32_t burst;     /* tells a handler sends before it lets others run */
+    uint32_t sample;    /* each so-many-th round trip is timed; 0: chosen by the mode */
+    uint32_t mtu;       /* 0: the port's own */
+    uint32_t loss_ppm;  /* of packets, both ways, by the fault layer */
+    enum proa_idle idle;
+    bool with_raw; /* the raw limit in the same run */
+    bool no_huge;
+    bool reverse; /* vhost: the connecting side sends (vhost), not virtio-user */
+    bool quiet;   /* no notes on stderr */
+};
+
+const char *perf_mode_name(enum perf_mode mode); /* as on the command line */
+const char *perf_port_name(enum perf_port port);
+
+/* Two actors of one node: the port carries nothing. */
+static inline bool perf_mode_is_local(enum perf_mode mode)
+{
+    return mode >= PERF_MODE_LOCAL_COUNT;
+}
+
+static inline bool perf_mode_is_pingpong(enum perf_mode mode)
+{
+    return mode == PERF_MODE_LOCAL_PINGPONG || mode == PERF_MODE_CROSS_PINGPONG;
+}
+
+/* perf_options_read fills options.  -1: go on; otherwise the process's exit status: 0 after
+   --help, 2 after a mistake, which was explained on stderr. */
+int perf_options_read(struct perf_options *options, int argc, char **argv);
+
+#endif

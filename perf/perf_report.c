@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "perf_report.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "perf_json.h"
+
+static void cpu_model(char *buf, size_t len)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[256];
+
+    snprintf(buf, len, "unknown");
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        char *colon = strstr(line, ": ");
+
+        if (strncmp(line, "model name", 10) != 0 || colon == NULL)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(buf, len, "%s", colon + 2);
+        break;
+    }
+    fclose(file);
+}
+
+static void put_machine(struct perf_json *json)
+{
+    struct utsname kernel = {0};
+    char cpu[256];
+
+    cpu_model(cpu, sizeof(cpu));
+    uname(&kernel);
+    perf_json_open(json, "versions");
+    perf_json_str(json, "proa", PERF_PROA_VERSION);
+    perf_json_str(json, "dpdk", PERF_DPDK_VERSION);
+    perf_json_str(json, "kernel", kernel.release);
+    perf_json_str(json, "compiler", __VERSION__);
+    perf_json_close(json);
+    perf_json_str(json, "cpu", cpu);
+    perf_json_u64(json, "cores", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static void put_options(struct perf_json *json, const struct perf_options *o)
+{
+    perf_json_str(json, "mode", perf_mode_name(o->mode));
+    if (!perf_mode_is_local(o->mode))
+        perf_json_str(json, "port", perf_port_name(o->port));
+    perf_json_u64(json, "size", o->size);
+    if (o->mode == PERF_MODE_ASK || o->mode == PERF_MODE_RAW)
+        perf_json_u64(json, "window", o->window);
+    if (o->mode != PERF_MODE_RAW) {
+        perf_json_u64(json, "receivers", o->receivers);
+        perf_json_u64(json, "burst", o->burst);
+    }
+    if (o->port == PERF_PORT_VHOST)
+        perf_json_str(json, "sender", o->reverse ? "vhost" : "virtio-user");
+    perf_json_str(json, "loop", "closed");
+    perf_json_str(json, "idle", o->idle == PROA_IDLE_SPIN ? "spin" : "adaptive");
+    perf_json_u64(json, "mtu", o->mtu);
+    perf_json_u64(json, "loss_ppm", o->loss_ppm);
+    perf_json_u64(json, "warmup_ms", o->warmup_ms);
+}
+
+static void put_trips(struct perf_json *json, const char *key, const struct perf_trips *t)
+{
+    perf_json_open(json, key);
+    perf_json_u64(json, "timed", t->count);
+    perf_json_u64(json, "min", t->least);
+    perf_json_u64(json, "p50", t->p50);
+    perf_json_u64(json, "p90", t->p90);
+    perf_json_u64(json, "p99", t->p99);
+    perf_json_u64(json, "p999", t->p999);
+    perf_json_u64(json, "max", t->most);
+    perf_json_close(json);
+}
+
+static void put_checked(struct perf_json *json, const struct perf_result *result)
+{
+    const struct perf_received *r = &result->received;
+
+    perf_json_open(json, "checked");
+    perf_json_bool(json, "all", perf_result_checked(result));
+    perf_json_u64(json, "sent", result->sent.messages);
+    perf_json_u64(json, "received", r->messages);
+    perf_json_hex(json, "checksum_sent", result->sent.sum);
+    perf_json_hex(json, "checksum_received", r->sum);
+    perf_json_u64(json, "gaps", r->gaps);
+    perf_json_u64(json, "repeats", r->repeats);
+    perf_json_u64(json, "wrong_payload", r->wrong);
+    perf_json_u64(json, "receivers_unequal", r->unequal);
+    perf_json_u64(json, "receivers_unfinished", r->unfinished);
+    perf_json_close(json);
+}
+
+static void put_node(struct perf_json *json, const char *key,
+                     const struct perf_node_stats *s, uint64_t mallocs, bool link)
+{
+    perf_json_open(json, key);
+    perf_json_u64(json, "lane_mallocs", mallocs);
+    perf_json_u64(json, "ran_in_place", s->in_place);
+    perf_json_u64(json, "ran_from_mailbox", s->mailbox);
+    perf_json_u64(json, "loop_gap_max_ns", s->loop_gap_max_ns);
+    perf_json_num(json, "busy_loops_percent",
+                  100.0 * (double)s->busy_loops / (double)(s->loops ? s->loops : 1));
+    if (link) {
+        perf_json_u64(json, "tx_packets", s->tx_packets);
+        perf_json_u64(json, "tx_messages", s->tx_messages);
+        perf_json_u64(json, "rx_packets", s->rx_packets);
+        perf_json_u64(json, "acks_tx", s->acks_tx);
+        perf_json_u64(json, "resends", s->resends);
+        perf_json_u64(json, "spurious_resends", s->spurious);
+        perf_json_u64(json, "rto", s->rto);
+        perf_json_u64(json, "cwnd_packets", s->cwnd);
+        perf_json_u64(json, "window_packets", s->window);
+        perf_json_u64(json, "srtt_ns", s->srtt_ns);
+        perf_json_u64(json, "min_rtt_ns", s->min_rtt_ns);
+        perf_json_u64(json, "port_drops", s->port_drops);
+    }
+    perf_json_close(json);
+}
+
+static void put_result(struct perf_json *json, const struct perf_options *o,
+                       const struct perf_result *result)
+{
+    const struct perf_sent *sent = &result->sent;
+    bool asks = o->mode == PERF_MODE_ASK, trips = asks || perf_mode_is_pingpong(o->mode);
+    bool link = !perf_mode_is_local(o->mode);
+    double rate = perf_result_rate(o, result);
+
+    perf_json_str(json, "pages", sent->stats.huge ? "huge" : "ordinary");
+    perf_json_num(json, "seconds",
+                  (double)(trips ? sent->span : result->received.span) / 1e9);
+    perf_json_u64(json, "messages", trips ? sent->answered : result->received.measured);
+    perf_json_num(json, asks ? "replies_per_s" : "messages_per_s", rate);
+    perf_json_num(json, "payload_mbit_per_s", rate * o->size * 8 / 1e6);
+    if (trips)
+        put_trips(json, "rtt_ns", &sent->trips);
+    put_checked(json, result);
+    perf_json_open(json, "refused_at_once");
+    perf_json_u64(json, "again", sent->again);
+    perf_json_u64(json, "full", sent->full);
+    perf_json_close(json);
+    put_node(json, "sending_lane", &sent->stats, sent->mallocs, link);
+    put_node(json, "receiving_lane", &result->received.stats, result->received.mallocs,
+             link);
+}
+
+static void put_raw(struct perf_json *json, const struct perf_raw *raw)
+{
+    perf_json_open(json, "raw");
+    if (raw->flood_size != 0) {
+        perf_json_u64(json, "frame_bytes", raw->flood_size);
+        perf_json_num(json, "packets_per_s", raw->packets_per_s);
+        perf_json_bool(json, "segmented", raw->segmented);
+    }
+    if (raw->trip_size != 0) {
+        perf_json_u64(json, "rtt_frame_bytes", raw->trip_size);
+        put_trips(json, "rtt_ns", &raw->trips);
+    }
+    perf_json_close(json);
+}
+
+static void put_bare(struct perf_json *json, const struct perf_bare *bare)
+{
+    perf_json_open(json, "bare");
+    perf_json_num(json, "spsc_words_per_s", bare->words_per_s);
+    perf_json_u64(json, "spsc_word_rtt_ns", bare->word_trip);
+    perf_json_num(json, "pair_ring_items_per_s", bare->items_per_s);
+    perf_json_u64(json, "pair_ring_item_rtt_ns", bare->item_trip);
+    perf_json_close(json);
+}
+
+static void put_ratios(struct perf_json *json, const struct perf_options *o,
+                       const struct perf_result *result, const struct perf_limits *limits)
+{
+    double rate = perf_result_rate(o, result);
+    const struct perf_trips *t = &result->sent.trips, *raw = &limits->raw.trips;
+
+    perf_json_open(json, "ratio");
+    if (limits->has_raw && limits->raw.flood_size != 0)
+        perf_json_num(json, "messages_to_raw_packets", rate / limits->raw.packets_per_s);
+    if (limits->has_raw && limits->raw.trip_size != 0 && t->count > 0) {
+        perf_json_num(json, "rtt_p50_to_raw", (double)t->p50 / (double)raw->p50);
+        perf_json_num(json, "rtt_p99_to_raw", (double)t->p99 / (double)raw->p99);
+    }
+    if (limits->has_bare && o->mode == PERF_MODE_CROSS_PINGPONG)
+        perf_json_num(json, "rtt_p50_to_bare",
+                      (double)t->p50 / (double)limits->bare.word_trip);
+    if (limits->has_bare && o->mode == PERF_MODE_CROSS_COUNT)
+        perf_json_num(json, "messages_to_bare_items", rate / limits->bare.items_per_s);
+    perf_json_close(json);
+}
+
+void perf_report(const struct perf_options *options, const struct perf_result *result,
+                 const struct perf_limits *limits)
+{
+    struct perf_json json;
+
+    perf_json_init(&json, stdout);
+    perf_json_open(&json, NULL);
+    put_options(&json, options);
+    if (result != NULL)
+        put_result(&json, options, result);
+    if (limits->has_raw)
+        put_raw(&json, &limits->raw);
+    if (limits->has_bare)
+        put_bare(&json, &limits->bare);
+    if (result != NULL && (limits->has_raw || limits->has_bare))
+        put_ratios(&json, options, result, limits);
+    put_machine(&json);
+    perf_json_close(&json);
+    fflush(stdout);
+}

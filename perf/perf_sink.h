@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_sink.h - the receiving actors: they read and check every message.
+
+   One struct perf_sink serves all receivers of a process.  Each receiver counts for itself, so
+   that nothing is shared on the path of a message, and settles its account in the sink when
+   the sender's LAST comes, which says how many messages there were and what their words add
+   up to.  The first receiver also gets MARK, where the measurement begins.
+
+   Threads: perf_sink_init before the first receiver; the atomics are for anybody, the rest is
+            the receivers' until done.
+   Units:   proa_ns; counts are messages.
+   Errors:  counted: gaps, repeats, wrong. */
+#ifndef PERF_SINK_H
+#define PERF_SINK_H
+
+#include <stdatomic.h>
+
+#include <proa/actor.h>
+
+#include "perf_malloc.h"
+
+/* Types of the messages between loader and receivers. */
+enum {
+    PERF_TYPE_TELL = 1, /* payload; counted */
+    PERF_TYPE_ASK,      /* payload; counted, sent back as the answer */
+    PERF_TYPE_PING,     /* payload; counted, told back as PONG */
+    PERF_TYPE_PONG,
+    PERF_TYPE_MARK,   /* struct perf_mark: measuring starts */
+    PERF_TYPE_LAST,   /* struct perf_last: nothing follows */
+    PERF_TYPE_GO,     /* loader to itself: one more burst */
+    PERF_TYPE_BOUNCE, /* told back as GO */
+};
+
+struct perf_mark {
+    uint64_t sent; /* messages before this one, to all receivers */
+};
+
+struct perf_last {
+    uint64_t sent; /* messages this receiver must have got */
+    uint64_t sum;  /* and what their words add up to */
+};
+
+struct perf_sink {
+    uint32_t size;      /* of each payload */
+    uint32_t receivers; /* that will end */
+
+    /* Settled by each receiver when LAST comes. */
+    _Atomic uint32_t done;
+    _Atomic uint64_t received, sum;
+    _Atomic uint64_t gaps, repeats, wrong; /* messages missing, come twice, damaged */
+    _Atomic uint64_t unequal; /* receivers whose count or sum is not LAST's */
+
+    /* The first receiver's. */
+    uint64_t sent_at_mark;
+    proa_ns marked_at;
+    struct perf_malloc malloc_at_mark;
+
+    /* Whoever ends last; a lane's clock, so good to one loop. */
+    _Atomic proa_ns last_at;
+    _Atomic uint64_t mallocs; /* of the first receiver's lane, from MARK to its LAST */
+};
+
+void perf_sink_init(struct perf_sink *sink, uint32_t size, uint32_t receivers);
+
+/* perf_sink_done is true once all receivers have their LAST; what they wrote is then readable. */
+bool perf_sink_done(const struct perf_sink *sink);
+
+/* perf_sink_good: every message came once, in order and whole. */
+bool perf_sink_good(const struct perf_sink *sink);
+
+/* What a receiver is spawned with. */
+struct perf_sink_arg {
+    struct perf_sink *sink; /* borrowed for its life */
+    uint32_t index;         /* 0: gets MARK */
+};
+
+extern const struct proa_behaviour perf_receiver;
+
+#endif

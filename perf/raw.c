@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raw.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "raw_wire.h"
+
+#define PING_LOST (100 * PROA_MS)
+
+/* Frames held after they were sent. */
+struct held {
+    raw_buf *ring[RAW_HELD];
+    unsigned at;
+};
+
+static proa_ns now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (proa_ns)t.tv_sec * PROA_S + (proa_ns)t.tv_nsec;
+}
+
+static void hold(struct held *held, struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    wire->hold(wire, bufs, n);
+    for (unsigned i = 0; i < n; i++) {
+        raw_buf **slot = &held->ring[held->at++ % RAW_HELD];
+
+        if (*slot != NULL)
+            wire->free(wire, slot, 1);
+        *slot = bufs[i];
+    }
+}
+
+static void held_free(struct held *held, struct raw_wire *wire)
+{
+    for (unsigned i = 0; i < RAW_HELD; i++) {
+        if (held->ring[i] != NULL)
+            wire->free(wire, &held->ring[i], 1);
+    }
+}
+
+static void flood(struct raw_wire *wire, const struct raw_options *options,
+                  struct held *held, struct raw_result *ret)
+{
+    proa_ns start = now_ns(), now = start;
+    raw_buf *bufs[PORT_BURST];
+
+    while (now - start < options->duration) {
+        unsigned sent = 0, n = options->burst;
+
+        if (!wire->make(wire, bufs, n, options->size, ret->packets))
+            n = 0; /* all are with the device: look again */
+        if (options->hold)
+            hold(held, wire, bufs, n);
+        do { /* at least one look, and on until the device has them all */
+            unsigned took = wire->tx(wire, bufs + sent, n - sent);
+
+            sent += took;
+            ret->waits += took == 0;
+            now = now_ns();
+        } while (sent < n && now - start < options->duration);
+        wire->free(wire, bufs + sent, n - sent);
+        ret->packets += sent;
+    }
+    ret->elapsed = now - start;
+}
+
+static void sink(struct raw_wire *wire, const struct raw_options *options,
+                 struct raw_result *ret)
+{
+    static _Thread_local uint8_t copied[65536];
+    proa_ns since = now_ns(), start = 0, last = 0;
+    raw_buf *bufs[PORT_BURST];
+
+    for (unsigned idle = 0;;) {
+        unsigned n = wire->rx(wire, bufs, options->burst);
+
+        for (unsigned i = 0; i < n && options->copy; i++)
+            wire->copy(wire, bufs[i], copied);
+        if (n > 0)
+            wire->free(wire, bufs, n);
+        ret->packets += n;
+        if (n == 0 && (++idle & 63) != 0)
+            continue; /* the clock costs as much as an empty look */
+        proa_ns now = now_ns();
+
+        if (n > 0) {
+            start = start == 0 ? now : start;
+            last = since = now;
+        }
+        if (now - since > options->patience ||
+            (start != 0 && now - start > options->duration))
+            break;
+    }
+    ret->elapsed = last - start;
+}
+
+/* Sends one frame, whatever it takes; false: no buffer. */
+static bool send_one(struct raw_wire *wire, const struct raw_options *options,
+                     struct held *held, uint64_t number)
+{
+    raw_buf *buf;
+
+    if (!wire->make(wire, &buf, 1, options->size, number))
+        return false;
+    if (options->hold)
+        hold(held, wire, &buf, 1);
+    while (wire->tx(wire, &buf, 1) == 0)
+        ;
+    return true;
+}
+
+static void ping(struct raw_wire *wire, const struct raw_options *options,
+                 struct held *held, struct raw_result *ret)
+{
+    proa_ns start = now_ns(), now = start;
+
+    while (now - start < options->duration) {
+        proa_ns sent = now;
+        raw_buf *back = NULL;
+
+        if (!send_one(wire, options, held, ret->packets))
+            break;
+        while (wire->rx(wire, &back, 1) == 0 && (now = now_ns()) - sent < PING_LOST)
+            ;
+        now = now_ns();
+        if (back == NULL) {
+            ret->waits++;
+            continue;
+        }
+        wire->free(wire, &back, 1);
+        uint64_t bucket = (now - sent) / RAW_BUCKET;
+
+        ret->times[bucket < RAW_BUCKETS ? bucket : RAW_BUCKETS - 1]++;
+        ret->packets++;
+    }
+    ret->elapsed = now - start;
+}
+
+static void pong(struct raw_wire *wire, const struct raw_options *options,
+                 struct held *held, struct raw_result *ret)
+{
+    proa_ns start = 0, last = now_ns();
+    uint64_t seen = 0;
+    raw_buf *in;
+
+    for (unsigned idle = 0;;) {
+        if (wire->rx(wire, &in, 1) > 0) {
+            wire->free(wire, &in, 1);
+            ret->packets += send_one(wire, options, held, ret->packets);
+        } else if ((++idle & 1023) == 0) {
+            proa_ns now = now_ns();
+
+            if (ret->packets > seen) {
+                seen = ret->packets;
+                start = start == 0 ? now : start;
+                last = now;
+            } else if (now - last > options->patience) {
+                break;
+            }
+        }
+    }
+    ret->elapsed = start != 0 ? last - start : 0;
+}
+
+void raw_run(struct port *port, unsigned queue, struct pkt_pool *pool, enum raw_role role,
+             const struct raw_options *options, struct raw_result *ret)
+{
+    struct raw_wire wire = {.port = port, .queue = queue, .pool = pool};
+    struct held held = {.at = 0};
+
+    PROA_ASSERT(options->burst >= 1 && options->burst <= PORT_BURST);
+    PROA_ASSERT(options->size >= RAW_SIZE_MIN && options->size <= port->mtu + 14u);
+    memset(ret, 0, sizeof(*ret));
+    raw_wire_init(&wire, options->segment);
+    switch (role) {
+    case RAW_FLOOD:
+        flood(&wire, options, &held, ret);
+        break;
+    case RAW_SINK:
+        sink(&wire, options, ret);
+        break;
+    case RAW_PING:
+        ping(&wire, options, &held, ret);
+        break;
+    case RAW_PONG:
+        pong(&wire, options, &held, ret);
+        break;
+    }
+    ret->bytes = ret->packets * options->size;
+    held_free(&held, &wire);
+}
+
+uint64_t raw_percentile(const struct raw_result *result, uint32_t ppm)
+{
+    uint64_t want = (result->packets * ppm + 999999) / 1000000, seen = 0;
+
+    for (unsigned i = 0; i < RAW_BUCKETS; i++) {
+        seen += result->times[i];
+        if (seen >= want && seen > 0)
+            return (uint64_t)i * RAW_BUCKET;
+    }
+    return (uint64_t)RAW_BUCKETS * RAW_BUCKET;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raw_wire.h"
+
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "addr.h"
+#include "pool_dpdk.h"
+#include "port_ethdev.h"
+#include "port_udp.h"
+
+/* ---- devices ---- */
+
+#define NUMBER_AT 48 /* behind Ethernet, IPv4, UDP and lead */
+
+static bool device_make(struct raw_wire *wire, raw_buf **bufs, unsigned n, unsigned size,
+                        uint64_t number)
+{
+    struct rte_mbuf **mbufs = (struct rte_mbuf **)bufs;
+
+    if (rte_pktmbuf_alloc_bulk(pool_dpdk_mempool(wire->pool), mbufs, n) != 0)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        mbufs[i]->data_len = (uint16_t)size;
+        mbufs[i]->pkt_len = size;
+        *rte_pktmbuf_mtod_offset(mbufs[i], uint64_t *, NUMBER_AT) = number + i;
+    }
+    return true;
+}
+
+static void device_hold(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    (void)wire;
+    for (unsigned i = 0; i < n; i++)
+        rte_mbuf_refcnt_update(bufs[i], 1);
+}
+
+static void device_free(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    (void)wire;
+    rte_pktmbuf_free_bulk((struct rte_mbuf **)bufs, n);
+}
+
+static unsigned device_tx(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    return rte_eth_tx_burst(ethdev_of(wire->port)->dev, (uint16_t)wire->queue,
+                            (struct rte_mbuf **)bufs, (uint16_t)n);
+}
+
+static unsigned device_rx(struct raw_wire *wire, raw_buf **bufs, unsigned max)
+{
+    return rte_eth_rx_burst(ethdev_of(wire->port)->dev, (uint16_t)wire->queue,
+                            (struct rte_mbuf **)bufs, (uint16_t)max);
+}
+
+static void device_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
+{
+    struct rte_mbuf *m = buf;
+
+    (void)wire;
+    memcpy(to, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
+}
+
+/* ---- sockets ---- */
+
+#define HEADERS 42 /* Ethernet, IPv4, UDP: counted, though the loopback has no wire */
+
+static bool socket_make(struct raw_wire *wire, raw_buf **bufs, unsigned n, unsigned size,
+                        uint64_t number)
+{
+    for (unsigned i = 0; i < n; i++, number++) {
+        struct pkt *p = pkt_alloc(wire->pool, 0);
+
+        if (p == NULL) {
+            while (i > 0)
+                pkt_free(wire->pool, bufs[--i]);
+            return false;
+        }
+        p->len = (uint16_t)(size - HEADERS);
+        memcpy(p->data, &number, sizeof(number));
+        bufs[i] = p;
+    }
+    return true;
+}
+
+static void socket_hold(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        pkt_hold(wire->pool, bufs[i]);
+}
+
+static void socket_free(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        pkt_free(wire->pool, bufs[i]);
+}
+
+/* One datagram of n segments. */
+static int send_segments(int fd, struct msghdr *hdr, unsigned n, uint16_t segment)
+{
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(segment))] = {0};
+    struct cmsghdr *c = (struct cmsghdr *)(void *)control;
+
+    c->cmsg_level = SOL_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(segment));
+    memcpy(CMSG_DATA(c), &segment, sizeof(segment));
+    hdr->msg_control = control;
+    hdr->msg_controllen = sizeof(control);
+    hdr->msg_iovlen = n;
+    return sendmsg(fd, hdr, MSG_DONTWAIT) > 0 ? (int)n : 0;
+}
+
+static unsigned socket_tx(struct raw_wire *wire, raw_buf **bufs, unsigned n)
+{
+    int fd = port_udp_socket(wire->port, wire->queue), sent;
+    struct mmsghdr msgs[PORT_BURST] = {0};
+    struct iovec iov[PORT_BURST];
+    struct sockaddr_storage name;
+    socklen_t len = addr_to_sockaddr(&wire->port->neighbour, &name);
+
+    if (n == 0)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct pkt *p = bufs[i];
+
+        iov[i] = (struct iovec){p->data, p->len};
+        msgs[i].msg_hdr = (struct msghdr){
+            .msg_name = &name, .msg_namelen = len, .msg_iov = &iov[i], .msg_iovlen = 1};
+    }
+    if (wire->segment && n > 1)
+        sent = send_segments(fd, &msgs[0].msg_hdr, n, (uint16_t)iov[0].iov_len);
+    else
+        sent = sendmmsg(fd, msgs, n, MSG_DONTWAIT);
+    for (int i = 0; i < sent; i++)
+        pkt_free(wire->pool, bufs[i]);
+    return sent > 0 ? (unsigned)sent : 0;
+}
+
+/* Without UDP_GRO, whose runs would need buffers of 64 KiB: raw_wire_init turns it off. */
+static unsigned socket_rx(struct raw_wire *wire, raw_buf **bufs, unsigned max)
+{
+    struct mmsghdr msgs[PORT_BURST] = {0};
+    struct iovec iov[PORT_BURST];
+    int got;
+
+    if (!socket_make(wire, bufs, max, HEADERS, 0))
+        return 0;
+    for (unsigned i = 0; i < max; i++) {
+        struct pkt *p = bufs[i];
+
+        iov[i] = (struct iovec){p->data, p->room};
+        msgs[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+    }
+    got =
+        recvmmsg(port_udp_socket(wire->port, wire->queue), msgs, max, MSG_DONTWAIT, NULL);
+    got = got > 0 ? got : 0;
+    for (int i = 0; i < got; i++)
+        ((struct pkt *)bufs[i])->len = (uint16_t)msgs[i].msg_len;
+    socket_free(wire, bufs + got, max - (unsigned)got);
+    return (unsigned)got;
+}
+
+static void socket_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
+{
+    const struct pkt *p = buf;
+
+    (void)wire;
+    memcpy(to, p->data, p->len);
+}
+
+void raw_wire_init(struct raw_wire *wire, bool segment)
+{
+    const int off = 0;
+
+    wire->segment = segment;
+    if (strcmp(wire->port->kind, "udp") == 0) {
+        int fd = port_udp_socket(wire->port, wire->queue);
+
+        (void)setsockopt(fd, SOL_UDP, UDP_GRO, &off, sizeof(off));
+        wire->make = socket_make;
+        wire->hold = socket_hold;
+        wire->free = socket_free;
+        wire->tx = socket_tx;
+        wire->rx = socket_rx;
+        wire->copy = socket_copy;
+    } else {
+        PROA_ASSERT(strcmp(wire->port->kind, "vhost") == 0);
+        wire->make = device_make;
+        wire->hold = device_hold;
+        wire->free = device_free;
+        wire->tx = device_tx;
+        wire->rx = device_rx;
+        wire->copy = device_copy;
+    }
+}
