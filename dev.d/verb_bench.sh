@@ -17,9 +17,19 @@ for program in "$BUILD"/release/perf/bench_*; do
     echo "== $(basename "$program")"
     "$program" --benchmark_min_time=0.3
 done
-for port in vhost udp ring; do
-    for mode in tell ask; do
-        echo "== proa-perf --port $port --mode $mode"
-        "$perf" --port "$port" --mode "$mode" --size 32 --seconds 3 --with-raw
-    done
+# One JSON object each.  A failed check does not end the rest, but is this verb's status.
+status=0
+bench()
+{
+    echo "== proa-perf $*"
+    "$perf" --quiet --seconds 3 --with-raw "$@" || status=1
+}
+for mode in local-count local-pingpong cross-count cross-pingpong; do
+    bench --mode "$mode"
 done
+for port in vhost udp ring; do
+    bench --port "$port" --mode tell
+    bench --port "$port" --mode ask --window 1
+    bench --port "$port" --mode ask --window 64
+done
+exit "$status"

@@ -29,7 +29,7 @@ declare -A may_include=(
 )
 
 # The only files that may name DPDK: the ports that are DPDK devices, EAL, telemetry.
-dpdk_owners='^(dataplane/(port_ethdev|port_vhost|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
+dpdk_owners='^(dataplane/(port_ethdev|port_vhost|pool_dpdk|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
 
 # What a pure object may ask of the outside.  Not here on purpose: qsort, which allocates;
 # and of libsodium what draws randomness by itself (keygen, keypair, seal) or allocates.
@@ -161,7 +161,7 @@ if [ "$objects" = yes ]; then
     trap 'rm -rf "$tmp"' EXIT
     mapfile -t pure < <(sources dht | grep '\.c$' || true)
     check_purity dht "-Iinclude -Idht" "${pure[@]}"
-    mapfile -t pure < <(sources dataplane | grep -E '/(link|packet|pkt)[a-z0-9_]*\.c$' || true)
+    mapfile -t pure < <(sources dataplane | grep -E '/(link|packet|pkt|sysmsg)[a-z0-9_]*\.c$' || true)
     check_purity links "-Iinclude -Iactors -Idataplane" "${pure[@]}"
 fi
 
