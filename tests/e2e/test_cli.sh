@@ -235,8 +235,9 @@ if await "$TMP/node.log" '^ready' 30; then
 else
     not_ok "the socket that a killed node left is replaced" "$TMP/node.log"
 fi
+await "$TMP/node.log" '^ready' 60 || not_ok "the node is ready again" "$TMP/node.log"
 kill -INT "$last"
-if ends "$last" 8 && [ "$status" = 0 ]; then
+if ends "$last" 60 && [ "$status" = 0 ]; then
     ok "INT: exit 0"
 else
     not_ok "INT: exit 0 (status ${status:-none})" "$TMP/node.log"
