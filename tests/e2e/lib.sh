@@ -67,6 +67,7 @@ refused() # NAME STATUS SENTENCE COMMAND...
 # Starts a command with its output in FILE; its process is $last.
 start() # FILE COMMAND...
 {
+    : >"$1" # now, not when the process gets to it: nobody may read the last one's lines
     local file=$1
     shift
     "$@" >"$file" 2>&1 &
