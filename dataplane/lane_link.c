@@ -126,6 +126,7 @@ void lane_env_init(struct lane *lane)
                                   .ping = env_ping,
                                   .up = env_up,
                                   .writable = env_writable,
+                                  .refuse = lane_below_refuse,
                                   .lost = env_lost};
 }
 
