@@ -171,7 +171,7 @@ void kad_op_ask_holder(struct kad *kad, struct kad_op *op, const struct record *
 void kad_op_holder_result(struct kad *kad, const struct kad_request *request,
                           enum kad_result result, const struct krpc_message *message);
 
-/* kad_op_find is kad_op_found's reader: the readers' pick of what the search found, decoded into
+/* kad_op_pick makes the readers' pick of what the search found, decoded into
    *ret; its place, or KAD_NONE.  Disowned statements do not count. */
 uint32_t kad_op_pick(struct kad *kad, struct kad_op *op, struct record *ret);
 
