@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* demo_raw.h - the raw limit beside the demo's figures: the bare loop over the same kind of port,
-   in the same two processes on the same cores, once their nodes have left (perf/raw.h).
+   in the same two processes on the same cores, once their nodes have left (dataplane/raw.h).
 
    Threads: one ordinary thread; the loops run on the lane's core.
    Units:   as struct demo_raw_result.  Errors: false, and one sentence in err.
