@@ -81,7 +81,8 @@ struct punt_link {
     uint64_t link_id;      /* our own id of it: lane:8 slot:16 secret:40 */
     uint64_t peer_link_id; /* theirs, put into packets we send */
     uint32_t flags; /* PING: LINK_PING_; HEARD: LINK_HEARD_; ENDED: enum link_end */
-    uint32_t zero;
+    uint32_t
+        loop_gap_us; /* PING: the lane's recent longest loop gap; HEARD: the peer's */
 };
 #define LINK_PING_PROBE 1u /* persist: answer at once with the current window */
 #define LINK_HEARD_BUSY 1u /* alive, not consuming */

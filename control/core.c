@@ -32,6 +32,18 @@ static bool kad_start(struct core *core)
     return core->kad != NULL;
 }
 
+/* A node that is not even known any more has no names either, and gives its place in the
+   directory to the next.  It has no links, so no lane looks at its record. */
+static void peer_evicted(void *ctx, const struct peer *peer)
+{
+    struct core *core = ctx;
+
+    if (peer->liveness == NULL)
+        return;
+    registrar_node_gone(core, peer->node);
+    directory_node_forget(core->config.directory, peer->node);
+}
+
 static bool parts_start(struct core *core)
 {
     const struct core_config *config = &core->config;
@@ -42,9 +54,12 @@ static bool parts_start(struct core *core)
     }
     core->registrar = registrar_create(config->names_max, config->watches_max,
                                        secrets_next(&core->secrets));
-    return core->registrar != NULL &&
-           peers_init(&core->peers, config->lanes, secrets_next(&core->secrets)) &&
-           handshake_init(&core->handshake, core->now) && kad_start(core) &&
+    if (core->registrar == NULL ||
+        !peers_init(&core->peers, config->lanes, secrets_next(&core->secrets)))
+        return false;
+    core->peers.evicted = peer_evicted;
+    core->peers.evicted_ctx = core;
+    return handshake_init(&core->handshake, core->now) && kad_start(core) &&
            directory_node_add(config->directory, core->node, PROA_NS_NEVER) != NULL;
 }
 

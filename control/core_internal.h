@@ -34,7 +34,8 @@ struct core {
     struct registrar *registrar;
     struct kad *kad;
     void *kad_memory;
-    bool backlog; /* a lane had more than CORE_STEP_RECORDS */
+    uint32_t loop_gap_us[PROA_LANES_MAX]; /* of each lane, by its last ping */
+    bool backlog;                         /* a lane had more than CORE_STEP_RECORDS */
     proa_ns reclaimed_at;
 
     /* Leaving (leave.c). */

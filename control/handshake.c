@@ -48,6 +48,7 @@ void handshake_answer(struct core *core, const struct core_datagram *dgram,
         .link = link,
         .peer_link = peer_link,
         .flags = flags,
+        .loop_gap_us = core->loop_gap_us[dgram->lane],
     };
     size_t len = keyed_ping_put(&core->config.keys, buf, kind, &answer);
 

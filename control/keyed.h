@@ -15,9 +15,6 @@
 #include "identity.h"
 #include "packet.h"
 
-#define KEYED_CLOSE_LEAVING                                                              \
-    0x4u /* flag of a CLOSE: the whole node leaves, not this link */
-
 /* keyed_seal fills in the tag: the last PACKET_TAG_LEN of len bytes. */
 void keyed_seal(const struct cluster_keys *keys, uint8_t *buf, size_t len);
 

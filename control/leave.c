@@ -51,7 +51,7 @@ static void close_round(struct core *core)
         for (uint32_t i = 0; i < core->peers.links_high[lane]; i++) {
             struct peer_link *link = &core->peers.links[lane][i];
             if (link->state == PEER_LINK_OPEN && link->leaving)
-                liveness_close(core, link, KEYED_CLOSE_LEAVING);
+                liveness_close(core, link, PACKET_CLOSE_LEAVING);
         }
     }
     core->close_next = core->now + (LEAVE_CLOSE_FIRST << core->close_round++);

@@ -125,6 +125,7 @@ static void send_on(struct core *core, struct peer_link *link, enum packet_kind 
         .link = link->id,
         .peer_link = link->peer_id,
         .flags = flags,
+        .loop_gap_us = core->loop_gap_us[link_id_lane(link->id)],
     };
     size_t len = keyed_ping_put(&core->config.keys, buf, kind, &ping);
 
@@ -143,6 +144,7 @@ void liveness_ping(struct core *core, const struct punt_link *wanted)
 {
     struct peer_link *link = open_link(core, wanted->link_id);
 
+    core->loop_gap_us[link_id_lane(wanted->link_id)] = wanted->loop_gap_us;
     if (link == NULL)
         return; /* it was reset; the lane's ENDED is on its way */
     core->stats.ping_tx++;
@@ -178,12 +180,14 @@ static struct peer_link *link_of(struct core *core, const struct packet_ping *pa
                : NULL;
 }
 
-static void link_heard(struct core *core, struct peer_link *link, uint32_t flags)
+static void link_heard(struct core *core, struct peer_link *link, uint32_t flags,
+                       uint32_t loop_gap_us)
 {
     struct punt_link told = {.node = link->peer->node,
                              .link_id = link->id,
                              .peer_link_id = link->peer_id,
-                             .flags = flags};
+                             .flags = flags,
+                             .loop_gap_us = loop_gap_us};
 
     heard(core, link->peer);
     kad_heard(core->kad, &link->peer->id, &link->addr, core->now);
@@ -206,7 +210,7 @@ void liveness_on_ping(struct core *core, const struct core_datagram *dgram,
         return;
     }
     bool busy = outlet_is_busy(&core->outlets[link_id_lane(link->id)], core->now);
-    link_heard(core, link, 0);
+    link_heard(core, link, 0, ping->loop_gap_us);
     handshake_answer(core, dgram, PACKET_PONG, ping->src_node, ping->nonce, link->peer_id,
                      link->id, busy ? PACKET_PING_BUSY : 0);
 }
@@ -236,7 +240,8 @@ void liveness_on_pong(struct core *core, const struct core_datagram *dgram,
         return;
     }
     handshake_up(core, link);
-    link_heard(core, link, (pong->flags & PACKET_PING_BUSY) ? LINK_HEARD_BUSY : 0);
+    link_heard(core, link, (pong->flags & PACKET_PING_BUSY) ? LINK_HEARD_BUSY : 0,
+               pong->loop_gap_us);
 }
 
 void liveness_on_reset(struct core *core, const struct core_datagram *dgram,
@@ -276,7 +281,7 @@ void liveness_on_close(struct core *core, const struct core_datagram *dgram,
                      0, 0);
     if (link == NULL)
         return;
-    if (close->flags & KEYED_CLOSE_LEAVING)
+    if (close->flags & PACKET_CLOSE_LEAVING)
         liveness_dead(core, link->peer, true);
     else
         liveness_reset_link(core, link);

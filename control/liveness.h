@@ -60,7 +60,7 @@ void liveness_ended(struct core *core, const struct punt_link *report);
 /* liveness_reset_link has the lane end the link; its slot comes back by PUNT_LINK_ENDED. */
 void liveness_reset_link(struct core *core, const struct peer_link *link);
 
-/* liveness_close sends a CLOSE for the link; flags: KEYED_CLOSE_LEAVING or 0.  An RST answers
+/* liveness_close sends a CLOSE for the link; flags: PACKET_CLOSE_LEAVING or 0.  An RST answers
    it. */
 void liveness_close(struct core *core, struct peer_link *link, uint32_t flags);
 

@@ -124,6 +124,15 @@ static bool make_parts(struct proa_node *node)
     return true;
 }
 
+/* A port has something new: lanes that sleep look at it. */
+static void wake_lanes(void *ctx)
+{
+    struct proa_node *node = ctx;
+
+    for (unsigned i = 0; i < node->lane_count; i++)
+        doorbell_ring(&node->lanes[i].bell);
+}
+
 static enum proa_outcome open_ports(struct proa_node *node, char *err, size_t err_len)
 {
     struct pkt_pool *pools[PROA_LANES_MAX];
@@ -134,7 +143,9 @@ static enum proa_outcome open_ports(struct proa_node *node, char *err, size_t er
         struct port_open_args args = {.config = &node->config.ports[i],
                                       .index = (uint8_t)i,
                                       .queues = node->lane_count,
-                                      .pools = pools};
+                                      .pools = pools,
+                                      .wake = wake_lanes,
+                                      .wake_ctx = node};
         node->ports[i] = port_open(&args, err, err_len);
         if (node->ports[i] == NULL)
             return PROA_NO_PORT;
@@ -245,6 +256,7 @@ static void lane_body(void *arg)
 {
     struct node_lane *l = arg;
 
+    arena_own(l->arena);
     lane_run(l->lane, &l->node->lanes_stop, l->node->config.idle);
 }
 

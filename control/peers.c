@@ -121,6 +121,8 @@ static bool evict(struct peers *self)
     }
     if (oldest == NULL)
         return false;
+    if (self->evicted != NULL)
+        self->evicted(self->evicted_ctx, oldest);
     forget(self, oldest);
     return true;
 }

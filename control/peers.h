@@ -74,6 +74,10 @@ struct peers {
     uint32_t used, high, free, clock;
     uint64_t salt;
     unsigned lanes;
+    /* Called with a peer that is about to be given up for another; may be NULL.  It must not
+       add peers. */
+    void (*evicted)(void *ctx, const struct peer *peer);
+    void *evicted_ctx;
     struct peer_link *links[PROA_LANES_MAX]; /* PEERS_LINKS_MAX each */
     struct peer_link *links_free[PROA_LANES_MAX];
     uint32_t links_high[PROA_LANES_MAX];

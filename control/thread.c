@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "eal.h"
 #include "node_internal.h"
 
 #define THREAD_LONGEST (100 * PROA_MS) /* longest sleep: flags are looked at */
@@ -80,6 +81,8 @@ static void *body(void *arg)
     struct epoll_event event = {.events = EPOLLIN};
     int epoll = epoll_create1(EPOLL_CLOEXEC);
 
+    if (node->on_dpdk)
+        eal_pin_control();
     PROA_ASSERT(epoll >= 0);
     PROA_ASSERT(epoll_ctl(epoll, EPOLL_CTL_ADD, node->control_bell.fd, &event) == 0);
     /* relaxed: the thread is joined after the flag was set; late by a sleep at worst. */

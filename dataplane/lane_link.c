@@ -81,10 +81,17 @@ static struct punt_link report_of(const struct link *link, uint32_t flags)
     return r;
 }
 
+/* LANE_GAP_MAX bounds it. */
+static proa_ns recent_gap(const struct lane *lane)
+{
+    return lane->gap_now > lane->gap_before ? lane->gap_now : lane->gap_before;
+}
+
 static void env_ping(void *ctx, struct link *link, uint32_t flags)
 {
     struct punt_link r = report_of(link, flags);
 
+    r.loop_gap_us = (uint32_t)(recent_gap(ctx) / PROA_US);
     /* A ping lost to a full ring is asked for again by the link. */
     lane_push_up(ctx, PUNT_LINK_PING, &r, sizeof(r), NULL, 0);
 }
@@ -265,9 +272,7 @@ static bool is_surplus(const struct lane *lane, const struct lane_link *ll)
 
 static void tick_one(struct lane *lane, struct lane_link *ll)
 {
-    proa_ns gap = lane->gap_now > lane->gap_before ? lane->gap_now : lane->gap_before;
-
-    link_loop_gap(ll->link, gap);
+    link_loop_gap(ll->link, recent_gap(lane));
     link_tick(ll->link, lane->now);
     if (link_state(ll->link) == LINK_DEAD) {
         lane_link_end(lane, ll,

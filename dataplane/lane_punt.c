@@ -64,6 +64,8 @@ static void link_record(struct lane *lane, uint16_t kind,
         lane_link_end(lane, ll, LINK_END_RESET);
         return;
     }
+    proa_ns gap = which.loop_gap_us * PROA_US; /* as the peer says it */
+    link_peer_loop_gap(ll->link, gap < LANE_GAP_MAX ? gap : LANE_GAP_MAX);
     link_heard(ll->link, (which.flags & LINK_HEARD_BUSY) != 0, lane->now);
     lane_dirty(lane, ll);
 }

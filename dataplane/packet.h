@@ -146,7 +146,7 @@ const char *packet_kind_name(unsigned kind); /* "data", ...; "?" */
    and PING, PONG, RST, CLOSE with
 
      64 u64 link       the sender's own id of the link; 0 when it knows none (RST)
-     72 u32 flags      PACKET_PING_ bits
+     72 u32 flags      PACKET_PING_ and PACKET_CLOSE_ bits
      76 u32 loop_gap   the sending lane's recent longest loop gap, in us
      80 the tag
 
@@ -158,8 +158,9 @@ const char *packet_kind_name(unsigned kind); /* "data", ...; "?" */
 #define PACKET_OPEN_SIGNED_AT 128 /* where the signature lies */
 #define PACKET_OPEN_KX_AT 192
 
-#define PACKET_PING_PROBE 0x1u /* PING: tell the current window at once */
-#define PACKET_PING_BUSY 0x2u  /* PONG: alive, not consuming */
+#define PACKET_PING_PROBE 0x1u    /* PING: tell the current window at once */
+#define PACKET_PING_BUSY 0x2u     /* PONG: alive, not consuming */
+#define PACKET_CLOSE_LEAVING 0x4u /* CLOSE: the whole node leaves, not just this link */
 
 /* What SYN, SYNACK and OPEN say. */
 struct packet_open {

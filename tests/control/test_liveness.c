@@ -75,6 +75,34 @@ static void ping__is_answered_and_heard_on_both_sides(void **state)
     net_destroy(net);
 }
 
+static void ping__carries_the_loop_gaps_of_both_lanes(void **state)
+{
+    struct net *net = linked(1);
+    const struct net_link *link = link01(net);
+    uint64_t here = link->open.link_id, there = link->open.peer_link_id;
+    struct punt_link from0 = {.node = link->open.node,
+                              .link_id = here,
+                              .peer_link_id = there,
+                              .loop_gap_us = 7000};
+    struct punt_link from1 = {.node = net_id(net, 0),
+                              .link_id = there,
+                              .peer_link_id = here,
+                              .loop_gap_us = 3000};
+
+    (void)state;
+    net_push(net, 0, 0, PUNT_LINK_PING, &from0, sizeof(from0), NULL, 0);
+    net_run(net, 5 * PROA_MS);
+    assert_int_equal(net_said(net, 1, PUNT_LINK_HEARD, there)->link.loop_gap_us, 7000);
+    net_push(net, 1, 0, PUNT_LINK_PING, &from1, sizeof(from1), NULL, 0);
+    net_run(net, 5 * PROA_MS);
+    assert_int_equal(net_said(net, 0, PUNT_LINK_HEARD, here)->link.loop_gap_us, 3000);
+    net_push(net, 0, 0, PUNT_LINK_PING, &from0, sizeof(from0), NULL, 0);
+    net_run(net, 5 * PROA_MS);
+    /* A PONG says it too. */
+    assert_int_equal(net_said(net, 0, PUNT_LINK_HEARD, here)->link.loop_gap_us, 3000);
+    net_destroy(net);
+}
+
 static void ping__to_a_lane_that_does_not_read_is_answered_busy(void **state)
 {
     struct net *net = linked(2);
@@ -371,7 +399,7 @@ static void close__of_a_link_nobody_has_changes_nothing(void **state)
     struct net *net = linked(15);
 
     (void)state;
-    put_from(net, PACKET_CLOSE, 0, 12345, KEYED_CLOSE_LEAVING);
+    put_from(net, PACKET_CLOSE, 0, 12345, PACKET_CLOSE_LEAVING);
     net_run(net, 5 * PROA_MS);
     assert_null(net_said(net, 0, PUNT_NODE_DEAD, 0));
     assert_true(alive(net, 0, net_id(net, 1)));
@@ -382,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ping__is_answered_and_heard_on_both_sides),
+        cmocka_unit_test(ping__carries_the_loop_gaps_of_both_lanes),
         cmocka_unit_test(ping__to_a_lane_that_does_not_read_is_answered_busy),
         cmocka_unit_test(ping__of_a_link_unknown_over_there_resets_it),
         cmocka_unit_test(ping__to_a_restarted_node_ends_the_old_one_in_a_round_trip),

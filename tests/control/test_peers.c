@@ -44,13 +44,22 @@ static void add__finds_the_same_again(void **state)
     peers_fini(&peers);
 }
 
+static void count_evicted(void *ctx, const struct peer *peer)
+{
+    assert_int_not_equal(peer->node, 0);
+    ++*(uint32_t *)ctx;
+}
+
 static void add__full_table_gives_up_the_oldest_unlinked(void **state)
 {
     struct peers peers;
     struct kad_id id = id_of(0), held = id_of(1), linked = id_of(2);
+    uint32_t evicted = 0;
 
     (void)state;
     assert_true(peers_init(&peers, 1, 9));
+    peers.evicted = count_evicted;
+    peers.evicted_ctx = &evicted;
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         id = id_of(i);
         struct peer *peer = peers_add(&peers, &id);
@@ -73,6 +82,7 @@ static void add__full_table_gives_up_the_oldest_unlinked(void **state)
         assert_ptr_equal(peers_find_addr(&peers, &addr), peer);
     }
     assert_int_equal(peers.used, PEERS_MAX);
+    assert_int_equal(evicted, 1000);
     assert_non_null(peers_find(&peers, kad_id_node64(&held)));
     assert_non_null(peers_find(&peers, kad_id_node64(&linked)));
     peers_fini(&peers);
