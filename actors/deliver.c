@@ -1,23 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler_internal.h"
 
-#define CLOCK_EVERY 8 /* handlers in place between looks at the clock, about 20 ns each */
+#define LOOK_LEAST 2 /* handlers in place between looks at the clock */
+#define LOOK_MOST 64
+
+/* Looks at the clock, a look being as dear as a handler that does little: twice as seldom as
+   long as little time has passed, so that handlers that take long are found after a few. */
+static __attribute__((noinline)) bool time_left(struct sched *s)
+{
+    proa_ns now;
+
+    s->in_place_next = UINT32_MAX;
+    if (s->clock == NULL)
+        return true;
+    now = s->clock();
+    if (s->in_place_until == 0) {
+        s->in_place_until = now + SCHED_IN_PLACE_NS;
+        s->in_place_step = LOOK_LEAST;
+    } else if (now >= s->in_place_until) {
+        s->in_place_left = 0;
+        return false;
+    } else if (now - s->in_place_seen > SCHED_IN_PLACE_NS / 8) {
+        s->in_place_step = LOOK_LEAST;
+    } else if (s->in_place_step < LOOK_MOST) {
+        s->in_place_step *= 2;
+    }
+    s->in_place_seen = now;
+    s->in_place_next = s->in_place_step;
+    return true;
+}
 
 /* Spends one handler of the budget; false when it is gone. */
-static bool budget_take(struct sched *s)
+static inline bool budget_take(struct sched *s)
 {
-    if (s->in_place_left == 0)
+    if (s->in_place_left == 0 || (s->in_place_next-- == 0 && !time_left(s)))
         return false;
-    if (s->clock != NULL && (s->in_place_max - s->in_place_left) % CLOCK_EVERY == 0) {
-        proa_ns now = s->clock();
-
-        if (s->in_place_until == 0)
-            s->in_place_until = now + SCHED_IN_PLACE_NS;
-        if (now >= s->in_place_until) {
-            s->in_place_left = 0;
-            return false;
-        }
-    }
     s->in_place_left--;
     return true;
 }
@@ -131,6 +148,11 @@ void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf)
 {
     bulk_enter(&s->bulk, buf);
     deliver(s, msg, buf, true);
+}
+
+bool sched_in_place_spent(const struct sched *s)
+{
+    return s->in_place_left == 0;
 }
 
 void sched_prefetch(const struct sched *s, uint32_t slot)

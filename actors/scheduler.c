@@ -130,6 +130,7 @@ void sched_begin(struct sched *s, proa_ns now)
     s->now = now;
     s->in_place_left = s->in_place_max;
     s->in_place_until = 0;
+    s->in_place_next = 0;
     if (__builtin_expect(s->clients_retry <= now, 0))
         clients_begin(s);
 }

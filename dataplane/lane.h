@@ -51,6 +51,12 @@ struct lane_config {
 struct lane *lane_create(const struct lane_config *config);
 void lane_destroy(struct lane *lane);
 
+/* lane_poll fetches packets from the ports whose last ones have all been taken.  Call it before
+   each lane_step, and read the clock in between: then no packet came after the `now` it is
+   taken at, whatever interrupted the thread, and measured round trips are never too short.
+   now: may be the last loop's. */
+void lane_poll(struct lane *lane, proa_ns now);
+
 /* lane_step runs one loop.  Returns true when there was any work. */
 bool lane_step(struct lane *lane, proa_ns now);
 

@@ -75,17 +75,23 @@ static void wait_until(struct idle *idle, proa_ns span)
     epoll_pwait2(idle->epoll, events, IDLE_FDS_MAX, &ts, NULL);
 }
 
+static bool loop(struct lane *lane)
+{
+    lane_poll(lane, lane->now);
+    return lane_step(lane, lane_clock());
+}
+
 /* Sleeps until a packet, a bell or the next deadline.  Arm, poll once more, then wait: what
    arrives between the two is seen by one of them. */
 static void sleep_once(struct lane *lane, struct idle *idle)
 {
-    proa_ns now = lane_clock();
+    proa_ns now = lane->now;
 
     lane_settle(lane, now);
     refresh_fds(lane, idle);
     doorbell_arm(lane->config.bell);
     arm_ports(lane, true);
-    bool worked = lane_step(lane, now);
+    bool worked = loop(lane);
     now = lane_clock();
     proa_ns deadline = lane_deadline(lane);
     proa_ns span = idle->all_have_fd ? IDLE_LONGEST : IDLE_STEP;
@@ -117,10 +123,9 @@ static void run_adaptive(struct lane *lane, const _Atomic bool *stop)
     watch_fd(&idle, lane->config.bell->fd);
     /* relaxed: the thread is joined after the flag was set; late by a loop at worst. */
     while (!atomic_load_explicit(stop, memory_order_relaxed)) {
-        proa_ns now = lane_clock();
-        if (lane_step(lane, now))
-            worked_at = now;
-        else if (now - worked_at > IDLE_SPIN)
+        if (loop(lane))
+            worked_at = lane->now;
+        else if (lane->now - worked_at > IDLE_SPIN)
             sleep_once(lane, &idle);
     }
     close(idle.epoll);
@@ -132,7 +137,7 @@ void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle policy
     if (policy == PROA_IDLE_SPIN) {
         /* relaxed: as above. */
         while (!atomic_load_explicit(stop, memory_order_relaxed))
-            lane_step(lane, lane_clock());
+            loop(lane);
     } else {
         run_adaptive(lane, stop);
     }

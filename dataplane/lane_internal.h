@@ -72,6 +72,12 @@ struct lane_txq {
     struct pkt *pkts[LANE_TXQ];
 };
 
+/* What a port gave and no link has seen yet. */
+struct lane_rxq {
+    uint32_t at, count;
+    struct pkt *pkts[PORT_BURST];
+};
+
 /* An order mark on its way through a pair ring, there and back.  In a pair_item's body. */
 struct lane_mark {
     uint64_t link_id;
@@ -127,6 +133,8 @@ struct lane {
     struct lane_link_info *snapshot;
     uint32_t snapshot_count;
 
+    struct lane_rxq rxq[PROA_PORTS_MAX];
+    uint32_t rx_first; /* the port whose turn it is */
     struct lane_txq txq[PROA_PORTS_MAX];
 };
 
@@ -152,7 +160,7 @@ static inline struct lane_link *lane_link_of(struct lane *lane, const struct lin
 }
 
 /* lane_rx.c */
-uint32_t lane_receive(struct lane *lane);             /* from all ports; packets */
+uint32_t lane_receive(struct lane *lane);             /* what lane_poll got; packets */
 void lane_input(struct lane *lane, struct pkt *p);    /* takes p */
 void lane_transmit(struct lane *lane, struct pkt *p); /* takes p */
 void lane_send_queued(struct lane *lane);

@@ -91,20 +91,41 @@ void lane_input(struct lane *lane, struct pkt *p)
         link_packet(lane, p);
 }
 
+void lane_poll(struct lane *lane, proa_ns now)
+{
+    for (unsigned i = 0; i < lane->config.port_count; i++) {
+        struct lane_rxq *q = &lane->rxq[i];
+
+        if (q->at < q->count)
+            continue;
+        q->at = 0;
+        q->count =
+            port_rx(lane->config.ports[i], lane->config.lane, q->pkts, PORT_BURST, now);
+    }
+}
+
+/* Takes packets until there are none or the time for handlers in place is spent.  The rest
+   stays for the next loop: in mailboxes its messages would cost half as much again, and the
+   handlers that wait there get their turn first either way. */
 uint32_t lane_receive(struct lane *lane)
 {
-    uint32_t total = 0;
+    uint32_t ports = lane->config.port_count, total = 0;
 
-    for (unsigned i = 0; i < lane->config.port_count; i++) {
-        struct pkt *pkts[PORT_BURST];
-        unsigned n = port_rx(lane->config.ports[i], lane->config.lane, pkts, PORT_BURST,
-                             lane->now);
-        for (unsigned j = 0; j < n; j++) {
-            if (j + 1 < n)
-                __builtin_prefetch(pkts[j + 1]->data);
-            lane_input(lane, pkts[j]);
+    for (uint32_t i = 0; i < ports; i++) {
+        uint32_t port = (lane->rx_first + i) % ports;
+        struct lane_rxq *q = &lane->rxq[port];
+
+        while (q->at < q->count) {
+            if (total > 0 && sched_in_place_spent(lane->sched)) {
+                lane->rx_first = port;
+                i = ports;
+                break;
+            }
+            if (q->at + 1 < q->count)
+                __builtin_prefetch(q->pkts[q->at + 1]->data);
+            lane_input(lane, q->pkts[q->at++]);
+            total++;
         }
-        total += n;
     }
     if (total > 0)
         lane_count(&lane->stats.rx, total);

@@ -297,8 +297,10 @@ bool kit_node_step(struct proa_test *test, struct kit_node *node)
 {
     bool worked = false;
 
-    for (unsigned i = 0; i < test->config.lanes; i++)
+    for (unsigned i = 0; i < test->config.lanes; i++) {
+        lane_poll(node->lanes[i].lane, test->now);
         worked |= lane_step(node->lanes[i].lane, test->now);
+    }
     return step_control(test, node) || worked;
 }
 
