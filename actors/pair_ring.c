@@ -194,7 +194,7 @@ static void collect(struct pair_ring *r)
         struct pair_node *node = r->lent[r->lent_home % notes].node;
 
         while (ahead - r->lent_home < NODES_AHEAD && is_home(r, ahead))
-            pair_ring_prefetch_write(r->lent[ahead++ % notes].node);
+            prefetch_write(r->lent[ahead++ % notes].node);
         node->next = r->home;
         r->home = node;
         r->lent_home++;

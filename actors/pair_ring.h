@@ -35,6 +35,8 @@
 
 #include <proa/actor.h>
 
+#include "prefetch.h"
+
 #define PAIR_TELL_MAX 32u        /* payload bytes that fit into an item of one line */
 #define PAIR_INLINE_MAX 56u      /* payload bytes that fit into an item */
 #define PAIR_BODY_MAX 120u       /* bytes of an item that is no message */
@@ -215,17 +217,6 @@ static inline bool pair_ring_publish(struct pair_ring *r)
     return true;
 }
 
-/* Fetches a line to write to.  __builtin_prefetch(p, 1) only reads it on x86-64, unless built
-   for a processor with PREFETCHW (elsewhere that instruction does nothing). */
-static inline void pair_ring_prefetch_write(const void *line)
-{
-#if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
-#else
-    __builtin_prefetch(line, 1);
-#endif
-}
-
 /* pair_ring_lend remembers item's node; called by commit. */
 void pair_ring_lend(struct pair_ring *r, const struct pair_item *item);
 
@@ -240,10 +231,9 @@ static inline void pair_ring_commit(struct pair_ring *r)
     if (__builtin_expect(item->kind == PAIR_MSG_NODE, 0))
         pair_ring_lend(r, item);
     if (r->tail_next - r->head_seen + PAIR_RING_AHEAD < r->mask) {
-        pair_ring_prefetch_write(pair_ring_slot(r, r->tail_next + PAIR_RING_AHEAD));
+        prefetch_write(pair_ring_slot(r, r->tail_next + PAIR_RING_AHEAD));
         if (slots > 1)
-            pair_ring_prefetch_write(
-                pair_ring_slot(r, r->tail_next + PAIR_RING_AHEAD + 1));
+            prefetch_write(pair_ring_slot(r, r->tail_next + PAIR_RING_AHEAD + 1));
     }
     r->tail_next += slots;
     if (r->tail_next - r->tail_told >= PAIR_RING_BATCH)

@@ -127,8 +127,8 @@ struct sched {
 
     /* Budgets of this loop. */
     uint32_t in_place_left, in_place_max;
-    proa_ns in_place_until; /* by clock; 0: not started */
-    proa_ns in_place_seen;  /* the clock, last looked at */
+    proa_ns in_place_until;                /* by clock; 0: not started */
+    proa_ns in_place_seen;                 /* the clock, last looked at */
     uint32_t in_place_step, in_place_next; /* handlers between looks, and to the next */
     proa_ns (*clock)(void);
 
