@@ -68,7 +68,24 @@ void behaviour_set_fini(struct behaviour_set *set)
     set->slots = NULL;
 }
 
-/* Chooses how types become indices: the span of the types when it is small, else a hash. */
+static uint32_t hash(const struct behaviour *b, uint32_t type)
+{
+    return (type * SPREAD) >> b->shift;
+}
+
+const struct behaviour_row *behaviour_row_hashed(const struct behaviour *b, uint32_t type)
+{
+    for (uint32_t at = hash(b, type);; at++) {
+        const struct behaviour_row *row = &b->rows[at & b->mask];
+
+        if (row->fn == NULL)
+            return NULL;
+        if (row->type == type)
+            return row;
+    }
+}
+
+/* Chooses how types become indices: directly when they span little, else by a hash. */
 static void choose_index(struct behaviour *b)
 {
     const struct proa_on *on = b->def->on;
@@ -81,25 +98,21 @@ static void choose_index(struct behaviour *b)
     while ((1u << bits) <= 2 * b->def->on_count)
         bits++;
     b->mask = (1u << bits) - 1;
-    b->base = low;
-    b->factor = 1;
-    b->shift = 0;
-    if (b->def->on_count > 0 && high - low > b->mask) {
-        b->factor = SPREAD;
-        b->shift = 32 - bits;
+    b->shift = 32 - bits;
+    if (b->def->on_count > 0 && high - low <= b->mask) {
+        b->base = low;
+        b->span = high - low + 1;
     }
 }
 
 /* Fills the table; false when a type is there twice. */
 static bool fill_rows(struct behaviour *b, struct behaviour_row *rows)
 {
-    for (uint32_t i = 0; i <= b->mask; i++)
-        rows[i].type = BEHAVIOUR_ROW_FREE;
     for (uint32_t i = 0; i < b->def->on_count; i++) {
         const struct proa_on *on = &b->def->on[i];
-        uint32_t at = ((on->type - b->base) * b->factor) >> b->shift;
+        uint32_t at = b->span != 0 ? on->type - b->base : hash(b, on->type);
 
-        for (; rows[at & b->mask].type != BEHAVIOUR_ROW_FREE; at++)
+        for (; rows[at & b->mask].fn != NULL; at++)
             if (rows[at & b->mask].type == on->type)
                 return false;
         rows[at & b->mask] = (struct behaviour_row){on->type, on->min_len, on->fn};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* behaviour.h - a behaviour as a lane uses it: checked once, its handlers in a table.
 
-   Types are looked up by one multiplication and one comparison: where they are dense (1, 2, 3)
-   the table is indexed by them, else by a hash, with linear probing.
+   Where the types are dense (1, 2, 3) the table is indexed by them, else by a hash, with linear
+   probing.
 
    Threads: one lane.  Units: bytes.
    Errors:  INVALID for what actor.h does not allow; NULL without memory or past the bound.
@@ -16,37 +16,36 @@
 
 #define BEHAVIOURS_MAX 4096u
 #define BEHAVIOUR_ROWS_MAX 65536u      /* rows of one handler table */
-#define BEHAVIOUR_ROW_FREE UINT32_MAX  /* the type of a row that has none */
 #define BEHAVIOUR_STATE_MAX (1u << 30) /* bytes of one actor's state */
 
 struct behaviour_row {
     uint32_t type, min_len;
-    proa_handler fn;
+    proa_handler fn; /* NULL: the row is free */
 };
 
 struct behaviour {
     const struct proa_behaviour *def; /* borrowed for ever */
-    const struct behaviour_row *rows; /* mask + 1 of them, at least one free */
-    uint32_t base, factor, shift, mask;
-    uint32_t type_id;  /* of def->type_name */
-    uint32_t capacity; /* of the mailbox */
+    const struct behaviour_row *rows;
+    uint32_t base, span;  /* dense: types base..base + span - 1; else span 0 */
+    uint32_t shift, mask; /* hashed: mask + 1 rows, at least one free */
+    uint32_t type_id;     /* of def->type_name */
+    uint32_t capacity;    /* of the mailbox */
     bool drops_oldest;
 };
 
-/* behaviour_row finds the row of a type below PROA_TYPE_SYSTEM; NULL when there is none. */
+/* The row of a type in a hashed table, or NULL. */
+const struct behaviour_row *behaviour_row_hashed(const struct behaviour *b,
+                                                 uint32_t type);
+
+/* behaviour_row finds the row of a type; NULL when there is none. */
 static inline const struct behaviour_row *behaviour_row(const struct behaviour *b,
                                                         uint32_t type)
 {
-    uint32_t at = ((type - b->base) * b->factor) >> b->shift;
+    uint32_t at = type - b->base;
 
-    for (;; at++) {
-        const struct behaviour_row *row = &b->rows[at & b->mask];
-
-        if (__builtin_expect(row->type == type, 1))
-            return row;
-        if (row->type == BEHAVIOUR_ROW_FREE)
-            return NULL;
-    }
+    if (__builtin_expect(at < b->span, 1))
+        return b->rows[at].fn != NULL ? &b->rows[at] : NULL;
+    return b->span == 0 ? behaviour_row_hashed(b, type) : NULL;
 }
 
 /* All behaviours a lane has met, by their address. */

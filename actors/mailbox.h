@@ -65,15 +65,15 @@ static inline bool mailbox_overtaken(const struct mailbox *m)
 /* mailbox_put_as appends node to class cls, its own; known to the compiler where it is hot. */
 static inline void mailbox_put_as(struct mailbox *m, struct node *node, uint32_t cls)
 {
-    struct node **last = &m->last[cls];
+    struct node *last = m->last[cls];
 
-    if (*last == NULL) {
+    if (last == NULL) {
         node->next = node;
     } else {
-        node->next = (*last)->next;
-        (*last)->next = node;
+        node->next = last->next;
+        last->next = node;
     }
-    *last = node;
+    m->last[cls] = node;
 }
 
 /* mailbox_put appends node to its class. */

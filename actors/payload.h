@@ -1,36 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* payload.h - copying small payloads.
 
-   As 8-byte words, not as vectors and not by a call of memcpy: the reader's 8-byte loads then
+   Up to 64 bytes as 8-byte words, not as vectors and not by a call of memcpy: the reader's 8-byte loads then
    find whole stores to forward from, and the length is not known when compiling.
 
    Threads: pure.  Units: bytes.  Errors: none. */
 #ifndef PAYLOAD_H
 #define PAYLOAD_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define PAYLOAD_WORDS_MAX 256u /* longer ones are left to memcpy */
-
-static inline void payload_copy(void *dst, const void *src, uint32_t len)
+/* Apart, so that it is not weighed with the short ones where payload_copy is inlined. */
+static __attribute__((noinline, unused)) void
+payload_copy_long(void *dst, const void *src, uint32_t len)
 {
-    uint32_t words = len & ~7u;
-    uint8_t *d = (uint8_t *)dst + words;
-    const uint8_t *s = (const uint8_t *)src + words;
+    memcpy(dst, src, len);
+}
 
-    if (__builtin_expect(len > PAYLOAD_WORDS_MAX, 0)) {
-        memcpy(dst, src, len);
-        return;
-    }
-    for (ptrdiff_t i = -(ptrdiff_t)words; i != 0; i += 8) {
-        memcpy(d + i, s + i, 8);
-        /* Keeps the compiler from turning the loop back into a call of memcpy. */
-        __asm__("" : "+r"(i));
-    }
-    if (__builtin_expect((len & 7) == 0, 1))
-        return;
+static inline void payload_tail(uint8_t *d, const uint8_t *s, uint32_t len)
+{
     if ((len & 4) != 0) {
         memcpy(d, s, 4);
         d += 4;
@@ -43,6 +32,55 @@ static inline void payload_copy(void *dst, const void *src, uint32_t len)
     }
     if ((len & 1) != 0)
         *d = *s;
+}
+
+static inline void payload_copy(void *dst, const void *src, uint32_t len)
+{
+    uint32_t words = len & ~7u;
+    uint8_t *d = (uint8_t *)dst + words;
+    const uint8_t *s = (const uint8_t *)src + words;
+    uint64_t w;
+
+/* Word n from the end.  The barrier keeps the compiler from joining two words. */
+#define PAYLOAD_WORD(n)                                                                  \
+    memcpy(&w, s - 8 * (n), 8);                                                          \
+    __asm__("" : "+r"(w));                                                               \
+    memcpy(d - 8 * (n), &w, 8)
+
+    switch (words / 8) {
+    case 8:
+        PAYLOAD_WORD(8);
+        __attribute__((fallthrough));
+    case 7:
+        PAYLOAD_WORD(7);
+        __attribute__((fallthrough));
+    case 6:
+        PAYLOAD_WORD(6);
+        __attribute__((fallthrough));
+    case 5:
+        PAYLOAD_WORD(5);
+        __attribute__((fallthrough));
+    case 4:
+        PAYLOAD_WORD(4);
+        __attribute__((fallthrough));
+    case 3:
+        PAYLOAD_WORD(3);
+        __attribute__((fallthrough));
+    case 2:
+        PAYLOAD_WORD(2);
+        __attribute__((fallthrough));
+    case 1:
+        PAYLOAD_WORD(1);
+        __attribute__((fallthrough));
+    case 0:
+        break;
+    default:
+        payload_copy_long(dst, src, len);
+        return;
+    }
+#undef PAYLOAD_WORD
+    if (__builtin_expect((len & 7) != 0, 0))
+        payload_tail(d, s, len);
 }
 
 #endif
