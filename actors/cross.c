@@ -105,6 +105,13 @@ enum proa_outcome cross_send(struct sched *s, uint32_t lane, const struct proa_m
     return PROA_OK;
 }
 
+bool cross_is_half_full(struct sched *s, uint32_t lane)
+{
+    struct pair_ring *ring = s->out[lane % PROA_LANES_MAX].ring;
+
+    return lane < s->lanes && ring != NULL && pair_ring_is_half_full(ring);
+}
+
 bool cross_body(struct sched *s, uint32_t lane, uint32_t kind, const void *body,
                 size_t len, bool privileged)
 {

@@ -3,6 +3,7 @@
 
 #define LOOK_LEAST 2 /* handlers in place between looks at the clock */
 #define LOOK_MOST 64
+#define QUEUED_MAX 512 /* delivered into mailboxes in one loop: half of a usual mailbox */
 
 /* Looks at the clock, a look being as dear as a handler that does little: twice as seldom as
    long as little time has passed, so that handlers that take long are found after a few. */
@@ -91,6 +92,7 @@ void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
         return;
     }
     outcome = enqueue(s, slot, msg, bulk);
+    s->queued_now++;
     if (__builtin_expect(outcome == PROA_OK, 1))
         return;
     if (outcome == PROA_FULL && full_remember(s, slot, msg->from))
@@ -103,8 +105,10 @@ void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
 static void deliver_cross(struct sched *s, const struct proa_msg *msg, void *bulk)
 {
     bool reply = (msg->flags & PROA_MSG_REPLY) != 0;
-    enum proa_outcome outcome = cross_send(s, proa_ref_lane(msg->to), msg, bulk, reply);
+    uint32_t lane = proa_ref_lane(msg->to);
+    enum proa_outcome outcome = cross_send(s, lane, msg, bulk, reply);
 
+    s->cross_pressed |= cross_is_half_full(s, lane);
     if (outcome == PROA_OK)
         return;
     if (!reply) {
@@ -172,9 +176,9 @@ void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf)
     deliver(s, msg, buf, true);
 }
 
-bool sched_in_place_spent(const struct sched *s)
+bool sched_pressed(const struct sched *s)
 {
-    return s->in_place_left == 0;
+    return s->in_place_left == 0 || s->queued_now >= QUEUED_MAX || s->cross_pressed;
 }
 
 void sched_prefetch(const struct sched *s, uint32_t slot)

@@ -205,6 +205,18 @@ static inline struct pair_item *pair_ring_reserve(struct pair_ring *r, bool priv
     return pair_ring_slot(r, r->tail_next);
 }
 
+/* pair_ring_room is how many ordinary items of any kind fit now (rereads head).
+   pair_ring_drained_half is true when at most half of the ring is in use: the moment to say
+   WRITABLE. */
+uint32_t pair_ring_room(struct pair_ring *r);
+bool pair_ring_drained_half(struct pair_ring *r);
+
+/* pair_ring_is_half_full rereads the receiver's head only when the last one read says so. */
+static inline bool pair_ring_is_half_full(struct pair_ring *r)
+{
+    return r->tail_next - r->head_seen > r->mask / 2 && pair_ring_room(r) < r->mask / 4;
+}
+
 /* pair_ring_publish makes all committed items visible to the receiver.  Call it at the end of
    each loop. True when there were any: ring the receiver's doorbell then. */
 static inline bool pair_ring_publish(struct pair_ring *r)
@@ -239,12 +251,6 @@ static inline void pair_ring_commit(struct pair_ring *r)
     if (r->tail_next - r->tail_told >= PAIR_RING_BATCH)
         pair_ring_publish(r);
 }
-
-/* pair_ring_room is how many ordinary items of any kind fit now (rereads head).
-   pair_ring_drained_half is true when at most half of the ring is in use: the moment to say
-   WRITABLE. */
-uint32_t pair_ring_room(struct pair_ring *r);
-bool pair_ring_drained_half(struct pair_ring *r);
 
 /* pair_ring_returned takes all nodes that have come home: a list by next, or NULL.  Rereads
    head while any is out. */

@@ -102,9 +102,11 @@ void sched_deliver(struct sched *s, const struct proa_msg *msg, bool in_place_ok
 /* A complete bulk message: takes buf, from bulk_alloc (bulk.h), which has left the budget that
    counted it (bulk_leave).  msg->data points into it. */
 void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf);
-/* True when this loop's budget of handlers in place is spent: deliver no more, if that can
-   wait. */
-bool sched_in_place_spent(const struct sched *s);
+/* True when what is delivered now had better wait for the next loop: the budget of handlers in
+   place is spent, many messages were queued in this loop, or a ring to another lane is half
+   full.  So a burst meets mailboxes and rings that were emptied in between, if they are emptied
+   at all. */
+bool sched_pressed(const struct sched *s);
 /* sched_prefetch fetches an actor's slot some messages before sched_deliver. Any slot value. */
 void sched_prefetch(const struct sched *s, uint32_t slot);
 

@@ -127,8 +127,10 @@ struct sched {
 
     /* Budgets of this loop. */
     uint32_t in_place_left, in_place_max;
-    proa_ns in_place_until;                /* by clock; 0: not started */
-    proa_ns in_place_seen;                 /* the clock, last looked at */
+    proa_ns in_place_until; /* by clock; 0: not started */
+    uint32_t queued_now;    /* delivered into mailboxes in this loop */
+    bool cross_pressed;     /* a ring to another lane was seen half full in this loop */
+    proa_ns in_place_seen;  /* the clock, last looked at */
     uint32_t in_place_step, in_place_next; /* handlers between looks, and to the next */
     proa_ns (*clock)(void);
 
@@ -443,6 +445,8 @@ void tokens_end(struct sched *s, struct slot *slot); /* MAYBE_EXECUTED to their 
 
 void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
                   bool in_place_ok);
+/* Is the ring to a lane half full?  False for lanes there are not. */
+bool cross_is_half_full(struct sched *s, uint32_t lane);
 bool in_place_may(struct sched *s, const struct slot *slot);
 
 /* ---- cross.c ---- */

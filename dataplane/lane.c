@@ -8,13 +8,14 @@ static bool tables_init(struct lane *lane)
     lane->links = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->links), 64);
     lane->active = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->active), 64);
     lane->dirty = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->dirty), 64);
+    lane->waiting = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->waiting), 64);
     lane->ending = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->ending), 64);
     lane->back_max = (lane->config.lanes - 1) * LANE_LINKS_MAX;
     if (lane->back_max > 0)
         lane->backs = arena_zalloc(arena, lane->back_max * sizeof(*lane->backs), 64);
     lane->reports = arena_zalloc(arena, LANE_REPORTS_MAX * sizeof(*lane->reports), 64);
     return lane->links != NULL && lane->active != NULL && lane->dirty != NULL &&
-           lane->reports != NULL && lane->ending != NULL &&
+           lane->waiting != NULL && lane->reports != NULL && lane->ending != NULL &&
            (lane->back_max == 0 || lane->backs != NULL) && lane_peers_init(lane);
 }
 
@@ -91,6 +92,7 @@ void lane_destroy(struct lane *lane)
     arena_free(arena, lane->links);
     arena_free(arena, lane->active);
     arena_free(arena, lane->dirty);
+    arena_free(arena, lane->waiting);
     arena_free(arena, lane->ending);
     arena_free(arena, lane->backs);
     arena_free(arena, lane->reports);
@@ -154,7 +156,7 @@ proa_ns lane_deadline(const struct lane *lane)
     if (lane->next_tick < at)
         at = lane->next_tick;
     if (lane->report_count > 0 || lane->back_count > 0 || lane->dirty_count > 0 ||
-        lane->ending_count > 0)
+        lane->ending_count > 0 || lane->waiting_count > 0)
         at = 0;
     for (unsigned i = 0; i < lane->config.port_count; i++) {
         struct port *port = lane->config.ports[i];

@@ -32,6 +32,7 @@ struct lane_link {
     proa_ns deadline;
     uint32_t active; /* its place in lane->active */
     bool dirty;      /* is in lane->dirty */
+    bool waits;      /* is in lane->waiting */
 
     /* The link has ended, and its slot waits for the marks that follow its last messages to the
        other lanes: only then may control open a successor. */
@@ -114,6 +115,8 @@ struct lane {
     uint32_t active_count, dirty_count;
     uint32_t *active; /* slots in use */
     uint32_t *dirty;  /* slots to flush */
+    uint32_t waiting_count;
+    uint32_t *waiting; /* slots of links with packets to deliver */
 
     struct lane_peer *peers; /* LANE_PEERS_MAX */
     struct lane_peer *peers_free;

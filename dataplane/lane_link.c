@@ -87,6 +87,11 @@ static proa_ns recent_gap(const struct lane *lane)
     return lane->gap_now > lane->gap_before ? lane->gap_now : lane->gap_before;
 }
 
+static bool env_pause(void *ctx)
+{
+    return sched_pressed(((struct lane *)ctx)->sched);
+}
+
 static void env_ping(void *ctx, struct link *link, uint32_t flags)
 {
     struct punt_link r = report_of(link, flags);
@@ -130,6 +135,7 @@ void lane_env_init(struct lane *lane)
                                   .transmit = env_transmit,
                                   .deliver = env_deliver,
                                   .deliver_bulk = env_deliver_bulk,
+                                  .pause = env_pause,
                                   .ping = env_ping,
                                   .up = env_up,
                                   .writable = env_writable,

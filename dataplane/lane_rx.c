@@ -72,6 +72,30 @@ static void link_packet(struct lane *lane, struct pkt *p)
     heard(lane, ll);
     link_input(ll->link, p, lane->now);
     lane_dirty(lane, ll);
+    if (__builtin_expect(link_waits(ll->link), 0) && !ll->waits) {
+        ll->waits = true;
+        lane->waiting[lane->waiting_count++] = (uint32_t)(ll - lane->links);
+    }
+}
+
+/* Goes on with links whose closed gap gave more than one loop may deliver; a packet of each at
+   the least. */
+static void deliver_waiting(struct lane *lane)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < lane->waiting_count; i++) {
+        struct lane_link *ll = &lane->links[lane->waiting[i]];
+
+        if (ll->link != NULL && ll->waits) {
+            link_deliver_more(ll->link, lane->now);
+            lane_dirty(lane, ll);
+            ll->waits = link_waits(ll->link);
+        }
+        if (ll->link != NULL && ll->waits)
+            lane->waiting[kept++] = lane->waiting[i];
+    }
+    lane->waiting_count = kept;
 }
 
 void lane_input(struct lane *lane, struct pkt *p)
@@ -110,13 +134,17 @@ void lane_poll(struct lane *lane, proa_ns now)
 uint32_t lane_receive(struct lane *lane)
 {
     uint32_t ports = lane->config.port_count, total = 0;
+    bool waited = lane->waiting_count > 0;
+
+    if (waited)
+        deliver_waiting(lane);
 
     for (uint32_t i = 0; i < ports; i++) {
         uint32_t port = (lane->rx_first + i) % ports;
         struct lane_rxq *q = &lane->rxq[port];
 
         while (q->at < q->count) {
-            if (total > 0 && sched_in_place_spent(lane->sched)) {
+            if (total > 0 && sched_pressed(lane->sched)) {
                 lane->rx_first = port;
                 i = ports;
                 break;
@@ -129,7 +157,7 @@ uint32_t lane_receive(struct lane *lane)
     }
     if (total > 0)
         lane_count(&lane->stats.rx, total);
-    return total;
+    return total + waited;
 }
 
 /* Sends what waits for one port; keeps, in order, what the port did not take. */

@@ -26,7 +26,7 @@ struct link *link_init(void *memory, const struct link_params *params,
     link->hold = params->initiator != 0;
     link->una = link->nxt = params->seq_tx;
     link->right = params->seq_tx + LINK_WINDOW_INITIAL;
-    link->rx_next = params->seq_rx;
+    link->rx_next = link->rx_done = params->seq_rx;
     link->rx_right = params->seq_rx + LINK_WINDOW_INITIAL;
     link->srtt = link->rttvar = LINK_RTT_UNKNOWN;
     link->loss_at = link->retry_at = PROA_NS_NEVER;
@@ -52,6 +52,10 @@ void link_fini(struct link *link)
     while (link->una != link->nxt)
         pkt_free(pool, link_tx(link, link->una++));
     link->sacked_count = link->lost_count = 0;
+    for (; link->rx_done != link->rx_next; link->rx_done++) {
+        pkt_free(pool, link->rx[link->rx_done & LINK_MASK]);
+        link->env.budget->held--;
+    }
     for (uint32_t seq = link->rx_next; link->rx_held > 0; seq++) {
         if (!link_bit(&link->received, seq))
             continue;
@@ -234,7 +238,8 @@ uint32_t link_dead_reason(const struct link *link)
 
 bool link_idle_since(const struct link *link, proa_ns *ret_since)
 {
-    if (link->una != link->nxt || link_has_work(link) || link->rx_held > 0)
+    if (link->una != link->nxt || link_has_work(link) || link->rx_held > 0 ||
+        link_waits(link))
         return false;
     for (uint32_t i = 0; i < LINK_BULK_MAX; i++) {
         if (link->incoming[i].buf != NULL)

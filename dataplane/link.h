@@ -58,6 +58,8 @@ struct link_env {
     /* A bulk message is complete: takes buf (from bulk_alloc). */
     void (*deliver_bulk)(void *ctx, struct link *link, const struct proa_msg *msg,
                          void *buf);
+    /* True: deliver no more packets before link_deliver_more.  May be NULL: never. */
+    bool (*pause)(void *ctx);
     /* The keyed PING of this link is wanted (LINK_PING_PROBE or 0).  While the link is OPENING
        this also means: the peer was not heard yet, repeat the OPEN first. */
     void (*ping)(void *ctx, struct link *link, uint32_t flags);
@@ -117,6 +119,13 @@ void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
    caller.  Takes p. */
 void link_input(struct link *link, struct pkt *p, proa_ns now);
 
+/* When many packets become deliverable at once, because a gap has closed, they are delivered
+   until env.pause says otherwise; they are acked all the same.  link_waits tells whether there
+   are any left; link_deliver_more goes on, with one packet at least.  As long as it is not
+   called the window closes. */
+bool link_waits(const struct link *link);
+void link_deliver_more(struct link *link, proa_ns now);
+
 /* An authentic PONG or PING for this link (keyed packets are the control thread's).  The next
    link_flush sends an ACK, which tells the current window. */
 void link_heard(struct link *link, bool busy, proa_ns now);
@@ -136,7 +145,7 @@ enum link_state link_state(const struct link *link);
 enum link_end_reason { LINK_DEAD_SILENT = 0, LINK_DEAD_STUCK = 1 };
 uint32_t link_dead_reason(const struct link *link);
 
-/* link_kill reports, by env.lost, every message not known delivered, in order. */
+/* link_kill delivers what waits, since it was acked, and reports, by env.lost, every message not known delivered, in order. */
 void link_kill(struct link *link);
 
 bool link_idle_since(const struct link *link,

@@ -5,18 +5,20 @@
 
 /* ---- What we say ---- */
 
-/* The window we grant: what may be held out of order, as far as the lane's budget goes.  Its
-   right edge never moves back. */
+/* The window we grant: what may be held out of order, as far as the lane's budget goes, and
+   as far as what waits to be delivered leaves places.  Its right edge never moves back. */
 static uint32_t grant(struct link *link)
 {
     const struct link_budget *budget = link->env.budget;
     uint32_t free = budget->held < budget->held_max ? budget->held_max - budget->held : 0;
+    uint32_t places = LINK_WINDOW_MAX - (link->rx_next - link->rx_done);
     uint32_t window = link->rx_held + free;
 
-    if (window > LINK_WINDOW_MAX)
-        window = LINK_WINDOW_MAX;
     if (window < LINK_GUARANTEED)
         window = LINK_GUARANTEED;
+    if (window > places)
+        window = places;
+    link->shut = places < LINK_WINDOW_MAX / 2;
     if (link_diff(link->rx_next + window, link->rx_right) > 0)
         link->rx_right = link->rx_next + window;
     return link->rx_right - link->rx_next;

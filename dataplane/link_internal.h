@@ -155,8 +155,11 @@ struct link {
     struct link_cc cc;
 
     /* Receiving. */
-    uint32_t rx_next, rx_right, rx_held, rx_highest;
+    uint32_t rx_done;                       /* the first not delivered yet */
+    uint32_t rx_next;                       /* the first not received: what is acked */
+    uint32_t rx_right, rx_held, rx_highest; /* rx_held: past rx_next */
     uint32_t ack_pending;
+    bool shut; /* the last window told left less than half of it */
     bool ack_now, ack_full;
     bool trigger_valid;
     uint8_t trigger_attempt;

@@ -61,6 +61,8 @@ static void report_stream(struct link *link, struct link_stream *s)
 
 void link_kill(struct link *link)
 {
+    while (link_waits(link))
+        link_deliver_more(link, link->active_at);
     link->dead = true; /* what is sent from inside env.lost is refused */
     link->state = LINK_DEAD;
     if (link->open != NULL)

@@ -157,7 +157,9 @@ static void hold(struct link *link, struct pkt *p, uint32_t seq, proa_ns now)
 {
     struct link_budget *budget = link->env.budget;
 
-    if (link->rx_held >= LINK_GUARANTEED && budget->held >= budget->held_max) {
+    uint32_t waiting = link->rx_next - link->rx_done + link->rx_held;
+
+    if (waiting >= LINK_GUARANTEED && budget->held >= budget->held_max) {
         link->stats.rx_dropped_held++;
         pkt_free(link->env.pool, p);
         return;
@@ -177,30 +179,73 @@ static void hold(struct link *link, struct pkt *p, uint32_t seq, proa_ns now)
     want_ack(link, now);
 }
 
+bool link_waits(const struct link *link)
+{
+    return link->rx_done != link->rx_next;
+}
+
+void link_deliver_more(struct link *link, proa_ns now)
+{
+    struct link_env *env = &link->env;
+
+    while (link_waits(link)) {
+        struct pkt *p = link->rx[link->rx_done++ & LINK_MASK];
+
+        env->budget->held--;
+        deliver_packet(link, p, now);
+        pkt_free(env->pool, p);
+        if (env->pause != NULL && env->pause(env->ctx))
+            break;
+    }
+    /* The peer was told that there is little room. */
+    if (link->shut && link->rx_next - link->rx_done < LINK_WINDOW_MAX / 2)
+        link->ack_now = true;
+}
+
+/* In order, but others wait to be delivered before it. */
+static bool queue(struct link *link, struct pkt *p)
+{
+    struct link_budget *budget = link->env.budget;
+    uint32_t waiting = link->rx_next - link->rx_done + link->rx_held;
+
+    if (waiting >= LINK_GUARANTEED && budget->held >= budget->held_max) {
+        link->stats.rx_dropped_held++;
+        pkt_free(link->env.pool, p);
+        return false;
+    }
+    link->rx[link->rx_next & LINK_MASK] = p;
+    budget->held++;
+    return true;
+}
+
 /* In order: this one, then those that waited for it. */
 static void accept(struct link *link, struct pkt *p, proa_ns now)
 {
+    bool at_once = !link_waits(link);
+
     p->sent_at = now;
+    if (!at_once && !queue(link, p))
+        return;
     link->rx_next++;
     if (link->rx_held > 0)
         link->ack_now = true; /* a gap is closed, or moves on */
     want_ack(link, now);
     if (link->ack_pending >= LINK_ACK_EVERY && link->rx_held == 0)
         link_send_ack(link, now); /* it does not wait for handlers */
-    deliver_packet(link, p, now);
-    pkt_free(link->env.pool, p);
-
-    while (link->rx_held > 0 && link_bit(&link->received, link->rx_next)) {
-        uint32_t seq = link->rx_next;
-
-        p = link->rx[seq & LINK_MASK];
-        link_bit_clear(&link->received, seq);
-        link->rx_held--;
-        link->env.budget->held--;
-        link->rx_next++;
+    if (at_once) {
+        link->rx_done++;
         deliver_packet(link, p, now);
         pkt_free(link->env.pool, p);
     }
+    if (link->rx_held == 0)
+        return;
+    while (link->rx_held > 0 && link_bit(&link->received, link->rx_next)) {
+        link_bit_clear(&link->received, link->rx_next);
+        link->rx_held--;
+        link->rx_next++;
+    }
+    if (at_once)
+        link_deliver_more(link, now);
 }
 
 static void take_data(struct link *link, struct pkt *p, const struct packet_header *h,

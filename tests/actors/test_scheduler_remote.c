@@ -124,7 +124,7 @@ static uint32_t run_in_place(proa_ns takes)
         sched_deliver(timed->lane[0].s, &msg, true);
     }
     got = count_of(&b_log, GOT);
-    assert_int_equal(sched_in_place_spent(timed->lane[0].s), got < 150);
+    assert_int_equal(sched_pressed(timed->lane[0].s), got < 150);
     world_free(timed);
     return got;
 }

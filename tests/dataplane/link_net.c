@@ -228,6 +228,13 @@ static void env_deliver_bulk(void *ctx, struct link *link, const struct proa_msg
     env_bulk_free(ctx, buf);
 }
 
+static bool env_pause(void *ctx)
+{
+    struct net_end *end = ctx;
+
+    return chance(end->net, end->net->config.pause);
+}
+
 static void env_ping(void *ctx, struct link *link, uint32_t flags)
 {
     struct net_end *end = ctx;
@@ -307,6 +314,7 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .transmit = env_transmit,
                            .deliver = env_deliver,
                            .deliver_bulk = env_deliver_bulk,
+                           .pause = env_pause,
                            .ping = env_ping,
                            .up = env_up,
                            .refuse = env_refuse,
@@ -425,6 +433,8 @@ static bool tick_all(struct link_net *net)
         struct link *link = net->ends[i / 2][i % 2].link;
         if (link == NULL)
             continue;
+        if (link_waits(link))
+            link_deliver_more(link, now);
         link_flush(link, now);
         if (link_deadline(link) <= now && link_state(link) != LINK_DEAD) {
             link_tick(link, now);
@@ -442,6 +452,8 @@ static proa_ns next_moment(struct link_net *net)
         struct link *link = net->ends[i / 2][i % 2].link;
         if (link != NULL && link_state(link) != LINK_DEAD && link_deadline(link) < at)
             at = link_deadline(link);
+        if (link != NULL && link_waits(link))
+            at = net->now;
     }
     return at;
 }

@@ -22,6 +22,7 @@ struct link_net_config {
     proa_ns delay;  /* one way */
     proa_ns jitter; /* at most so much more, without reordering */
     uint32_t loss, duplicate, reorder, damage, mark; /* of 10,000; mark: CE */
+    uint32_t pause;       /* of 10,000: no more packets are delivered in this step */
     proa_ns reorder_by;   /* how much later a reordered packet comes */
     proa_ns per_packet;   /* time a packet takes on the wire: a bottleneck; 0: none */
     uint32_t queue;       /* packets the bottleneck holds; more are lost */

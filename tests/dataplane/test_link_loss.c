@@ -156,6 +156,62 @@ static void loss__the_loop_gap_lengthens_the_timer(void **state)
     scene_close(s);
 }
 
+/* ---- Many at once behind a gap ---- */
+
+static bool lose_seq_2_while_marked(struct scene *s, uint32_t side,
+                                    struct packet_header *h, uint8_t *data, uint16_t *len)
+{
+    (void)data;
+    (void)len;
+    return !(side == 0 && h->kind == PACKET_DATA && h->seq == 2 && s->mark);
+}
+
+static void gap__closed_is_acked_at_once_and_delivered_packet_by_packet(void **state)
+{
+    struct link_net_config config = {.pause = 10000}; /* a packet each step */
+    struct scene *s = scene_open(&config);
+
+    (void)state;
+    s->filter = lose_seq_2_while_marked;
+    s->mark = true;
+    scene_packets(s, 0, 1, 60);
+    link_net_run(s->net, 20 * PROA_US);
+    assert_int_equal(s->entered_count[1], 2);
+    s->mark = false;
+    while (s->entered_count[1] == 2)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_int_equal(s->entered_count[1], 4); /* the one that was missing, and one more */
+    while (scene_stats(s, 0).inflight > 0) {
+        uint32_t before = s->entered_count[1];
+
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+        assert_in_range(s->entered_count[1], before, before + 1);
+    }
+    assert_in_range(s->entered_count[1], 5, 50); /* acked all the same */
+    link_net_run(s->net, PROA_MS);
+    assert_all_in_order(s, 60);
+    scene_close(s);
+}
+
+static void gap__what_waits_is_delivered_before_the_link_ends(void **state)
+{
+    struct link_net_config config = {.pause = 10000};
+    struct scene *s = scene_open(&config);
+
+    (void)state;
+    s->filter = lose_seq_2_while_marked;
+    s->mark = true;
+    scene_packets(s, 0, 1, 60);
+    link_net_run(s->net, 20 * PROA_US);
+    s->mark = false;
+    while (scene_stats(s, 0).inflight > 0)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_in_range(s->entered_count[1], 5, 50);
+    link_net_kill(s->net, 0, 1);
+    assert_all_in_order(s, 60);
+    scene_close(s);
+}
+
 /* ---- Beyond the description ---- */
 
 /* ACKs lose their bitmap: only the 64 of the header are described. */
@@ -444,6 +500,8 @@ int main(void)
         cmocka_unit_test(loss__a_whole_flight_comes_back_without_waiting_for_each),
         cmocka_unit_test(loss__the_first_timeout_pings_from_the_third_only_pings),
         cmocka_unit_test(loss__the_loop_gap_lengthens_the_timer),
+        cmocka_unit_test(gap__closed_is_acked_at_once_and_delivered_packet_by_packet),
+        cmocka_unit_test(gap__what_waits_is_delivered_before_the_link_ends),
         cmocka_unit_test(loss__nothing_is_lost_beyond_the_described_range),
         cmocka_unit_test(spurious__is_recognised_by_the_attempt_echoed),
         cmocka_unit_test(retained__packets_are_copied_not_rewritten),

@@ -283,6 +283,8 @@ static void configure(struct run *r, uint64_t seed, struct link_net_config *c)
     c->reorder_by = c->delay * (1 + below(r, 4));
     if (below(r, 4) == 0)
         c->held_max = below(r, 40);
+    if (below(r, 2) == 0)
+        c->pause = below(r, 10001);
     if (below(r, 4) == 0)
         c->retained_max = 1 + below(r, 100);
     if (below(r, 4) == 0)

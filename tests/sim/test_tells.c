@@ -147,10 +147,9 @@ static void tell_many(struct proa_test_config config, uint64_t tells)
     proa_test_check(test, all_ended(&w), "no second outcome");
     proa_test_check(test, w.r.repeats == 0, "no repeats");
     proa_test_check(test, w.r.gaps <= w.s.undelivered, "a gap for refused tells only");
-    /* Behind a gap a whole window piles up; what then overruns mailbox or pair ring is refused,
-       and of that most where the receiver's lane is another one than the link's. */
-    proa_test_check(test, w.r.received >= tells / (config.lanes > 1 ? 100 : 4),
-                    "many tells to be received");
+    /* What piles up behind a gap comes in parts that mailboxes and rings can hold. */
+    proa_test_check(test, w.s.undelivered == 0,
+                    "no refusals, since the receiver keeps up");
     print_message("%llu tells in %.3f s of virtual time, %llu refused\n",
                   (unsigned long long)tells, (double)proa_test_now(test) / 1e9,
                   (unsigned long long)w.s.undelivered);
