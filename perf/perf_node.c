@@ -39,9 +39,11 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
         break;
     }
     port->mtu = o->mtu;
-    if (o->loss_ppm != 0)
-        port->faults =
-            (struct proa_faults){.seed = 1 + args->second, .loss = o->loss_ppm};
+    if (o->loss_ppm != 0 || o->duplicate_ppm != 0 || o->reorder_ppm != 0)
+        port->faults = (struct proa_faults){.seed = 1 + args->second,
+                                            .loss = o->loss_ppm,
+                                            .duplicate = o->duplicate_ppm,
+                                            .reorder = o->reorder_ppm};
 }
 
 bool perf_node_start(struct perf_node *n, const struct perf_node_args *args, char *err,

@@ -39,6 +39,7 @@ static const char usage[] =
     "(virtio)\n"
     "  --mtu N         bytes of an IP packet (the port's own)\n"
     "  --loss PPM      lose so many packets in a million, both ways\n"
+    "  --duplicate PPM, --reorder PPM   send so many twice, or later than the next ones\n"
     "  --idle spin|adaptive    (spin)\n"
     "  --no-huge       ordinary pages\n"
     "  --quiet         no notes on stderr\n";
@@ -98,6 +99,8 @@ enum {
     OPT_SAMPLE,
     OPT_MTU,
     OPT_LOSS,
+    OPT_DUPLICATE,
+    OPT_REORDER,
     OPT_IDLE,
     OPT_WITH_RAW,
     OPT_REVERSE,
@@ -119,6 +122,8 @@ static const struct option long_options[] = {
     {"sample", required_argument, NULL, OPT_SAMPLE},
     {"mtu", required_argument, NULL, OPT_MTU},
     {"loss", required_argument, NULL, OPT_LOSS},
+    {"duplicate", required_argument, NULL, OPT_DUPLICATE},
+    {"reorder", required_argument, NULL, OPT_REORDER},
     {"idle", required_argument, NULL, OPT_IDLE},
     {"with-raw", no_argument, NULL, OPT_WITH_RAW},
     {"reverse", no_argument, NULL, OPT_REVERSE},
@@ -151,6 +156,10 @@ static bool set_number(struct perf_options *o, int opt, const char *text)
         return number("mtu", text, 1280, 9000, &o->mtu);
     default:
         return number("loss", text, 0, 500000, &o->loss_ppm);
+    case OPT_DUPLICATE:
+        return number("duplicate", text, 0, 500000, &o->duplicate_ppm);
+    case OPT_REORDER:
+        return number("reorder", text, 0, 500000, &o->reorder_ppm);
     }
 }
 

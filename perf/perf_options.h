@@ -40,7 +40,7 @@ struct perf_options {
     uint32_t burst;     /* tells a handler sends before it lets others run */
     uint32_t sample;    /* each so-many-th round trip is timed; 0: chosen by the mode */
     uint32_t mtu;       /* 0: the port's own */
-    uint32_t loss_ppm;  /* of packets, both ways, by the fault layer */
+    uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of packets, both ways */
     enum proa_idle idle;
     bool with_raw; /* the raw limit in the same run */
     bool no_huge;
