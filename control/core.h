@@ -69,7 +69,9 @@ struct core_stats {
     uint64_t datagrams, unroutable, keyed_bad_mac, keyed_malformed, keyed_unexpected;
     uint64_t syn_tx, syn_rx, synack_rx, open_rx, ping_tx, ping_rx, pong_rx, rst_tx,
         rst_rx;
-    uint64_t close_rx, opened, failed, dead_nodes, admission_refused, down_full;
+    uint64_t close_rx, opened, failed, admission_refused, down_full;
+    uint64_t dead_nodes; /* taken for dead, by silence */
+    uint64_t gone_nodes; /* left, or restarted as another */
     uint64_t names, names_refused;
 };
 void core_stats(const struct core *core, struct core_stats *ret);

@@ -99,10 +99,10 @@ static void print_row(const char *what, double proa, double raw, const char *uni
 
 static void print_table(const struct demo *demo)
 {
-    const struct figures *p = &demo->sum, *r = &demo->raw_trip;
+    const struct figures *p = &demo->sum, *r = &demo->raw_trip, *flood = &demo->raw;
 
     printf("\n  %-30s %15s %15s %8s\n", "", "proa", "raw limit", "ratio");
-    print_row("messages of 32 B | packets", per_second(p) / 1e6, per_second(r) / 1e6,
+    print_row("messages of 32 B | packets", per_second(p) / 1e6, per_second(flood) / 1e6,
               "M/s");
     print_row("round trip, p50", (double)p->p50 / 1000, (double)r->p50 / 1000, "us");
     print_row("round trip, p99", (double)p->p99 / 1000, (double)r->p99 / 1000, "us");

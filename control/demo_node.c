@@ -236,10 +236,28 @@ static void leave(struct child *c)
     c->node = NULL;
 }
 
+static void read_core(struct proa_node *node, void *ctx)
+{
+    core_stats(node->core, ctx);
+}
+
+/* Under the load no node died, so none may have been taken for dead. */
+static bool nobody_died(struct child *c)
+{
+    struct core_stats stats;
+
+    node_call(c->node, read_core, &stats);
+    if (stats.dead_nodes > 0)
+        say("fail the other node was taken for dead");
+    return stats.dead_nodes == 0;
+}
+
 static bool begin_raw(struct child *c)
 {
     char err[PROA_TEXT_MAX];
 
+    if (!nobody_died(c))
+        return false;
     leave(c);
     c->raw = demo_raw_open(c->dir, c->is_a, c->options->pages, err, sizeof(err));
     if (c->raw == NULL)

@@ -98,7 +98,10 @@ void liveness_dead(struct core *core, struct peer *peer, bool gone)
     }
     if (!news)
         return;
-    core->stats.dead_nodes++;
+    if (gone)
+        core->stats.gone_nodes++;
+    else
+        core->stats.dead_nodes++;
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
         core_tell(core, lane, PUNT_NODE_DEAD, &dead, sizeof(dead), NULL, 0);
 }
