@@ -139,6 +139,7 @@ struct ask *ask_alloc(struct ask_table *t, struct slot *slot, uint32_t slot_inde
     ask->kind = (uint8_t)kind;
     ask->state = ASK_IN_FLIGHT;
     ask->flags = 0;
+    ask->hops = 0;
     ask->actor_prev = ASK_NONE;
     ask->actor_next = slot->asks;
     if (slot->asks != ASK_NONE)

@@ -16,6 +16,7 @@
 
 #include <stdalign.h>
 
+#include <proa/offload.h>
 #include <proa/registry.h>
 
 #include "mailbox.h"
@@ -27,11 +28,14 @@
 #define ASK_BUCKETS 1024u  /* of asks in flight, by node */
 
 enum ask_kind {
-    ASK_ACTOR,       /* fn.then */
-    ASK_CLIENT,      /* an ordinary thread's ask: client_id */
-    ASK_NAME,        /* a registry call: fn.named, name */
-    ASK_CLIENT_NAME, /* the same of an ordinary thread: client_id */
-    ASK_SPAWN,       /* proa_spawn_on: fn.spawned */
+    ASK_ACTOR,                        /* fn.then */
+    ASK_CLIENT,                       /* an ordinary thread's ask: client_id */
+    ASK_SPAWN_AT,                     /* proa_spawn_at: fn.spawned */
+    ASK_QUESTION_LAST = ASK_SPAWN_AT, /* up to here: messages, which replies answer */
+    ASK_NAME,                         /* a registry call: fn.named, name */
+    ASK_CLIENT_NAME,                  /* the same of an ordinary thread: client_id */
+    ASK_SPAWN,                        /* proa_spawn_on: fn.spawned */
+    ASK_OFFLOAD,                      /* proa_offload: fn.offloaded, job */
 };
 
 #define ASK_LINKED 0x01u     /* in a bucket */
@@ -50,21 +54,24 @@ struct ask {
         proa_then then;
         proa_named named;
         proa_spawned spawned;
+        proa_offloaded offloaded;
         uint32_t client_id;
     } fn;
     union {
-        struct proa_ref to; /* ASK_ACTOR, ASK_CLIENT: whom was asked */
+        struct proa_ref to; /* ASK_ACTOR, ASK_CLIENT: who has it, as far as is known */
         struct {
             struct node *name; /* ASK_NAME, ASK_CLIENT_NAME: its name */
             uint32_t name_op;  /* enum punt_name_op */
             uint32_t name_zero;
         };
+        struct offload_job *job; /* ASK_OFFLOAD */
     };
     uint32_t slot; /* index of the asker's */
     uint32_t correlation;
     uint8_t kind, state;
-    uint8_t outcome;                 /* ASK_SETTLED: enum proa_outcome */
-    uint8_t flags;                   /* ASK_LINKED, ASK_UNANSWERED */
+    uint8_t outcome;   /* ASK_SETTLED: enum proa_outcome */
+    uint8_t flags : 4; /* ASK_LINKED, ASK_UNANSWERED */
+    uint8_t hops : 4;  /* how often it was forwarded, as far as is known (forward.h) */
     uint32_t actor_next, actor_prev; /* the asker's other waits */
     uint32_t link_next, link_prev;   /* in flight: of the same bucket; settled; free */
     alignas(16) uint8_t ctx[PROA_CONTEXT_MAX];

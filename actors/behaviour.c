@@ -162,5 +162,9 @@ struct behaviour *behaviour_get(struct behaviour_set *set,
     if (set->slots[at & set->mask] == NULL)
         return NULL;
     set->count++;
-    return set->last = set->slots[at & set->mask];
+    set->last = set->slots[at & set->mask];
+    set->last->older = behaviour_newest(set);
+    /* B1 */
+    atomic_store_explicit(&set->newest, set->last, memory_order_release);
+    return set->last;
 }

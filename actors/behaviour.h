@@ -4,7 +4,7 @@
    Where the types are dense (1, 2, 3) the table is indexed by them, else by a hash, with linear
    probing.
 
-   Threads: one lane.  Units: bytes.
+   Threads: one lane; behaviour_newest and the metrics: any.  Units: bytes.
    Errors:  INVALID for what actor.h does not allow; NULL without memory or past the bound.
    Bound:   BEHAVIOURS_MAX kinds a lane. */
 #ifndef BEHAVIOUR_H
@@ -13,6 +13,7 @@
 #include <proa/actor.h>
 
 #include "arena.h"
+#include "metrics.h"
 
 #define BEHAVIOURS_MAX 4096u
 #define BEHAVIOUR_ROWS_MAX 65536u      /* rows of one handler table */
@@ -31,6 +32,8 @@ struct behaviour {
     uint32_t type_id;     /* of def->type_name */
     uint32_t capacity;    /* of the mailbox */
     bool drops_oldest;
+    struct behaviour *older; /* met before this one; constant once it is in the list */
+    struct metrics metrics;
 };
 
 /* The row of a type in a hashed table, or NULL. */
@@ -54,7 +57,17 @@ struct behaviour_set {
     struct behaviour **slots;
     uint32_t mask, count;
     struct behaviour *last; /* the one asked for last */
+    /* B1 release, pairs with B2 acquire: a behaviour is whole before it can be found. */
+    _Atomic(struct behaviour *) newest;
 };
+
+/* The newest behaviour, from which `older` leads through all; NULL: none yet.  They live until
+   behaviour_set_fini. */
+static inline struct behaviour *behaviour_newest(const struct behaviour_set *set)
+{
+    /* B2 */
+    return atomic_load_explicit(&set->newest, memory_order_acquire);
+}
 
 bool behaviour_set_init(struct behaviour_set *set, struct arena *arena);
 void behaviour_set_fini(struct behaviour_set *set);

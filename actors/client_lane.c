@@ -385,6 +385,8 @@ uint32_t inbox_poll(struct sched *s)
                 client_command(s, msg);
             else
                 client_msg(s, msg);
+        } else if (item->kind == PAIR_OFFLOADED) {
+            offload_item(s, item->ptr);
         } else {
             STAT_ADD(s, malformed, 1);
         }

@@ -90,7 +90,6 @@ enum proa_outcome cross_send(struct sched *s, uint32_t lane, const struct proa_m
         if (outcome != PROA_OK)
             return outcome;
         pair_ring_commit(out->ring);
-        out->dirty = true;
         STAT_ADD(s, cross_out, 1);
         return PROA_OK;
     }
@@ -138,7 +137,6 @@ bool cross_body(struct sched *s, uint32_t lane, uint32_t kind, const void *body,
     memcpy(item->body, body, len);
     if (in_ring) {
         pair_ring_commit(out->ring);
-        out->dirty = true;
         STAT_ADD(s, cross_out, 1);
     }
     return true;
@@ -172,7 +170,6 @@ static void send_waiting(struct sched *s, struct lane_out *out)
             return;
         *item = waiting->item;
         pair_ring_commit(out->ring);
-        out->dirty = true;
         STAT_ADD(s, cross_out, 1);
         out->first = waiting->next;
         if (out->first == NULL)
@@ -196,10 +193,11 @@ void cross_flush(struct sched *s)
         if (out->ring == NULL)
             continue;
         send_waiting(s, out);
-        if (!out->dirty)
-            continue;
-        out->dirty = false;
+        /* Also what the lane itself committed: misdirected packets, marks. */
         pair_ring_publish(out->ring);
+        if (out->ring->tail_told == out->told)
+            continue;
+        out->told = out->ring->tail_told;
         if (out->bell != NULL)
             doorbell_ring(out->bell);
     }
@@ -245,6 +243,12 @@ static void body_item(struct sched *s, uint32_t lane, const struct pair_item *it
         break;
     case PAIR_SPAWNED:
         spawned_item(s, body);
+        break;
+    case PAIR_WATCH:
+        watch_here(s, body);
+        break;
+    case PAIR_FORWARDED:
+        forwarded_here(s, body);
         break;
     case PAIR_STOP:
         stop_request(s, *(const struct proa_ref *)body, true);

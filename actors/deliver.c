@@ -12,6 +12,7 @@ static __attribute__((noinline)) bool time_left(struct sched *s)
     proa_ns now;
 
     s->in_place_next = UINT32_MAX;
+    s->sample.in_place = s->hot.in_place >= s->sample.next_in_place;
     if (s->clock == NULL)
         return true;
     now = s->clock();
@@ -53,6 +54,19 @@ bool in_place_may(struct sched *s, const struct slot *slot)
     return may(s, slot);
 }
 
+static __attribute__((noinline)) void dispatch_timed(struct proa_actor *self,
+                                                     const struct proa_msg *msg)
+{
+    struct sched *s = self->sched;
+    struct metrics *metrics = &self->slot->behaviour->metrics;
+    proa_ns at = s->clock != NULL ? s->clock() : s->now;
+
+    s->sample.in_place = false;
+    s->sample.next_in_place = s->hot.in_place + METRICS_EVERY;
+    dispatch(self, msg);
+    sample_end(s, metrics, at);
+}
+
 static inline void run_in_place(struct sched *s, struct slot *slot,
                                 const struct proa_msg *msg, void *bulk)
 {
@@ -61,7 +75,11 @@ static inline void run_in_place(struct sched *s, struct slot *slot,
     frame_begin(&self, s, slot);
     self.bulk = bulk;
     s->hot.in_place++;
-    dispatch(&self, msg);
+    if (__builtin_expect(s->sample.in_place, 0))
+        dispatch_timed(&self, msg);
+    else
+        dispatch(&self, msg);
+    metrics_publish(&slot->behaviour->metrics);
     frame_end(&self);
 }
 
@@ -80,7 +98,10 @@ void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
     enum proa_outcome outcome;
 
     if (__builtin_expect(slot == NULL, 0)) {
-        refuse_and_free(s, msg, bulk, PROA_REFUSED_NO_ACTOR);
+        if (msg->to.generation == 0)
+            service_here(s, msg, bulk);
+        else
+            refuse_and_free(s, msg, bulk, PROA_REFUSED_NO_ACTOR);
         return;
     }
     if (__builtin_expect(slot->state == SLOT_ENDING, 0)) {
@@ -145,6 +166,8 @@ static void deliver(struct sched *s, const struct proa_msg *msg, void *bulk,
         STAT_ADD(s, malformed, 1);
         if (bulk != NULL)
             bulk_free(&s->bulk, bulk);
+    } else if (msg->to.generation == 0) {
+        service_in(s, msg, bulk);
     } else if (proa_ref_lane(msg->to) != s->lane) {
         deliver_cross(s, msg, bulk);
     } else if ((msg->flags & PROA_MSG_REPLY) != 0) {

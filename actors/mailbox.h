@@ -22,6 +22,7 @@
 /* Bits of node.msg.zero, beside the class of the block in the slab. */
 #define NODE_BULK 0x80u      /* payload holds a pointer to a bulk buffer */
 #define NODE_UNCOUNTED 0x40u /* does not count against the capacity */
+#define NODE_SAMPLED 0x20u   /* its wait is measured (metrics.h) */
 #define NODE_BLOCK 0x0fu
 
 /* One message (or signal) waiting: the message as its handler will see it, but for data, whose
@@ -54,6 +55,12 @@ static inline bool mailbox_full(const struct mailbox *m, uint32_t cls)
 static inline bool mailbox_empty(const struct mailbox *m)
 {
     return m->last[0] == NULL && m->last[1] == NULL && m->last[2] == NULL;
+}
+
+/* Messages counted against the capacity, of both classes. */
+static inline uint32_t mailbox_depth(const struct mailbox *m)
+{
+    return m->count[PROA_CLASS_NORMAL] + m->count[PROA_CLASS_URGENT];
 }
 
 /* True when something waits that goes before normal messages. */

@@ -30,37 +30,59 @@ enum proa_outcome name_timeout(uint32_t op)
     }
 }
 
+enum proa_outcome name_wait(struct sched *s, struct slot *slot, enum ask_kind kind,
+                            const struct punt_name *call, const char *name,
+                            struct ask **ret_ask)
+{
+    const uint32_t block = node_block(PROA_NAME_MAX + 1);
+    struct ask *ask = ask_alloc(&s->asks, slot, slot_index(&s->slots, slot), kind);
+    struct node *node;
+
+    if (ask == NULL)
+        return PROA_LIMIT;
+    node = slab_alloc(&s->slab, block, false);
+    if (node == NULL) {
+        s->again_kind = WAIT_SLAB;
+        s->again_key = 0;
+        ask->state = ASK_ANSWERED; /* nothing was asked */
+        ask_release(&s->asks, slot, ask);
+        return PROA_AGAIN;
+    }
+    node->msg.zero = (uint8_t)block;
+    node->msg.from = proa_ref_none(); /* name_settle */
+    node->msg.deadline = 0;
+    memcpy(node->payload, name, call->len);
+    node->payload[call->len] = '\0';
+    ask->name = node;
+    ask->name_op = call->op;
+    timer_wheel_start(&s->wheel, &ask->timer, TIMER_ASK, call->deadline + NAME_SLACK);
+    *ret_ask = ask;
+    return PROA_OK;
+}
+
+void name_unwait(struct sched *s, struct slot *slot, struct ask *ask)
+{
+    timer_wheel_cancel(&s->wheel, &ask->timer);
+    node_free(s, ask->name);
+    ask->state = ASK_ANSWERED; /* nothing was asked */
+    ask_release(&s->asks, slot, ask);
+}
+
 enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind kind,
                             const struct punt_name *call, const char *name,
                             struct ask **ret_ask)
 {
     struct punt_name body = *call;
-    struct node *node;
-    struct ask *ask;
+    enum proa_outcome outcome = name_wait(s, slot, kind, call, name, ret_ask);
 
-    ask = ask_alloc(&s->asks, slot, slot_index(&s->slots, slot), kind);
-    if (ask == NULL)
-        return PROA_LIMIT;
-    node = slab_alloc(&s->slab, node_block(PROA_NAME_MAX + 1), false);
-    if (node != NULL) {
-        node->msg.zero = (uint8_t)node_block(PROA_NAME_MAX + 1);
-        memcpy(node->payload, name, call->len);
-        node->payload[call->len] = '\0';
-        ask->name = node;
-        ask->name_op = call->op;
-        body.correlation = ask->correlation;
-        if (up_push(s, PUNT_NAME, &body, sizeof(body), name, call->len)) {
-            timer_wheel_start(&s->wheel, &ask->timer, TIMER_ASK,
-                              call->deadline + NAME_SLACK);
-            *ret_ask = ask;
-            return PROA_OK;
-        }
-        node_free(s, node);
-    }
-    s->again_kind = node != NULL ? WAIT_UP : WAIT_SLAB;
+    if (outcome != PROA_OK)
+        return outcome;
+    body.correlation = (*ret_ask)->correlation;
+    if (up_push(s, PUNT_NAME, &body, sizeof(body), name, call->len))
+        return PROA_OK;
+    name_unwait(s, slot, *ret_ask);
+    s->again_kind = WAIT_UP;
     s->again_key = 0;
-    ask->state = ASK_ANSWERED; /* nothing was asked */
-    ask_release(&s->asks, slot, ask);
     return PROA_AGAIN;
 }
 
@@ -183,17 +205,36 @@ static void name_answered(struct proa_actor *self, struct ask *ask,
 
 void name_settled(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome)
 {
-    struct proa_name_answer answer = {.outcome = outcome};
+    const struct proa_msg *found = &ask->name->msg;
+    struct proa_name_answer answer = {
+        .outcome = outcome, .ref = found->from, .term = found->deadline, .settled = true};
 
     name_answered(self, ask, &answer);
+}
+
+void name_settle(struct sched *s, uint32_t correlation,
+                 const struct proa_name_answer *answer)
+{
+    struct ask *ask = ask_find(&s->asks, correlation);
+
+    if (ask == NULL || ask->state != ASK_IN_FLIGHT || ask->kind != ASK_NAME) {
+        STAT_ADD(s, names_late, 1);
+        return;
+    }
+    timer_wheel_cancel(&s->wheel, &ask->timer);
+    ask->name->msg.from = answer->ref;
+    ask->name->msg.deadline = answer->term;
+    ask_settle(&s->asks, ask, answer->outcome, false);
 }
 
 void sched_name_answer(struct sched *s, const struct punt_answer *answer,
                        const char *name, size_t len)
 {
     struct ask *ask = ask_find(&s->asks, answer->correlation);
-    struct proa_name_answer named = {
-        .outcome = answer->outcome, .ref = answer->ref, .term = answer->term};
+    struct proa_name_answer named = {.outcome = answer->outcome,
+                                     .ref = answer->ref,
+                                     .term = answer->term,
+                                     .settled = answer->settled};
     struct proa_actor self;
 
     (void)name; /* the caller kept it itself */

@@ -30,6 +30,7 @@ static const struct meaning meanings[PROA_OUTCOME_COUNT] = {
     [PROA_REFUSED_DROPPED] = {"refused: dropped", PROA_RAN_NO},
     [PROA_REFUSED_BUSY] = {"refused: lane busy", PROA_RAN_NO},
     [PROA_REFUSED_HOPS] = {"refused: too many hops", PROA_RAN_NO},
+    [PROA_REFUSED_NOT_ALLOWED] = {"refused: not allowed there", PROA_RAN_NO},
 
     [PROA_NO_REPLY] = {"no reply", PROA_RAN_YES},
     [PROA_MAYBE_EXECUTED] = {"maybe executed", PROA_RAN_MAYBE},

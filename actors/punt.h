@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* punt.h - what a lane and the control thread say to each other.
 
-   Two byte rings per lane (byte_ring.h), one each way, carry records: a kind, a fixed body, and
+   Two byte rings per lane (byte_ring.h), one each way, and a third one up for notes
+   (event_note.h), carry records: a kind, a fixed body, and
    up to PUNT_BYTES_MAX bytes behind it (a datagram or a name).  A full ring refuses; the
    refusal is counted by the sender, and every record is one that may be lost or is sent again
    from state (a datagram; a request with a deadline), or whose sender keeps it and tries again.
@@ -25,7 +26,15 @@ enum punt_kind {
     PUNT_LINK_PING,  /* struct punt_link: send a keyed PING (flags: LINK_PING_PROBE) */
     PUNT_LINK_ENDED, /* struct punt_link: dead or closed; its slot is free again */
     PUNT_NAME,       /* struct punt_name + name: a registry call of an actor or client */
-    PUNT_ACTOR_STOPPED, /* struct punt_actor: its names are to be given up */
+    PUNT_ACTOR_RESTARTED, /* struct punt_restart: its names go on with its next life */
+    PUNT_ACTOR_STOPPED,   /* struct punt_actor: its names are to be given up */
+
+    PUNT_EVENTS_WANTED, /* uint32_t: 1: an actor of this lane wants events; 0: none does */
+
+    /* lane -> control, in the ring of notes: what may be lost under load */
+    PUNT_EVENT = 24,  /* struct punt_event */
+    PUNT_DEAD_LETTER, /* struct proa_dead_letter (proa/event.h) */
+    PUNT_LOG,         /* struct punt_log + text and its NUL */
 
     /* control -> lane */
     PUNT_SEND = 32,   /* struct punt_datagram + bytes: send this datagram */
@@ -37,6 +46,7 @@ enum punt_kind {
     PUNT_NAME_ANSWER, /* struct punt_answer + name: outcome of a PUNT_NAME */
     PUNT_NAME_LOST,   /* struct punt_actor + name: NAME_LOST for this actor */
     PUNT_DRAIN,       /* no body: the node is leaving: stop all actors, refuse new work */
+    PUNT_EVENT_TOLD = 56, /* struct proa_event: for the lane's actors that want events */
 };
 
 struct punt_datagram {
@@ -124,10 +134,35 @@ struct punt_answer {
     enum proa_outcome outcome;
     struct proa_ref ref;
     uint64_t term;
+    bool settled; /* no claim of the same moment can take it over any more */
+    uint8_t zero[7];
+};
+
+struct punt_restart {
+    uint32_t slot, generation;
+    uint32_t now; /* the new generation */
+    uint32_t zero;
 };
 
 struct punt_actor {
     uint32_t slot, generation;
+};
+
+/* An event that begins on a lane. */
+struct punt_event {
+    uint32_t kind; /* enum proa_event_kind */
+    uint32_t slot, generation;
+    int32_t code;
+    char text[64]; /* NUL-terminated */
+};
+
+/* A line of proa_log. */
+struct punt_log {
+    proa_ns at;
+    const char *type_name; /* a behaviour's, good for ever */
+    uint32_t slot, generation;
+    uint32_t level; /* enum proa_log_level */
+    uint32_t len;   /* of the text, without its NUL */
 };
 
 #endif

@@ -9,7 +9,7 @@ static void ask_refused(struct sched *s, const struct refusal *r)
     struct ask *ask = ask_find(&s->asks, r->correlation);
 
     if (slot == NULL || ask == NULL || ask->state != ASK_IN_FLIGHT ||
-        ask->slot != slot_index(&s->slots, slot) || ask->kind > ASK_CLIENT) {
+        ask->slot != slot_index(&s->slots, slot) || ask->kind > ASK_QUESTION_LAST) {
         STAT_ADD(s, late_replies, 1);
         return;
     }
@@ -35,6 +35,7 @@ static void tells_refused(struct sched *s, const struct refusal *r)
     struct slot *slot = slot_find(&s->slots, r->slot, r->generation);
 
     STAT_ADD(s, undelivered, r->count);
+    note_dead_letter(s, r);
     if (slot == NULL || slot->state == SLOT_ENDING || (slot->flags & SLOT_CLIENT) != 0) {
         STAT_ADD(s, undelivered_nobody, r->count);
         return;
@@ -104,6 +105,19 @@ static void refuse_tell(struct sched *s, uint64_t node, const struct refusal *r)
     s->run_node = node;
 }
 
+/* What found a full mailbox was counted there, and BUSY is what may follow. */
+static void count_refused(struct sched *s, const struct proa_msg *msg,
+                          enum proa_outcome reason)
+{
+    const struct slot *slot = ref_here(s, msg->to)
+                                  ? slot_find(&s->slots, msg->to.slot, msg->to.generation)
+                                  : NULL;
+
+    if (slot != NULL && proa_outcome_ran(reason) == PROA_RAN_NO &&
+        reason != PROA_REFUSED_FULL && reason != PROA_REFUSED_BUSY)
+        metrics_refused(slot, reason);
+}
+
 void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason)
 {
     bool is_ask = (msg->flags & PROA_MSG_ASK) != 0;
@@ -116,6 +130,7 @@ void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome r
                         .reason = reason};
 
     STAT_ADD(s, refused[reason], 1);
+    count_refused(s, msg, reason);
     if (proa_ref_is_none(msg->from))
         return;
     if (is_ask)

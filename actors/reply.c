@@ -13,7 +13,7 @@ static struct ask *find(struct sched *s, const struct proa_msg *reply,
     struct ask *ask = ask_find(&s->asks, reply->correlation);
 
     if (slot == NULL || ask == NULL || ask->state != ASK_IN_FLIGHT ||
-        ask->slot != slot_index(&s->slots, slot) || ask->kind > ASK_CLIENT)
+        ask->slot != slot_index(&s->slots, slot) || ask->kind > ASK_QUESTION_LAST)
         return NULL;
     *ret_slot = slot;
     return ask;

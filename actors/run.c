@@ -17,7 +17,7 @@ static void unanswered(struct proa_actor *self, const struct proa_msg *msg)
 
 static inline void handle(struct proa_actor *self, const struct proa_msg *msg)
 {
-    const struct behaviour *b = self->slot->behaviour;
+    struct behaviour *b = self->slot->behaviour;
     const struct behaviour_row *row = behaviour_row(b, msg->type);
     proa_handler fn = row != NULL ? row->fn : b->def->any;
 
@@ -38,7 +38,9 @@ static inline void handle(struct proa_actor *self, const struct proa_msg *msg)
         }
         self->answered = false;
     }
-    self->sched->hot.handlers++;
+    b->metrics.handled++;
+    /* relaxed: as in frame_begin. */
+    atomic_store_explicit(&self->sched->running_type, msg->type, memory_order_relaxed);
     fn(self, msg);
     self->msg = NULL;
     if (__builtin_expect(!self->answered, 0))
@@ -80,6 +82,15 @@ void answer_run(struct proa_actor *self, struct ask *ask, enum proa_outcome outc
     }
     if (kind == ASK_NAME || kind == ASK_CLIENT_NAME) {
         name_settled(self, ask, outcome);
+        return;
+    }
+    if (kind == ASK_OFFLOAD) {
+        offload_answer(self, ask);
+        return;
+    }
+    if (kind == ASK_SPAWN_AT) {
+        spawn_answered(self, ask, outcome, reply);
+        drop_bulk(self);
         return;
     }
     memcpy(ctx, ask->ctx, sizeof(ctx));
@@ -128,6 +139,10 @@ static void signal_run(struct proa_actor *self, const struct node *node)
         self->slot->flags |= SLOT_STOP;
         self->slot->reason = PROA_REASON_KILLED;
         return;
+    case NODE_DOWN:
+        if (!down_run(self, node, &signal))
+            return;
+        break;
     case NODE_WRITABLE:
         signal.kind = PROA_SIGNAL_WRITABLE;
         break;
@@ -136,6 +151,10 @@ static void signal_run(struct proa_actor *self, const struct node *node)
         signal.reason = (enum proa_outcome)(msg->deadline >> 32);
         signal.type = (uint32_t)msg->deadline;
         signal.count = msg->correlation;
+        break;
+    case NODE_EVENT:
+        signal.kind = PROA_SIGNAL_EVENT;
+        signal.event = (const struct proa_event *)(const void *)node->payload;
         break;
     default:
         signal.kind = PROA_SIGNAL_NAME_LOST;
@@ -146,7 +165,18 @@ static void signal_run(struct proa_actor *self, const struct node *node)
         b->def->signal(self, &signal);
 }
 
-/* A node that is no ordinary message: a signal, a reply, or one with a bulk buffer. */
+static void dispatch_sampled(struct proa_actor *self, const struct node *node,
+                             uint8_t bits)
+{
+    proa_ns at;
+    struct metrics *m = (bits & NODE_SAMPLED) != 0 ? sample_begin(self, node, &at) : NULL;
+
+    dispatch(self, &node->msg);
+    if (m != NULL)
+        sample_end(self->sched, m, at);
+}
+
+/* A node that is no ordinary message: one that is measured, a signal, a reply, or one with a bulk buffer. */
 static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
                                                      struct node *node)
 {
@@ -154,6 +184,7 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
     uint8_t bits = node->msg.zero;
     struct proa_msg *msg;
 
+    atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
     if ((node->msg.flags & PROA_MSG_SYSTEM) != 0) {
         signal_run(self, node);
         node_free(s, node);
@@ -164,7 +195,7 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
         self->bulk = node_bulk(node);
     msg->zero = 0;
     if ((msg->flags & PROA_MSG_REPLY) == 0) {
-        dispatch(self, msg);
+        dispatch_sampled(self, node, bits);
     } else {
         struct ask *ask = ask_find(&s->asks, msg->correlation);
 
@@ -179,7 +210,7 @@ static inline void node_run(struct proa_actor *self, struct node *node)
     uint8_t bits = node->msg.zero;
 
     if (__builtin_expect(((node->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) |
-                          (bits & NODE_BULK)) != 0,
+                          (bits & (NODE_BULK | NODE_SAMPLED))) != 0,
                          0)) {
         node_run_other(self, node);
         return;
@@ -263,8 +294,11 @@ uint32_t turn(struct sched *s, struct slot *slot, uint32_t max)
     else
         done = run_list(&self, max);
     s->hot.mailbox += done;
-    if (!mailbox_empty(&slot->mailbox))
+    metrics_turn(&slot->behaviour->metrics, done);
+    if (!mailbox_empty(&slot->mailbox)) {
+        metrics_depth(&slot->behaviour->metrics, mailbox_depth(&slot->mailbox));
         ready_push(s, slot);
+    }
     if (__builtin_expect((slot->flags & SLOT_TELL) != 0, 0))
         full_check(s, slot);
     frame_end(&self);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler_internal.h"
 
+#include "pages.h"
+
 #define ASKS_DEFAULT 65536u
 #define TIMERS_DEFAULT 65536u
 #define MESSAGE_DEFAULT (1u << 20)
@@ -13,22 +15,27 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
 {
     uint32_t asks = c->asks_max != 0 ? c->asks_max : ASKS_DEFAULT;
 
-    return slot_table_init(&s->slots, c->lane, c->actors_max, c->seed) &&
+    s->children = pages_map(c->actors_max * sizeof(struct child));
+    return s->children != NULL &&
+           slot_table_init(&s->slots, c->lane, c->actors_max, c->seed) &&
            ask_table_init(&s->asks, asks, c->seed + 1) &&
            reply_token_table_init(&s->tokens, asks, c->seed + 2) &&
            actor_timer_table_init(&s->timers,
                                   c->timers_max != 0 ? c->timers_max : TIMERS_DEFAULT,
                                   c->seed + 3) &&
+           monitor_table_init(&s->monitors, PROA_MONITORS_MAX, c->seed + 4) &&
            ref_set_init(&s->blocked, c->arena) &&
            behaviour_set_init(&s->behaviours, c->arena);
 }
 
 static void tables_fini(struct sched *s)
 {
+    pages_unmap(s->children, s->slots.max * sizeof(struct child));
     slot_table_fini(&s->slots);
     ask_table_fini(&s->asks);
     reply_token_table_fini(&s->tokens);
     actor_timer_table_fini(&s->timers);
+    monitor_table_fini(&s->monitors);
     if (s->blocked.arena != NULL)
         ref_set_fini(&s->blocked);
     if (s->behaviours.arena != NULL)
@@ -50,9 +57,13 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->clock = c->clock;
     s->arena = c->arena;
     s->directory = c->directory;
+    s->allowed = c->allowed;
+    s->allowed_count = c->allowed_count;
     s->up = c->up;
+    event_notes_init(&s->notes, c->notes);
     s->control = c->control;
     s->inbox = c->inbox;
+    s->offload = c->offload;
     s->below = c->below;
     s->foreign_item = c->foreign_item;
     s->foreign_ctx = c->foreign_ctx;
@@ -94,6 +105,8 @@ static void end_all(struct sched *s)
     for (uint32_t i = 0; i < s->slots.fresh; i++) {
         struct slot *slot = &s->slots.slots[i];
 
+        if (slot->state == SLOT_STARTING)
+            hold_end(s, slot);
         if (slot->state == SLOT_LIVE) {
             slot->reason = PROA_REASON_KILLED;
             if ((slot->flags & SLOT_CLIENT) != 0)
@@ -146,6 +159,12 @@ uint32_t sched_poll(struct sched *s)
     return n;
 }
 
+static void sample_when_due(struct sched *s)
+{
+    if (s->hot.mailbox >= s->sample.next)
+        sample_arm(s);
+}
+
 uint32_t sched_run(struct sched *s)
 {
     proa_ns until = 0, now;
@@ -162,12 +181,14 @@ uint32_t sched_run(struct sched *s)
         if (s->clock == NULL || done < look)
             continue;
         look = done + RUN_CHUNK;
+        sample_when_due(s);
         now = s->clock();
         if (until == 0)
             until = now + SCHED_RUN_NS;
         else if (now >= until)
             break;
     }
+    sample_when_due(s);
     return done;
 }
 
@@ -197,12 +218,12 @@ static void publish(struct sched *s)
     STAT_SET(s, tells, s->hot.tells);
     STAT_SET(s, asks, s->hot.asks);
     STAT_SET(s, replies, s->hot.replies);
-    STAT_SET(s, handlers, s->hot.handlers);
     STAT_SET(s, answered, s->hot.answered);
     STAT_SET(s, actors, s->slots.live);
     STAT_SET(s, asks_waiting, s->asks.in_use);
     STAT_SET(s, tokens_held, s->tokens.in_use);
     STAT_SET(s, timers_running, s->timers.in_use);
+    STAT_SET(s, monitors, s->monitors.in_use);
     STAT_SET(s, slab_used, s->slab.used);
     STAT_SET(s, bulk_used, s->bulk.used);
     STAT_SET(s, refs_blocked, s->blocked.count);
@@ -212,6 +233,8 @@ static void publish(struct sched *s)
 void sched_flush(struct sched *s)
 {
     refuse_flush(s);
+    if (s->monitors.queued > 0)
+        watches_flush(s);
     if (s->lanes > 1)
         cross_flush(s);
     again_check(s);
@@ -230,7 +253,7 @@ proa_ns sched_deadline(const struct sched *s)
     proa_ns at = timer_wheel_deadline(&s->wheel);
 
     if (s->ready_first != SLOT_NONE || s->asks.settled.first != ASK_NONE ||
-        (s->draining && s->drain_at < s->slots.fresh))
+        s->monitors.queued > 0 || (s->draining && s->drain_at < s->slots.fresh))
         return 0;
     if (s->clients_retry < at)
         at = s->clients_retry;

@@ -17,10 +17,15 @@
 #include "byte_ring.h"
 #include "directory.h"
 #include "doorbell.h"
+#include "event_note.h"
+#include "forward.h"
 #include "inbox.h"
+#include "metrics.h"
+#include "offload.h"
 #include "pair_ring.h"
 #include "punt.h"
 #include "refusal.h"
+#include "watch.h"
 
 struct sched;
 
@@ -33,6 +38,8 @@ struct sched_below {
     enum proa_outcome (*send)(void *ctx, const struct proa_msg *msg);
     /* The same without a copy: takes buf (bulk.h; it has left this lane's budget) when OK, to be
        freed once sent.  NULL: send is used, and copies. */
+    /* Tells another node about a monitor.  AGAIN: there is no room for it now. */
+    enum proa_outcome (*monitor)(void *ctx, uint64_t node, const struct watch *watch);
     enum proa_outcome (*send_bulk)(void *ctx, const struct proa_msg *msg, void *buf);
     /* Tells another node that messages of its actor were refused here. Never fails. */
     void (*refuse)(void *ctx, uint64_t node, const struct refusal *refusal);
@@ -42,6 +49,9 @@ struct sched_below {
     enum proa_outcome (*stop)(void *ctx, struct proa_ref to);
     /* Largest message; 0 = 1 MiB. */
     uint32_t message_max;
+    /* An ask of this lane was forwarded to an actor of node: sched_link_dead(node) is to follow
+       when its link ends or none is to be had.  False: it is known to be dead. NULL: never. */
+    bool (*follow)(void *ctx, uint64_t node);
 };
 
 /* Bounds of one loop (actors.md: mailboxes, order, budget). */
@@ -73,14 +83,19 @@ struct sched_config {
     uint64_t seed;         /* generations and correlations start from it */
     proa_ns now;           /* the lane's time at the start */
     struct sched_below below;
+    const struct proa_behaviour *const
+        *allowed; /* what others may spawn here; borrowed */
+    uint32_t allowed_count;
     struct directory *directory; /* may be NULL: proa_lookup then says UNKNOWN */
     int reader;                  /* its reader number, which the lane keeps online */
     struct byte_ring *up;     /* to the control thread (punt.h); borrowed; NULL: none */
+    struct byte_ring *notes;  /* the same for notes (event_note.h) */
     struct doorbell *control; /* rung after pushing to up; may be NULL */
     struct pair_ring *out[PROA_LANES_MAX]; /* to lane j; [lane] is NULL */
     struct pair_ring *in[PROA_LANES_MAX];
     struct doorbell *bells[PROA_LANES_MAX]; /* each lane's; may be NULL */
     struct inbox *inbox;                    /* from ordinary threads; may be NULL */
+    struct offload *offload; /* the node's; NULL: proa_offload is refused */
     struct arena *arena;
     /* A monotonic clock for the time budgets; NULL: only counts (virtual time). */
     proa_ns (*clock)(void);
@@ -121,11 +136,25 @@ proa_ns sched_deadline(const struct sched *s);
 
 /* ---- From the layers below, outside of any handler ---- */
 void sched_refused(struct sched *s, const struct refusal *refusal); /* any lane's actor */
+/* FORWARDED: an ask of an asker of this node, of any lane, has another holder. */
+void sched_forwarded(struct sched *s, const struct forwarded *f);
 void sched_writable_node(struct sched *s,
                          uint64_t node); /* link drained: wake who waits */
 void sched_writable_ref(struct sched *s, struct proa_ref to); /* remote mailbox drained */
 void sched_stop_actor(struct sched *s,
                       struct proa_ref to); /* remote or local stop request */
+/* A monitor's message came by a link, for any lane's actor; or one that left this lane was lost
+   with its link. */
+void sched_watch(struct sched *s, const struct watch *watch);
+void sched_watch_lost(struct sched *s, const struct watch *watch);
+/* This lane's way to node has ended, and all that had come from it by any lane was delivered:
+   those who watch actors there get NODE_LOST.  sched_link_ended: actors of this lane are no
+   longer watched by what that link (of any lane) had brought. */
+void sched_node_lost(struct sched *s, uint64_t node);
+void sched_link_ended(struct sched *s, uint64_t link);
+/* sched_waits_for tells whether an actor of this lane waits for something of node: an answer, or
+   the end of an actor there. */
+bool sched_waits_for(const struct sched *s, uint64_t node);
 /* The link of this lane to node died: asks answered over it are MAYBE_EXECUTED now. */
 void sched_link_dead(struct sched *s, uint64_t node);
 /* PUNT_NAME_ANSWER.  It must come on the lane whose `up` ring the PUNT_NAME came by, whatever
@@ -137,6 +166,14 @@ void sched_name_lost(struct sched *s, const struct punt_actor *actor, const char
 /* The node leaves: stop all actors (a few hundred each loop), refuse new work. */
 void sched_drain(struct sched *s);
 
+/* sched_event notes an event of this lane (ACTOR_FAILED, RESTART_LIMIT) for the whole node.
+   Dropped, and counted, when the ring is full. */
+void sched_event(struct sched *s, const struct punt_event *event);
+/* PUNT_EVENT_TOLD: hands a node's event to the actors of this lane that want events. */
+void sched_event_told(struct sched *s, const struct proa_event *event);
+/* sched_log_level says which lines proa_log writes.  Any thread. */
+void sched_log_level(struct sched *s, enum proa_log_level level);
+
 /* sched_spawn makes an actor from outside any actor (node start, test kit). Lane's thread. */
 enum proa_outcome sched_spawn(struct sched *s, const struct proa_behaviour *behaviour,
                               const void *arg, size_t arg_len, struct proa_ref *ret_ref);
@@ -145,6 +182,19 @@ enum proa_outcome sched_spawn(struct sched *s, const struct proa_behaviour *beha
    (node start, test kit).  False when the actor's life is over, or it is starting or ending. */
 bool sched_call(struct sched *s, struct proa_ref ref,
                 void (*fn)(struct proa_actor *self, void *ctx), void *ctx);
+
+/* What the lane runs just now.  Any thread. */
+struct sched_running {
+    struct proa_ref actor; /* none: nothing of any actor */
+    uint32_t type;         /* of its message; PROA_EVENT_NO_TYPE: in no message handler */
+};
+void sched_running(const struct sched *s, struct sched_running *ret);
+
+/* sched_metrics calls fn for each behaviour that this lane has met.  Any thread, while the
+   scheduler stands. */
+void sched_metrics(const struct sched *s,
+                   void (*fn)(void *ctx, const char *type_name, const struct metrics *m),
+                   void *ctx);
 
 /* Counters: written by the lane, read relaxed by telemetry. */
 struct sched_stats {
@@ -162,12 +212,15 @@ struct sched_stats {
         inbox;                             /* items of pair rings and of the inbox */
     _Atomic uint64_t tells, asks, replies; /* accepted from actors and clients here */
     _Atomic uint64_t forwarded;            /* asks and tells forwarded from here */
-    _Atomic uint64_t handlers;             /* handlers run */
-    _Atomic uint64_t timers;               /* timers fired */
-    _Atomic uint64_t answered;             /* asks from here that got a reply */
-    _Atomic uint64_t expired;   /* asks from here that reached their deadline */
-    _Atomic uint64_t link_lost; /* asks from here ended by a dead link */
-    _Atomic uint64_t abandoned; /* asks from here whose asker stopped */
+    _Atomic uint64_t forwards_heard;       /* asks from here that got another holder */
+    _Atomic uint64_t jobs;           /* offloaded ones of this lane, under way now */
+    _Atomic uint64_t jobs_accepted;  /* by proa_offload */
+    _Atomic uint64_t jobs_abandoned; /* of these, whose actor stopped before their end */
+    _Atomic uint64_t timers;         /* timers fired */
+    _Atomic uint64_t answered;       /* asks from here that got a reply */
+    _Atomic uint64_t expired;        /* asks from here that reached their deadline */
+    _Atomic uint64_t link_lost;      /* asks from here ended by a dead link */
+    _Atomic uint64_t abandoned;      /* asks from here whose asker stopped */
     _Atomic uint64_t
         refused[PROA_OUTCOME_COUNT]; /* by outcome: at once to callers here, and
                                                      to senders anywhere by this lane */
@@ -178,12 +231,22 @@ struct sched_stats {
     _Atomic uint64_t
         refusals_merged; /* tells refused here whose sender was not named, since
                                          too many refusals waited */
+    _Atomic uint64_t dead_letters[PROA_OUTCOME_COUNT]; /* undelivered, by outcome */
+    _Atomic uint64_t log_lines;                        /* written by proa_log */
+    /* Notes that found no room. */
+    _Atomic uint64_t dead_letters_untold, events_lost, log_dropped;
     /* Dropped, with nobody left to tell. */
     _Atomic uint64_t late_replies; /* answers whose ask was over */
+    _Atomic uint64_t
+        forwards_late; /* news of holders: the ask was over, or had moved on */
     _Atomic uint64_t replies_lost; /* replies from here that had no route, or no memory */
     _Atomic uint64_t tokens_expired;  /* reply tokens whose ask's deadline passed */
     _Atomic uint64_t signals_dropped; /* for actors that had stopped, or no memory */
     _Atomic uint64_t names_late;      /* name answers whose call was over */
+    _Atomic uint64_t monitors;        /* ends of monitors in use */
+    _Atomic uint64_t restarts;        /* of supervised actors */
+    _Atomic uint64_t restart_limits;  /* supervisors that failed because of too many */
+    _Atomic uint64_t downs_late;      /* DOWNs whose monitor was spent */
     _Atomic uint64_t stops_stale;     /* stop requests whose actor was gone */
     _Atomic uint64_t up_full;   /* records that waited for the control thread's ring */
     _Atomic uint64_t malformed; /* messages and items that no scheduler sends */

@@ -7,6 +7,8 @@
      refuse.c     outcomes told to senders               again.c      AGAIN and WRITABLE
      spawn.c      beginnings                             stop.c       ends
      names.c      the registry's calls                   client_lane.c  ordinary threads
+     forward.c    who has a forwarded ask                remote_spawn.c  spawning for other nodes
+     finder.c     proa_lookup_or_spawn
 
    Threads: one lane.  Errors: as scheduler.h. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -18,7 +20,9 @@
 #include "ask.h"
 #include "behaviour.h"
 #include "bulk.h"
+#include "family.h"
 #include "mailbox.h"
+#include "monitor.h"
 #include "payload.h"
 #include "ref_set.h"
 #include "reply_token.h"
@@ -37,18 +41,22 @@
     (PROA_TYPE_SYSTEM + 2)                    /* from: the receiver; correlation: count;
                                                    deadline: type | reason << 32 */
 #define NODE_NAME_LOST (PROA_TYPE_SYSTEM + 3) /* payload: the name, with its NUL */
+#define NODE_DOWN (PROA_TYPE_SYSTEM + 4)      /* watch.c */
+
+#define NODE_EVENT (PROA_TYPE_SYSTEM + 64) /* payload: struct proa_event */
 
 /* What embeds a timer_entry (timer_entry.kind). */
 enum timer_kind { TIMER_ASK, TIMER_TOKEN, TIMER_ACTOR };
 
 /* What an AGAIN was about (slot.wait_mask). */
 enum wait_kind {
-    WAIT_SLAB = 1,  /* the messages of this lane */
-    WAIT_LANE = 2,  /* key: the lane whose pair ring is full */
-    WAIT_NODE = 4,  /* key: of the node whose link is full */
-    WAIT_REF = 8,   /* key: of the reference whose mailbox is full */
-    WAIT_UP = 16,   /* the ring to the control thread */
-    WAIT_BULK = 32, /* the bulk buffers of this lane */
+    WAIT_SLAB = 1,     /* the messages of this lane */
+    WAIT_LANE = 2,     /* key: the lane whose pair ring is full */
+    WAIT_NODE = 4,     /* key: of the node whose link is full */
+    WAIT_REF = 8,      /* key: of the reference whose mailbox is full */
+    WAIT_UP = 16,      /* the ring to the control thread */
+    WAIT_BULK = 32,    /* the bulk buffers of this lane */
+    WAIT_OFFLOAD = 64, /* its jobs (offload.h) */
 };
 #define WAIT_KEY_ANY UINT32_MAX
 
@@ -68,8 +76,11 @@ struct spawned_item {
 };
 
 enum {
-    PAIR_UNBLOCK = PAIR_SCHED_FREE
-}; /* body: the node whose references are free again */
+    PAIR_UNBLOCK = PAIR_SCHED_FREE, /* body: the node whose references are free again */
+    PAIR_FORWARDED,                 /* body: struct forwarded */
+    PAIR_WATCH,                     /* body: struct watch */
+    PAIR_OFFLOADED,                 /* ptr: struct offload_job; in inboxes only */
+};
 
 _Static_assert(sizeof(struct spawn_item) <= PAIR_BODY_MAX, "fits an item");
 
@@ -86,7 +97,7 @@ struct lane_out {
     struct waiting_item *first, *last;
     uint32_t refusals;   /* runs of tells among the waiting */
     struct refusal more; /* what exceeded SCHED_REFUSALS_MAX: counted, nobody named */
-    bool dirty;          /* something was sent in this loop */
+    uint32_t told;       /* the ring's tail when its bell was last rung */
 };
 
 /* One running callback. */
@@ -117,8 +128,10 @@ struct sched {
     uint32_t lane, lanes;
     uint32_t first_slot; /* this lane's slot 0, as in references */
     uint32_t message_max;
-    uint32_t small_max; /* the longest payload that a slab node may hold */
-    uint32_t depth;     /* callbacks on the stack */
+    uint32_t small_max;            /* the longest payload that a slab node may hold */
+    uint32_t depth;                /* callbacks on the stack */
+    _Atomic uint32_t running_type; /* sched_running */
+    _Atomic uint64_t running;      /* generation and slot of the callback, or 0 */
     uint32_t ready_first, ready_last;
     struct slot_table slots;
     struct slab slab;   /* messages */
@@ -136,8 +149,17 @@ struct sched {
 
     /* Counters of the message path, copied into stats at the end of each loop. */
     struct {
-        uint64_t delivered, in_place, mailbox, tells, asks, replies, handlers, answered;
+        uint64_t delivered, in_place, mailbox, tells, asks, replies, answered;
     } hot;
+
+    struct {
+        bool armed;        /* the next message queued is the sample */
+        bool in_place;     /* so is the next one that runs in place */
+        struct node *node; /* the sample, or NULL */
+        proa_ns at;        /* it was queued */
+        uint64_t next;     /* messages run when the next one is armed */
+        uint64_t next_in_place;
+    } sample;
 
     struct bulk_budget bulk;
     struct timer_wheel wheel;
@@ -145,6 +167,8 @@ struct sched {
     struct reply_token_table tokens;
     struct actor_timer_table timers;
     struct behaviour_set behaviours;
+    struct monitor_table monitors;
+    struct child *children; /* one a slot (family.h) */
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;
@@ -166,11 +190,15 @@ struct sched {
     proa_ns clients_retry;
 
     struct arena *arena;
+    const struct proa_behaviour *const *allowed; /* remote_spawn.c */
+    uint32_t allowed_count, service_turn;
     struct directory *directory;
     struct byte_ring *up;
     struct doorbell *control;
     bool up_dirty;
+    struct event_notes notes;
     struct inbox *inbox;
+    struct offload *offload;
     struct sched_below below;
     void (*foreign_item)(void *ctx, uint32_t from_lane, const struct pair_item *item);
     void *foreign_ctx;
@@ -280,6 +308,9 @@ static inline void frame_begin(struct proa_actor *self, struct sched *s,
     self->ending = false;
     slot->flags |= SLOT_RUNNING;
     s->depth++;
+    /* relaxed: the watchdog wants to know what has been there for a while. */
+    atomic_store_explicit(&s->running, id, memory_order_relaxed);
+    atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
 }
 
 void actor_end(struct sched *s, struct slot *slot); /* stop.c */
@@ -291,6 +322,7 @@ static inline void frame_end(struct proa_actor *self)
 
     slot->flags &= (uint8_t)~SLOT_RUNNING;
     self->sched->depth--;
+    atomic_store_explicit(&self->sched->running, 0, memory_order_relaxed);
     if (__builtin_expect((slot->flags & SLOT_STOP) != 0, 0) && slot->state == SLOT_LIVE)
         actor_end(self->sched, slot);
 }
@@ -377,6 +409,18 @@ static inline struct node *node_new(struct sched *s, const struct proa_msg *msg,
     return node;
 }
 
+/* ---- metrics.c ---- */
+
+void sample_arm(struct sched *s);
+void sample_take(struct sched *s, struct node *node); /* it was queued just now */
+/* sample_begin: a node with NODE_SAMPLED is about to run.  NULL: it is not the sample. */
+struct metrics *sample_begin(struct proa_actor *self, const struct node *node,
+                             proa_ns *ret_at);
+void sample_end(struct sched *s, struct metrics *m, proa_ns at);
+/* metrics_refused counts a message that slot's actor did not get; FULL: at once. */
+void metrics_refused(const struct slot *slot, enum proa_outcome reason);
+void metrics_restarted(const struct slot *slot);
+
 /* Makes room in a full mailbox that drops its oldest; false when it cannot. */
 bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls);
 
@@ -388,12 +432,16 @@ static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
     struct node *node;
 
     if (__builtin_expect(mailbox_full(&slot->mailbox, msg->cls), 0) &&
-        !mailbox_drop_oldest(s, slot, msg->cls))
+        !mailbox_drop_oldest(s, slot, msg->cls)) {
+        metrics_refused(slot, PROA_FULL);
         return PROA_FULL;
+    }
     node = node_new(s, msg, bulk, false);
     if (__builtin_expect(node == NULL, 0))
         return PROA_AGAIN;
     mailbox_put(&slot->mailbox, node);
+    if (__builtin_expect(s->sample.armed, 0))
+        sample_take(s, node);
     ready_push(s, slot);
     return PROA_OK;
 }
@@ -431,6 +479,22 @@ enum proa_outcome send_failed(struct sched *s, struct slot *slot,
 /* ask_send sends an ask for slot; fills in correlation and deadline.  OK: the entry waits. */
 enum proa_outcome ask_send(struct sched *s, struct slot *slot, struct proa_msg *msg,
                            struct ask *ask);
+
+/* ---- forward.c ---- */
+
+/* forward_tell_origin tells an asker of this node that its ask, if it is one, has left it. */
+void forward_tell_origin(struct sched *s, const struct proa_msg *onward);
+void forwarded_here(struct sched *s, const struct forwarded *f); /* asker of this lane */
+
+/* ---- remote_spawn.c ---- */
+
+/* service_in takes a message to a service of this node (spawn_request.h), for any lane;
+   service_here one for this lane.  Both take bulk. */
+void service_in(struct sched *s, const struct proa_msg *msg, void *bulk);
+void service_here(struct sched *s, const struct proa_msg *msg, void *bulk);
+/* spawn_answered ends an ASK_SPAWN_AT; reply is NULL when there is only an outcome. */
+void spawn_answered(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome,
+                    const struct proa_msg *reply);
 
 /* ---- reply.c ---- */
 
@@ -489,23 +553,6 @@ void unblock_item(struct sched *s, const uint64_t *node);
 uint32_t again_key(uint64_t node);
 uint32_t again_ref_key(struct proa_ref ref);
 
-/* ---- spawn.c, stop.c ---- */
-
-enum proa_outcome spawn_here(struct sched *s, const struct proa_behaviour *behaviour,
-                             const void *arg, size_t arg_len, bool named,
-                             struct proa_ref *ret_ref);
-void spawn_item(struct sched *s, uint32_t from_lane, const struct spawn_item *item);
-void spawned_item(struct sched *s, const struct spawned_item *item);
-/* actor_drain refuses up to max queued messages of an ending actor; frees its slot when none is
-   left.  Returns how many. */
-uint32_t actor_drain(struct sched *s, struct slot *slot, uint32_t max);
-void actor_free(struct sched *s, struct slot *slot);
-enum proa_outcome stop_request(struct sched *s, struct proa_ref to, bool privileged);
-void waits_end(struct sched *s, struct slot *slot); /* nobody is told */
-void drain_some(struct sched *s);
-void *state_alloc(struct sched *s, size_t size);
-void state_free(struct sched *s, void *mem, size_t size);
-
 /* ---- names.c ---- */
 
 /* name_call sends a registry call up for slot and waits for its answer.  OK; AGAIN; LIMIT. */
@@ -513,8 +560,20 @@ enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind ki
                             const struct punt_name *call, const char *name,
                             struct ask **ret_ask);
 
+/* name_wait waits without sending anything up; name_unwait undoes it; name_settle ends it, if it
+   is not over, with an answer that its caller gets in this loop or the next. */
+enum proa_outcome name_wait(struct sched *s, struct slot *slot, enum ask_kind kind,
+                            const struct punt_name *call, const char *name,
+                            struct ask **ret_ask);
+void name_unwait(struct sched *s, struct slot *slot, struct ask *ask);
+void name_settle(struct sched *s, uint32_t correlation,
+                 const struct proa_name_answer *answer);
+
 bool up_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
              const void *tail, uint32_t tail_len);
+/* The same into the ring of notes (event.c). */
+bool note_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
+               const void *tail, uint32_t tail_len);
 void name_settled(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome);
 enum proa_outcome name_timeout(uint32_t op);
 
@@ -535,5 +594,7 @@ void client_msg(struct sched *s, const struct proa_msg *msg);
 uint32_t inbox_poll(struct sched *s);
 void clients_begin(struct sched *s);
 void clients_flush(struct sched *s);
+
+#include "scheduler_life.h"
 
 #endif

@@ -189,6 +189,8 @@ static inline enum proa_outcome tell(struct proa_actor *self, struct proa_ref to
     payload_copy(node->payload, data, (uint32_t)len);
     mailbox_put_as(&slot->mailbox, node, cls);
     slot->mailbox.count[cls]++;
+    if (__builtin_expect(s->sample.armed, 0))
+        sample_take(s, node);
     ready_push(s, slot);
     s->hot.tells++;
     return PROA_OK;
@@ -331,5 +333,6 @@ enum proa_outcome proa_forward(struct proa_actor *self, const struct proa_msg *m
         return send_failed(s, self->slot, outcome);
     self->answered = true;
     STAT_ADD(s, forwarded, 1);
+    forward_tell_origin(s, &onward);
     return PROA_OK;
 }

@@ -51,8 +51,22 @@ struct slot *slot_alloc(struct slot_table *t)
     slot->generation = generation;
     slot->next_generation = after(generation);
     slot->asks = slot->timers = slot->token_list = SLOT_NONE;
+    slot->monitors = SLOT_NONE;
     t->live++;
     return slot;
+}
+
+void slot_renew(struct slot_table *t, struct slot *slot)
+{
+    (void)t;
+    PROA_ASSERT(slot->state == SLOT_ENDING && mailbox_empty(&slot->mailbox));
+    PROA_ASSERT(slot->asks == SLOT_NONE && slot->timers == SLOT_NONE);
+    slot->generation = slot->next_generation;
+    slot->next_generation = after(slot->generation);
+    slot->state = SLOT_STARTING;
+    slot->flags &= SLOT_READY | SLOT_NAMED | SLOT_CHILD;
+    slot->reason = PROA_REASON_NORMAL;
+    slot->code = 0;
 }
 
 void slot_release(struct slot_table *t, struct slot *slot)

@@ -38,6 +38,7 @@ enum slot_state {
 #define SLOT_STARTED 0x08u /* start returned 0: stop is to be called */
 #define SLOT_NAMED 0x10u   /* may have names: tell the control thread at its end */
 #define SLOT_CLIENT 0x20u  /* stands for an ordinary thread (client_lane.h) */
+#define SLOT_CHILD 0x80u   /* has a supervisor (family.h) */
 #define SLOT_TELL 0x40u    /* somebody waits for its mailbox to drain (full) */
 
 /* Whom to tell when a full mailbox has drained. */
@@ -49,6 +50,7 @@ struct slot_full {
 };
 
 struct proa_client;
+struct family;
 
 struct slot {
     /* What a message touches. */
@@ -70,6 +72,9 @@ struct slot {
     uint16_t zero;
     struct slot_full *full;
     struct proa_client *client; /* SLOT_CLIENT */
+    uint32_t monitors;          /* first of its monitors (monitor.h), or SLOT_NONE */
+    int32_t code;               /* of its end, when reason is FAILED */
+    struct family *family;      /* its children (family.h); NULL: it has none */
 };
 
 _Static_assert(sizeof(struct slot) == 2 * PROA_CACHE_LINE, "two cache lines");
@@ -93,6 +98,10 @@ void slot_table_fini(struct slot_table *t);
 
 /* slot_alloc takes a free slot: a new generation, all else zeroed, lists empty. */
 struct slot *slot_alloc(struct slot_table *t);
+
+/* slot_renew begins another life in the same slot, with the same behaviour, memory and supervisor:
+   state STARTING, a new generation.  Its lists and its mailbox are empty. */
+void slot_renew(struct slot_table *t, struct slot *slot);
 
 /* slot_release ends this life: its references are stale from here on. */
 void slot_release(struct slot_table *t, struct slot *slot);

@@ -54,28 +54,38 @@ static enum proa_outcome make(struct sched *s, const struct proa_behaviour *def,
     return PROA_OK;
 }
 
-/* Runs start; false when it failed. */
-static bool start(struct sched *s, struct slot *slot, const void *arg, size_t arg_len)
+bool actor_start(struct sched *s, struct slot *slot, const void *arg, size_t arg_len)
 {
     const struct proa_behaviour *def = slot->behaviour->def;
     struct proa_actor self;
     int failed = 0;
 
     if (def->start != NULL) {
+        /* relaxed: the lane's own; the watchdog blames who spawns for what follows. */
+        uint64_t outer = atomic_load_explicit(&s->running, memory_order_relaxed);
+        uint32_t type = atomic_load_explicit(&s->running_type, memory_order_relaxed);
+
         frame_begin(&self, s, slot);
         failed = def->start(&self, arg, arg_len);
         frame_end(&self);
+        atomic_store_explicit(&s->running, outer, memory_order_relaxed);
+        atomic_store_explicit(&s->running_type, type, memory_order_relaxed);
     }
-    if (failed != 0)
+    if (failed != 0) {
+        slot->reason = PROA_REASON_FAILED;
+        slot->code = failed;
         return false;
+    }
     slot->state = SLOT_LIVE;
     slot->flags |= SLOT_STARTED;
     return true;
 }
 
-enum proa_outcome spawn_here(struct sched *s, const struct proa_behaviour *behaviour,
-                             const void *arg, size_t arg_len, bool named,
-                             struct proa_ref *ret_ref)
+/* flags: of the slot, from before start on. */
+static enum proa_outcome spawn_with(struct sched *s,
+                                    const struct proa_behaviour *behaviour,
+                                    const void *arg, size_t arg_len, uint8_t flags,
+                                    struct slot **ret)
 {
     struct slot *slot;
     enum proa_outcome outcome;
@@ -87,15 +97,55 @@ enum proa_outcome spawn_here(struct sched *s, const struct proa_behaviour *behav
     outcome = make(s, behaviour, &slot);
     if (outcome != PROA_OK)
         return outcome;
-    if (named)
-        slot->flags |= SLOT_NAMED;
-    if (!start(s, slot, arg, arg_len)) {
+    slot->flags |= flags;
+    if (!actor_start(s, slot, arg, arg_len)) {
         STAT_ADD(s, spawn_failed, 1);
-        slot->reason = PROA_REASON_FAILED;
+        slot->flags &= (uint8_t) ~(flags & SLOT_READY);
         actor_end(s, slot);
         return PROA_STOPPED;
     }
     STAT_ADD(s, spawned, 1);
+    *ret = slot;
+    return PROA_OK;
+}
+
+enum proa_outcome spawn_slot(struct sched *s, const struct proa_behaviour *behaviour,
+                             const void *arg, size_t arg_len, bool named,
+                             struct slot **ret)
+{
+    return spawn_with(s, behaviour, arg, arg_len, named ? SLOT_NAMED : 0, ret);
+}
+
+/* Called "ready" without being in the queue, it is put there by nobody. */
+enum proa_outcome spawn_held(struct sched *s, const struct proa_behaviour *behaviour,
+                             const void *arg, size_t arg_len, struct slot **ret)
+{
+    enum proa_outcome outcome =
+        spawn_with(s, behaviour, arg, arg_len, SLOT_NAMED | SLOT_READY, ret);
+
+    if (outcome == PROA_OK)
+        (*ret)->state = SLOT_STARTING;
+    return outcome;
+}
+
+void hold_end(struct sched *s, struct slot *slot)
+{
+    PROA_ASSERT(slot->state == SLOT_STARTING && (slot->flags & SLOT_READY) != 0);
+    slot->state = SLOT_LIVE;
+    slot->flags &= (uint8_t)~SLOT_READY;
+    if (!mailbox_empty(&slot->mailbox))
+        ready_push(s, slot);
+}
+
+enum proa_outcome spawn_here(struct sched *s, const struct proa_behaviour *behaviour,
+                             const void *arg, size_t arg_len, bool named,
+                             struct proa_ref *ret_ref)
+{
+    struct slot *slot;
+    enum proa_outcome outcome = spawn_slot(s, behaviour, arg, arg_len, named, &slot);
+
+    if (outcome != PROA_OK)
+        return outcome;
     if (ret_ref != NULL)
         *ret_ref = ref_of(s, slot);
     if ((slot->flags & SLOT_STOP) != 0)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <proa/event.h>
+
 #include "scheduler_internal.h"
 
 #define DRAIN_AT_ONCE                                                                    \
@@ -8,6 +10,15 @@
 void proa_stop(struct proa_actor *self)
 {
     self->slot->flags |= SLOT_STOP;
+}
+
+void proa_fail(struct proa_actor *self, int32_t code)
+{
+    if ((self->slot->flags & SLOT_STOP) != 0)
+        return; /* it has said how it ends */
+    self->slot->flags |= SLOT_STOP;
+    self->slot->reason = PROA_REASON_FAILED;
+    self->slot->code = code;
 }
 
 /* ---- Requests ---- */
@@ -83,9 +94,25 @@ void waits_end(struct sched *s, struct slot *slot)
         timer_wheel_cancel(&s->wheel, &ask->timer);
         if (ask->kind == ASK_NAME || ask->kind == ASK_CLIENT_NAME)
             node_free(s, ask->name);
+        if (ask->kind == ASK_OFFLOAD)
+            offload_abandon(s, ask->job);
         ask_release(&s->asks, slot, ask);
         STAT_ADD(s, abandoned, 1);
     }
+}
+
+/* The node hears of every failure (proa/event.h). */
+static void failure_event(struct sched *s, const struct slot *slot)
+{
+    struct punt_event event = {.kind = slot->code == PROA_CODE_LIMIT
+                                           ? PROA_EVENT_RESTART_LIMIT
+                                           : PROA_EVENT_ACTOR_FAILED,
+                               .slot = slot_id(&s->slots, slot),
+                               .generation = slot->generation,
+                               .code = slot->code};
+
+    strncpy(event.text, slot->behaviour->def->type_name, sizeof(event.text) - 1);
+    sched_event(s, &event);
 }
 
 void actor_end(struct sched *s, struct slot *slot)
@@ -95,6 +122,9 @@ void actor_end(struct sched *s, struct slot *slot)
 
     PROA_ASSERT((slot->flags & SLOT_RUNNING) == 0 && slot->state != SLOT_ENDING);
     slot->state = SLOT_ENDING;
+    if (slot->reason == PROA_REASON_FAILED)
+        failure_event(s, slot);
+    children_end(s, slot);
     if ((slot->flags & SLOT_STARTED) != 0) {
         STAT_ADD(s, stopped, 1);
         if (def->stop != NULL) {
@@ -104,6 +134,9 @@ void actor_end(struct sched *s, struct slot *slot)
             frame_end(&self);
         }
     }
+    watches_end(s, slot);
+    if ((slot->flags & SLOT_CHILD) == 0) /* else it may be restarted */
+        watched_end(s, slot, (enum proa_reason)slot->reason, slot->code, 0);
     tokens_end(s, slot);
     timers_end(s, slot);
     waits_end(s, slot);
@@ -156,6 +189,16 @@ void actor_free(struct sched *s, struct slot *slot)
     slot_release(&s->slots, slot);
 }
 
+void actor_finish(struct sched *s, struct slot *slot)
+{
+    if (!names_end(s, slot)) {
+        ready_push(s, slot);
+        return;
+    }
+    watched_end(s, slot, (enum proa_reason)slot->reason, slot->code, 0);
+    actor_free(s, slot);
+}
+
 uint32_t actor_drain(struct sched *s, struct slot *slot, uint32_t max)
 {
     struct node *node = NULL;
@@ -165,10 +208,10 @@ uint32_t actor_drain(struct sched *s, struct slot *slot, uint32_t max)
         refuse_queued(s, node);
         done++;
     }
-    if (!mailbox_empty(&slot->mailbox) || !names_end(s, slot))
+    if (!mailbox_empty(&slot->mailbox))
         ready_push(s, slot);
-    else
-        actor_free(s, slot);
+    else if ((slot->flags & SLOT_CHILD) == 0 || !family_child_down(s, slot))
+        actor_finish(s, slot);
     return done > 0 ? done : 1;
 }
 

@@ -22,6 +22,8 @@ static void be_patient(int fd, const struct cli_request *request)
     proa_ns span = request->verb == CLI_ASK ? request->deadline : CLI_LOOKUP_FOR;
     struct timeval tv = {.tv_sec = (time_t)(span / PROA_S) + GRACE};
 
+    if (request->verb == CLI_EVENTS && request->follow)
+        tv.tv_sec = 0; /* for ever */
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
@@ -41,7 +43,7 @@ static bool send_all(int fd, const char *text, size_t len)
 }
 
 /* Lines of result have a space in front; the first other one is the last. */
-static enum cli_exit print_answer(FILE *from, FILE *out, FILE *err)
+static enum cli_exit print_answer(FILE *from, bool at_once, FILE *out, FILE *err)
 {
     size_t cap = CLI_REQUEST_MAX;
     char *line = malloc(cap);
@@ -49,8 +51,11 @@ static enum cli_exit print_answer(FILE *from, FILE *out, FILE *err)
 
     if (line == NULL)
         return no_node(err, "out of memory");
-    while (fgets(line, (int)cap, from) != NULL && line[0] == ' ')
+    while (fgets(line, (int)cap, from) != NULL && line[0] == ' ') {
         fputs(line + 1, out);
+        if (at_once)
+            fflush(out);
+    }
     line[feof(from) || ferror(from) ? 0 : strcspn(line, "\n")] = '\0';
     if (strcmp(line, "ok") == 0) {
         status = CLI_EXIT_OK;
@@ -86,7 +91,7 @@ enum cli_exit cli_client_talk(int fd, const struct cli_request *request, FILE *o
         close(fd);
         return no_node(err, "out of memory");
     }
-    status = print_answer(from, out, err);
+    status = print_answer(from, request->follow, out, err);
     fclose(from);
     return status;
 }

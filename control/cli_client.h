@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_client.h - the other end of the local socket: the verbs ls, lookup and ask.
+/* cli_client.h - the other end of the local socket: the verbs that ask a node.
 
    Threads: any.  Units: proa_ns, bytes.  Errors: exit statuses, with a sentence on err. */
 #ifndef CLI_CLIENT_H

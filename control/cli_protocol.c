@@ -157,6 +157,16 @@ const char *cli_request_read(const char *line, size_t len, uint8_t *data,
         ret->verb = CLI_LS;
         return NULL;
     }
+    if (is_verb(&words[0], "top") && count == 1) {
+        ret->verb = CLI_TOP;
+        return NULL;
+    }
+    if (is_verb(&words[0], "events") &&
+        (count == 1 || (count == 2 && is_verb(&words[1], "follow")))) {
+        ret->verb = CLI_EVENTS;
+        ret->follow = count == 2;
+        return NULL;
+    }
     if (is_verb(&words[0], "lookup") && count == 2) {
         ret->verb = CLI_LOOKUP;
         return unescape(&words[1], ret->name)
@@ -192,6 +202,10 @@ size_t cli_request_print(const struct cli_request *request, char *buf, size_t ca
         return print_ask(request, name, buf, cap);
     if (request->verb == CLI_LOOKUP)
         n = snprintf(buf, cap, "lookup %s\n", name);
+    else if (request->verb == CLI_EVENTS)
+        n = snprintf(buf, cap, "events%s\n", request->follow ? " follow" : "");
+    else if (request->verb == CLI_TOP)
+        n = snprintf(buf, cap, "top\n");
     else
         n = snprintf(buf, cap, "ls\n");
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;

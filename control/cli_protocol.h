@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_protocol.h - what `proa ls`, `lookup` and `ask` say to a running node, and back.
+/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events` and `top` say to a running node, and back.
 
    One connection carries one request line and its answer, in bytes that print:
 
      request   ls
                lookup NAME
                ask MILLISECONDS NAME TYPE HEX        HEX is "-" for no payload
+               events            those kept
+               events follow     and all to come: the answer ends with the node
+               top               top_lines.h has the lines
      answer    lines of result, each after one space; then one last line:
                ok          or          error TEXT
 
@@ -29,13 +32,14 @@
 #define CLI_ESCAPED_MAX (3 * PROA_NAME_MAX + 1)
 #define CLI_REF_MAX 48 /* bytes of a printed reference and its NUL */
 
-enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK };
+enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK, CLI_EVENTS, CLI_TOP };
 
 struct cli_request {
     enum cli_verb verb;
     char name[PROA_NAME_MAX + 1]; /* lookup, ask */
     uint32_t type;                /* ask */
     proa_ns deadline;             /* ask */
+    bool follow;                  /* events */
     const uint8_t *data;          /* ask: borrowed */
     size_t len;
 };

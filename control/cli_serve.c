@@ -63,7 +63,7 @@ static long read_line(int fd, int stop_fd, char *line, size_t cap)
     return -1;
 }
 
-static void write_all(int fd, int stop_fd, const char *text, size_t len)
+static bool write_all(int fd, int stop_fd, const char *text, size_t len)
 {
     proa_ns until = now() + CLI_PATIENCE;
 
@@ -75,11 +75,12 @@ static void write_all(int fd, int stop_fd, const char *text, size_t len)
             len -= (size_t)put;
             until = now() + CLI_PATIENCE;
         } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
-            return;
+            return false;
         } else if (!wait_for(fd, POLLOUT, stop_fd, until)) {
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 /* Makes room for more bytes. */
@@ -120,9 +121,26 @@ void cli_answer_line(struct cli_answer *answer, const char *format, ...)
     va_end(again);
 }
 
+bool cli_answer_flush(struct cli_answer *answer)
+{
+    bool ok = write_all(answer->fd, answer->stop_fd, answer->text, answer->len);
+
+    answer->len = 0;
+    return ok;
+}
+
+bool cli_answer_wait(struct cli_answer *answer, proa_ns span)
+{
+    struct pollfd fds[2] = {{.fd = answer->fd, .events = POLLRDHUP},
+                            {.fd = answer->stop_fd, .events = POLLIN}};
+    int n = poll(fds, 2, (int)(span / PROA_MS));
+
+    return n == 0 || (n < 0 && errno == EINTR);
+}
+
 void cli_serve(int fd, const struct cli_work *work, struct cli_room *room)
 {
-    struct cli_answer answer = {0};
+    struct cli_answer answer = {.fd = fd, .stop_fd = work->stop_fd};
     struct cli_request request;
     const char *error;
     char last[256];

@@ -20,12 +20,18 @@
 struct cli_answer {
     char *text;
     size_t len, cap;
-    bool cut; /* a line did not fit: CLI_ANSWER_MAX, or no memory */
+    bool cut;        /* a line did not fit: CLI_ANSWER_MAX, or no memory */
+    int fd, stop_fd; /* cli_serve's */
 };
 
 /* cli_answer_line adds one line of result; text is printf's, without space and newline. */
 __attribute__((format(printf, 2, 3))) void cli_answer_line(struct cli_answer *answer,
                                                            const char *format, ...);
+
+/* cli_answer_flush sends the lines there are now.  cli_answer_wait then waits for span.  Both
+   return false when the other end has gone or the node ends: the answer is over. */
+bool cli_answer_flush(struct cli_answer *answer);
+bool cli_answer_wait(struct cli_answer *answer, proa_ns span);
 
 struct cli_work {
     void *ctx;

@@ -33,6 +33,7 @@ struct cli {
     int listener, stop_fd;
     ino_t inode; /* of the socket file: it is removed only if it is still this one */
     _Atomic bool stopping;
+    _Atomic unsigned followers;
     unsigned running;
     struct server_thread threads[CLI_THREADS];
 };
@@ -145,7 +146,8 @@ static void *body(void *arg)
 {
     struct server_thread *t = arg;
     struct cli *cli = t->cli;
-    struct cli_job job = {.node = cli->node, .stopping = &cli->stopping};
+    struct cli_job job = {
+        .node = cli->node, .stopping = &cli->stopping, .followers = &cli->followers};
     struct cli_work work = {.ctx = &job, .run = cli_work_run, .stop_fd = cli->stop_fd};
 
     for (;;) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_server.h - the local socket of a running node, for `proa ls`, `lookup` and `ask`.
+/* cli_server.h - the local socket of a running node, for `proa ls` and the other verbs that ask one.
 
    A unix socket of mode 0600.  A few ordinary threads accept, read one request line, answer and
    close (cli_protocol.h has the bytes); each has a client of its own, so nothing here touches a
@@ -15,8 +15,9 @@
 
 #include <proa/node.h>
 
-#define CLI_THREADS 4  /* requests served at a time */
-#define CLI_BACKLOG 16 /* and waiting in the kernel */
+#define CLI_THREADS 4   /* requests served at a time */
+#define CLI_FOLLOWERS 2 /* of these, `events --follow` */
+#define CLI_BACKLOG 16  /* and waiting in the kernel */
 
 struct cli;
 

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli_server.h"
 #include "node_internal.h"
 #include "scheduler.h"
+#include "top_read.h"
 
 #define ASK_SLICE (100 * PROA_MS) /* how often an ask looks whether the node ends */
 
@@ -155,6 +157,75 @@ static const char *run_ask(struct cli_job *job, struct proa_client *client,
     return NULL;
 }
 
+/* ---- events ---- */
+
+#define EVENTS_AT_ONCE 32u
+
+struct reading {
+    uint64_t next;
+    unsigned count;
+    struct proa_event events[EVENTS_AT_ONCE];
+};
+
+static void read_events(struct proa_node *node, void *ctx)
+{
+    struct reading *reading = ctx;
+
+    reading->count =
+        core_events(node->core, &reading->next, reading->events, EVENTS_AT_ONCE);
+}
+
+/* Adds all there are. */
+static void list_events(struct cli_job *job, struct reading *reading,
+                        struct cli_answer *answer)
+{
+    do {
+        node_call(job->node, read_events, reading);
+        for (unsigned i = 0; i < reading->count; i++) {
+            char text[512];
+            proa_event_print(&reading->events[i], text, sizeof(text));
+            cli_answer_line(answer, "%s", text);
+        }
+    } while (reading->count == EVENTS_AT_ONCE);
+}
+
+static const char *run_events(struct cli_job *job, const struct cli_request *request,
+                              struct cli_answer *answer)
+{
+    struct reading reading = {0};
+
+    list_events(job, &reading, answer);
+    if (!request->follow)
+        return NULL;
+    if (atomic_fetch_add(job->followers, 1) >= CLI_FOLLOWERS) {
+        atomic_fetch_sub(job->followers, 1);
+        return "events: too many follow them already";
+    }
+    while (cli_answer_flush(answer) && cli_answer_wait(answer, CLI_FOLLOW_EVERY))
+        list_events(job, &reading, answer);
+    atomic_fetch_sub(job->followers, 1);
+    return NULL;
+}
+
+/* ---- top ---- */
+
+static void put_line(void *ctx, const char *line)
+{
+    cli_answer_line(ctx, "%s", line);
+}
+
+static const char *run_top(struct cli_job *job, struct cli_answer *answer)
+{
+    struct top_snapshot *snapshot = malloc(sizeof(*snapshot));
+
+    if (snapshot == NULL)
+        return "top: out of memory";
+    top_read(job->node, snapshot);
+    top_lines_print(snapshot, put_line, answer);
+    free(snapshot);
+    return NULL;
+}
+
 const char *cli_work_run(void *ctx, const struct cli_request *request,
                          struct cli_answer *answer)
 {
@@ -165,6 +236,10 @@ const char *cli_work_run(void *ctx, const struct cli_request *request,
 
     if (request->verb == CLI_LS)
         return run_ls(job, answer);
+    if (request->verb == CLI_EVENTS)
+        return run_events(job, request, answer);
+    if (request->verb == CLI_TOP)
+        return run_top(job, answer);
     outcome = proa_client_open(job->node, &client);
     if (outcome != PROA_OK)
         return say(job, "client", outcome);

@@ -13,13 +13,15 @@
 
 #include "cli_serve.h"
 
-#define CLI_NAMES_MAX 10000 /* names that ls lists */
+#define CLI_NAMES_MAX 10000              /* names that ls lists */
+#define CLI_FOLLOW_EVERY (100 * PROA_MS) /* between two looks for new events */
 
 struct proa_node;
 
 struct cli_job {
     struct proa_node *node;
     const _Atomic bool *stopping; /* an ask gives up soon after it is set */
+    _Atomic unsigned *followers;  /* requests that follow events now; of all jobs */
     char error[128];
 };
 

@@ -64,6 +64,8 @@ static const cyaml_schema_value_t actor_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_actor, actor_fields)};
 static const cyaml_schema_value_t seed_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, PROA_TEXT_MAX - 1)};
+static const cyaml_schema_value_t type_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, PROA_TYPE_MAX)};
 static const cyaml_schema_value_t core_entry = {
     CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int32_t)};
 
@@ -86,6 +88,9 @@ static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_UINT("memory_mb", OPTIONAL, struct config_raw, memory_mb),
     CYAML_FIELD_UINT("message_max", OPTIONAL, struct config_raw, message_max),
     CYAML_FIELD_UINT("actors_max", OPTIONAL, struct config_raw, actors_max),
+    CYAML_FIELD_UINT_PTR("offload_threads", LIST, struct config_raw, offload_threads),
+    CYAML_FIELD_SEQUENCE("allow_spawn", LIST, struct config_raw, allow_spawn, &type_entry,
+                         0, PROA_ALLOW_MAX),
     CYAML_FIELD_SEQUENCE("actors", LIST, struct config_raw, actors, &actor_entry, 0,
                          CONFIG_ACTORS_MAX),
     CYAML_FIELD_END,
@@ -149,6 +154,12 @@ static enum proa_outcome take(struct config_reading *r, const struct config_raw 
     config->memory_mb = raw->memory_mb;
     config->message_max = raw->message_max;
     config->actors_max = raw->actors_max;
+    if (raw->offload_threads != NULL)
+        config->offload_threads = *raw->offload_threads;
+    config->allow_spawn_count = raw->allow_spawn_count;
+    for (unsigned i = 0; i < raw->allow_spawn_count; i++)
+        snprintf(config->allow_spawn[i], sizeof(config->allow_spawn[i]), "%s",
+                 raw->allow_spawn[i]);
     ret->actor_count = raw->actors_count;
     for (unsigned i = 0; i < raw->actors_count; i++) {
         const struct config_step path[] = {{.key = "actors"}, {.item = i}};
@@ -257,6 +268,7 @@ void proa_config_init(struct proa_config *config)
 {
     memset(config, 0, sizeof(*config));
     config->lanes = 1;
+    config->offload_threads = CONFIG_OFFLOAD_DEFAULT;
     for (unsigned i = 0; i < PROA_LANES_MAX; i++)
         config->cores[i] = -1;
 }

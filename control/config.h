@@ -18,6 +18,7 @@
 
 #define CONFIG_FILE_MAX 65536u
 #define CONFIG_ACTORS_MAX 64u
+#define CONFIG_OFFLOAD_DEFAULT 2u /* threads.  Source: proa/node.h */
 
 /* An actor that `proa node` spawns at its start. */
 struct config_actor {

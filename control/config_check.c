@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include <proa/offload.h>
+
 #include "addr.h"
 #include "config_internal.h"
 
@@ -153,6 +155,8 @@ static enum proa_outcome check_bounds(struct config_reading *r,
         {"memory_mb", raw->memory_mb, MEMORY_MAX},
         {"message_max", raw->message_max, MESSAGE_MAX},
         {"actors_max", raw->actors_max, ACTORS_MAX},
+        {"offload_threads", raw->offload_threads != NULL ? *raw->offload_threads : 0,
+         PROA_OFFLOAD_THREADS_MAX},
     };
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -192,7 +196,7 @@ static enum proa_outcome check_numbers(struct config_reading *r)
     static const char *const keys[] = {
         "seed",      "loss_ppm",    "duplicate_ppm", "reorder_ppm", "corrupt_ppm",
         "delay_us",  "jitter_us",   "mtu",           "lanes",       "cores",
-        "memory_mb", "message_max", "actors_max",    "lane",
+        "memory_mb", "message_max", "actors_max",    "lane",        "offload_threads",
     };
     const char *key, *text;
     unsigned line;

@@ -57,6 +57,8 @@ static bool parts_start(struct core *core)
     if (core->registrar == NULL ||
         !peers_init(&core->peers, config->lanes, secrets_next(&core->secrets)))
         return false;
+    if (!events_init(core))
+        return false;
     core->peers.evicted = peer_evicted;
     core->peers.evicted_ctx = core;
     return handshake_init(&core->handshake, core->now) && kad_start(core) &&
@@ -90,6 +92,7 @@ void core_destroy(struct core *core)
         return;
     for (unsigned i = 0; i < core->config.lanes; i++)
         outlet_fini(&core->outlets[i]);
+    events_fini(core);
     registrar_destroy(core->registrar);
     if (core->peers.all != NULL)
         peers_fini(&core->peers);
@@ -302,8 +305,12 @@ static size_t body_min(enum punt_kind kind)
         return sizeof(struct punt_link);
     case PUNT_NAME:
         return sizeof(struct punt_name);
+    case PUNT_ACTOR_RESTARTED:
+        return sizeof(struct punt_restart);
     case PUNT_ACTOR_STOPPED:
         return sizeof(struct punt_actor);
+    case PUNT_EVENTS_WANTED:
+        return sizeof(uint32_t);
     default:
         return SIZE_MAX; /* not a record for control */
     }
@@ -314,6 +321,8 @@ static void take_record(struct core *core, unsigned lane,
 {
     struct punt_node node;
     struct punt_actor actor;
+    struct punt_restart restart;
+    uint32_t on;
 
     PROA_ASSERT(record->len >= body_min(record->kind));
     switch (record->kind) {
@@ -327,9 +336,17 @@ static void take_record(struct core *core, unsigned lane,
     case PUNT_NAME:
         name_call(core, lane, record);
         break;
+    case PUNT_ACTOR_RESTARTED:
+        memcpy(&restart, record->body, sizeof(restart));
+        registrar_restarted(core, &restart);
+        break;
     case PUNT_ACTOR_STOPPED:
         memcpy(&actor, record->body, sizeof(actor));
         registrar_stopped(core, &actor);
+        break;
+    case PUNT_EVENTS_WANTED:
+        memcpy(&on, record->body, sizeof(on));
+        events_wanted(core, lane, on != 0);
         break;
     default:
         link_report(core, record);
@@ -352,6 +369,23 @@ static bool drain_lane(struct core *core, unsigned lane)
     return !byte_ring_is_empty(up);
 }
 
+/* The same for its notes, which wait for nobody's answer. */
+static bool drain_notes(struct core *core, unsigned lane)
+{
+    struct byte_ring *notes = core->config.notes[lane];
+
+    if (notes == NULL)
+        return false;
+    for (unsigned i = 0; i < CORE_STEP_RECORDS; i++) {
+        const struct byte_record *record = byte_ring_peek(notes);
+        if (record == NULL)
+            return false;
+        events_note(core, lane, record);
+        byte_ring_pop(notes);
+    }
+    return !byte_ring_is_empty(notes);
+}
+
 /* ---- Steps ---- */
 
 void core_step(struct core *core, proa_ns now, uint64_t wall_ms)
@@ -360,13 +394,15 @@ void core_step(struct core *core, proa_ns now, uint64_t wall_ms)
     core->wall_ms = wall_ms;
     core->backlog = false;
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
-        core->backlog |= drain_lane(core, lane);
+        core->backlog |= drain_lane(core, lane) | drain_notes(core, lane);
     kad_tick(core->kad, now, wall_ms);
     kad_drain(core, NULL);
     handshake_tick(core);
     registrar_tick(core);
     leave_tick(core);
     kad_drain(core, NULL);
+    events_tick(core);
+    events_flush(core);
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
         outlet_flush(&core->outlets[lane], now);
     if (now - core->reclaimed_at >= CORE_RECLAIM_EVERY) {
@@ -387,6 +423,7 @@ proa_ns core_deadline(const struct core *core)
     at = sooner(at, handshake_deadline(&core->handshake));
     at = sooner(at, registrar_deadline(core->registrar));
     at = sooner(at, leave_deadline(core));
+    at = sooner(at, events_deadline(core));
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
         at = sooner(at, outlet_deadline(&core->outlets[lane], core->now));
     return at;
@@ -446,4 +483,54 @@ void core_stats(const struct core *core, struct core_stats *ret)
 const struct kad *core_kad(const struct core *core)
 {
     return core->kad;
+}
+
+/* ---- Events ---- */
+
+void core_watch_lane(struct core *core, unsigned lane,
+                     const struct lane_stats *lane_stats,
+                     const struct sched_stats *sched_stats)
+{
+    core->events.drops.lanes[lane] = lane_stats;
+    core->events.drops.scheds[lane] = sched_stats;
+}
+
+void core_on_event(struct core *core, proa_on_event fn, void *ctx)
+{
+    core->events.fn = fn;
+    core->events.ctx = ctx;
+    core->events.told = core->events.next;
+}
+
+void core_on_dead_letter(struct core *core, proa_on_dead_letter fn, void *ctx)
+{
+    core->events.letter_fn = fn;
+    core->events.letter_ctx = ctx;
+}
+
+void core_on_log(struct core *core, proa_on_log fn, void *ctx)
+{
+    core->events.log_fn = fn;
+    core->events.log_ctx = ctx;
+}
+
+void core_log_unprinted(struct core *core)
+{
+    core->stats.log_unprinted++;
+}
+
+void core_event(struct core *core, const struct proa_event *event)
+{
+    events_add(core, event);
+}
+
+unsigned core_events(const struct core *core, uint64_t *next, struct proa_event *ret,
+                     unsigned max)
+{
+    return events_read(core, next, ret, max);
+}
+
+uint64_t core_drops(const struct core *core)
+{
+    return events_drops_sum(&core->events.drops);
 }

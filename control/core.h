@@ -10,6 +10,8 @@
 #ifndef CORE_H
 #define CORE_H
 
+#include <proa/event.h>
+#include <proa/log.h>
 #include <proa/node.h>
 #include <proa/types.h>
 
@@ -35,10 +37,11 @@ struct core_config {
     unsigned seed_count;
     struct proa_addr address; /* the cluster address */
     unsigned lanes;
-    struct byte_ring *up[PROA_LANES_MAX];   /* read here */
-    struct byte_ring *down[PROA_LANES_MAX]; /* written here */
-    struct doorbell *bells[PROA_LANES_MAX]; /* rung after writing down */
-    struct directory *directory;            /* this is its writer */
+    struct byte_ring *up[PROA_LANES_MAX];    /* read here */
+    struct byte_ring *notes[PROA_LANES_MAX]; /* the same; NULL: none */
+    struct byte_ring *down[PROA_LANES_MAX];  /* written here */
+    struct doorbell *bells[PROA_LANES_MAX];  /* rung after writing down */
+    struct directory *directory;             /* this is its writer */
     uint64_t seed;
     uint32_t names_max, store_max,
         watches_max; /* of the Kademlia node; 0 = its defaults */
@@ -73,8 +76,28 @@ struct core_stats {
     uint64_t dead_nodes; /* taken for dead, by silence */
     uint64_t gone_nodes; /* left, or restarted as another */
     uint64_t names, names_refused;
+    uint64_t log_unprinted; /* lines that stderr had no room for */
 };
 void core_stats(const struct core *core, struct core_stats *ret);
+
+/* ---- Events (events.h) ---- */
+
+/* core_watch_lane has a lane's counters looked at for drops; they outlive the core's last step. */
+struct lane_stats;
+struct sched_stats;
+void core_watch_lane(struct core *core, unsigned lane,
+                     const struct lane_stats *lane_stats,
+                     const struct sched_stats *sched_stats);
+void core_on_event(struct core *core, proa_on_event fn, void *ctx);
+void core_on_dead_letter(struct core *core, proa_on_dead_letter fn, void *ctx);
+void core_on_log(struct core *core, proa_on_log fn, void *ctx);
+void core_log_unprinted(struct core *core); /* counts one */
+void core_event(struct core *core, const struct proa_event *event);
+/* All that was dropped, of every reason, a second ago at the most. */
+uint64_t core_drops(const struct core *core);
+/* As events_read. */
+unsigned core_events(const struct core *core, uint64_t *next, struct proa_event *ret,
+                     unsigned max);
 const struct kad *core_kad(const struct core *core);
 
 #endif

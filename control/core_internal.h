@@ -10,6 +10,7 @@
 #define CORE_INTERNAL_H
 
 #include "core.h"
+#include "events.h"
 #include "handshake.h"
 #include "keyed.h"
 #include "outlet.h"
@@ -36,6 +37,7 @@ struct core {
     void *kad_memory;
     uint32_t loop_gap_us[PROA_LANES_MAX]; /* of each lane, by its last ping */
     bool backlog;                         /* a lane had more than CORE_STEP_RECORDS */
+    struct events events;
     proa_ns reclaimed_at;
 
     /* Leaving (leave.c). */

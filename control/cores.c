@@ -100,3 +100,12 @@ void cores_release(struct cores *cores)
     }
     cores->count = 0;
 }
+
+bool cores_spare(const struct cores *cores, cpu_set_t *ret)
+{
+    if (sched_getaffinity(0, sizeof(*ret), ret) != 0)
+        return false;
+    for (unsigned i = 0; i < cores->count; i++)
+        CPU_CLR((size_t)cores->core[i], ret);
+    return CPU_COUNT(ret) > 0;
+}

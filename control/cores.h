@@ -10,6 +10,8 @@
 #ifndef CORES_H
 #define CORES_H
 
+#include <sched.h>
+
 #include <proa/types.h>
 
 struct cores {
@@ -22,5 +24,9 @@ struct cores {
 bool cores_choose(struct cores *cores, const int *configured, unsigned lanes, char *err,
                   size_t err_len);
 void cores_release(struct cores *cores);
+
+/* cores_spare fills ret with the cores that the calling thread may use and no lane has; false:
+   there are none. */
+bool cores_spare(const struct cores *cores, cpu_set_t *ret);
 
 #endif

@@ -176,23 +176,50 @@ static void attempt_begin(struct core *core, struct attempt *attempt, struct pee
 }
 
 /* Asks Kademlia, or joins a search for the same node that another lane began. */
-static void attempt_resolve(struct core *core, struct attempt *attempt)
+static void resolve_search(struct core *core, struct attempt *attempt)
 {
     struct handshake *self = &core->handshake;
 
-    attempt->state = ATTEMPT_RESOLVE;
-    attempt->end_at = core->now + HANDSHAKE_RESOLVE_FOR + PROA_S;
-    attempt->next_at = attempt->end_at;
-    handshake_want(self, attempt->next_at);
     for (uint32_t i = 0; i < self->attempts_high && attempt->op == 0; i++) {
         if (self->attempts[i].state == ATTEMPT_RESOLVE &&
             self->attempts[i].node == attempt->node)
             attempt->op = self->attempts[i].op;
     }
     if (attempt->op == 0)
-        attempt->op = kad_find_node(core->kad, attempt->node,
-                                    core->now + HANDSHAKE_RESOLVE_FOR, core->now);
-    if (attempt->op == 0)
+        attempt->op = kad_find_node(core->kad, attempt->node, attempt->end_at, core->now);
+    attempt->next_at =
+        attempt->op != 0 ? attempt->end_at + PROA_S : core->now + HANDSHAKE_RESOLVE_AGAIN;
+    handshake_want(self, attempt->next_at);
+}
+
+static void attempt_resolve(struct core *core, struct attempt *attempt)
+{
+    attempt->state = ATTEMPT_RESOLVE;
+    attempt->end_at = core->now + HANDSHAKE_RESOLVE_FOR;
+    resolve_search(core, attempt);
+}
+
+/* Not found: a node that has just joined may be known in a moment. */
+static void resolve_again(struct core *core, struct attempt *attempt)
+{
+    attempt->op = 0;
+    if (core->now + HANDSHAKE_RESOLVE_AGAIN >= attempt->end_at) {
+        attempt_fail(core, attempt);
+        return;
+    }
+    attempt->next_at = core->now + HANDSHAKE_RESOLVE_AGAIN;
+    handshake_want(&core->handshake, attempt->next_at);
+}
+
+static void resolve_tick(struct core *core, struct attempt *attempt)
+{
+    struct peer *peer = peers_find(&core->peers, attempt->node);
+
+    if (peer != NULL && peer->addr.family != 0)
+        attempt_begin(core, attempt, peer);
+    else if (attempt->op == 0 && core->now < attempt->end_at)
+        resolve_search(core, attempt);
+    else
         attempt_fail(core, attempt);
 }
 
@@ -236,7 +263,7 @@ void handshake_resolved(struct core *core, uint32_t op, bool ok, const struct ka
         if (attempt->state != ATTEMPT_RESOLVE || attempt->op != op)
             continue;
         if (peer == NULL || peer->node != attempt->node || peer->addr.family == 0)
-            attempt_fail(core, attempt);
+            resolve_again(core, attempt);
         else
             attempt_begin(core, attempt, peer);
     }
@@ -407,7 +434,11 @@ static void attempt_tick(struct core *core, struct attempt *attempt)
             send_open(core, attempt);
         return;
     }
-    if (attempt->state == ATTEMPT_RESOLVE || attempt->tries == HANDSHAKE_SYN_TRIES) {
+    if (attempt->state == ATTEMPT_RESOLVE) {
+        resolve_tick(core, attempt);
+        return;
+    }
+    if (attempt->tries == HANDSHAKE_SYN_TRIES) {
         /* Next time its address is looked for anew. */
         if (attempt->peer != NULL && attempt->peer->links == 0)
             peers_unplace(&core->peers, attempt->peer);

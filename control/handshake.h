@@ -32,7 +32,8 @@
 #define HANDSHAKE_SMALL_FROM 2 /* tries before the offered size falls to the least */
 #define HANDSHAKE_OPEN_FIRST (5 * PROA_MS) /* doubles: between two OPENs */
 #define HANDSHAKE_OPEN_FOR PROA_S
-#define HANDSHAKE_RESOLVE_FOR (2 * PROA_S) /* Kademlia may look for an address */
+#define HANDSHAKE_RESOLVE_FOR (2 * PROA_S)     /* Kademlia may look for an address */
+#define HANDSHAKE_RESOLVE_AGAIN (20 * PROA_MS) /* when it has not found one before that */
 
 struct core;
 struct core_datagram;

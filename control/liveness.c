@@ -10,6 +10,8 @@
 
 static void heard(struct core *core, struct peer *peer)
 {
+    if (peer->liveness == NULL || peer->dead)
+        events_peer(core, PROA_EVENT_NODE_JOINED, peer, NULL);
     peer->heard_at = core->now;
     if (peer->liveness == NULL || peer->dead)
         peer->liveness = directory_node_add(core->config.directory, peer->node,
@@ -82,9 +84,10 @@ bool liveness_alive(struct core *core, const struct kad_id *id,
     return true;
 }
 
-void liveness_dead(struct core *core, struct peer *peer, bool gone)
+static void dead(struct core *core, struct peer *peer, bool gone,
+                 enum proa_event_kind kind, const char *why)
 {
-    struct punt_node dead = {.node = peer->node, .outcome = PROA_NO_ROUTE};
+    struct punt_node record = {.node = peer->node, .outcome = PROA_NO_ROUTE};
     bool news = !peer->dead;
 
     peer->dead = true;
@@ -102,8 +105,15 @@ void liveness_dead(struct core *core, struct peer *peer, bool gone)
         core->stats.gone_nodes++;
     else
         core->stats.dead_nodes++;
+    events_peer(core, kind, peer, why);
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
-        core_tell(core, lane, PUNT_NODE_DEAD, &dead, sizeof(dead), NULL, 0);
+        core_tell(core, lane, PUNT_NODE_DEAD, &record, sizeof(record), NULL, 0);
+}
+
+void liveness_dead(struct core *core, struct peer *peer, bool gone)
+{
+    dead(core, peer, gone, PROA_EVENT_NODE_DEAD,
+         gone ? "restarted: another answers there" : "silent");
 }
 
 void liveness_silent(struct core *core, const struct kad_id *id)
@@ -285,7 +295,7 @@ void liveness_on_close(struct core *core, const struct core_datagram *dgram,
     if (link == NULL)
         return;
     if (close->flags & PACKET_CLOSE_LEAVING)
-        liveness_dead(core, link->peer, true);
+        dead(core, link->peer, true, PROA_EVENT_NODE_LEFT, "said good-bye");
     else
         liveness_reset_link(core, link);
 }
@@ -300,6 +310,7 @@ void liveness_up(struct core *core, const struct punt_link *report)
         return;
     handshake_up(core, link);
     heard(core, link->peer);
+    events_link_up(core, link);
 }
 
 void liveness_ended(struct core *core, const struct punt_link *report)
@@ -315,6 +326,7 @@ void liveness_ended(struct core *core, const struct punt_link *report)
     if (report->flags == LINK_END_IDLE || report->flags == LINK_END_STUCK)
         liveness_close(core, link, 0);
     handshake_ended(core, link);
+    events_link_ended(core, link, report);
     peers_link_free(&core->peers, link);
     if (report->flags == LINK_END_SILENT && peer->links == 0 && !peer->dead &&
         core->now - last_heard(peer) >= SILENT_FOR)

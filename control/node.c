@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <proa/node.h>
+#include <proa/offload.h>
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -55,6 +56,8 @@ static enum proa_outcome check_config(const struct proa_config *config, char *er
         why = "message_max is over 16 MiB";
     else if (config->actors_max > 1u << 24)
         why = "actors_max is over 16,777,216";
+    else if (config->offload_threads > PROA_OFFLOAD_THREADS_MAX)
+        why = "offload_threads is over 64";
     if (why == NULL)
         return PROA_OK;
     snprintf(err, err_len, "%s", why);

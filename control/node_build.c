@@ -12,6 +12,7 @@
 #include "cli_server.h"
 #include "cores.h"
 #include "eal.h"
+#include "events_node.h"
 #include "pool_dpdk.h"
 #include "pool_plain.h"
 #include "telemetry.h"
@@ -96,10 +97,11 @@ static bool make_lane_parts(struct proa_node *node, struct node_lane *l)
     l->arena = arena_create();
     l->up = byte_ring_create(NODE_UP_BYTES);
     l->down = byte_ring_create(NODE_DOWN_BYTES);
+    l->notes = byte_ring_create(NODE_NOTES_BYTES);
     l->inbox = inbox_create(NODE_INBOX_ITEMS);
     l->reader = directory_reader_add(node->directory);
     return doorbell_init(&l->bell) && l->arena != NULL && l->up != NULL &&
-           l->down != NULL && l->inbox != NULL && l->reader >= 0;
+           l->down != NULL && l->notes != NULL && l->inbox != NULL && l->reader >= 0;
 }
 
 static bool make_parts(struct proa_node *node)
@@ -168,6 +170,57 @@ static enum proa_outcome read_seeds(const struct proa_config *config,
     return PROA_OK;
 }
 
+static const struct proa_behaviour *known(const struct proa_config *config,
+                                          const char *type_name)
+{
+    for (unsigned i = 0; i < config->behaviour_count; i++) {
+        if (strcmp(config->behaviours[i]->type_name, type_name) == 0)
+            return config->behaviours[i];
+    }
+    return NULL;
+}
+
+static enum proa_outcome find_allowed(struct proa_node *node, char *err, size_t err_len)
+{
+    const struct proa_config *config = &node->config;
+
+    if (config->allow_spawn_count > PROA_ALLOW_MAX) {
+        snprintf(err, err_len, "allow_spawn: more than %d", PROA_ALLOW_MAX);
+        return PROA_BAD_CONFIG;
+    }
+    for (unsigned i = 0; i < config->allow_spawn_count; i++) {
+        node->allowed[i] = known(config, config->allow_spawn[i]);
+        if (node->allowed[i] != NULL)
+            continue;
+        snprintf(err, err_len, "allow_spawn: this program has no behaviour '%s'",
+                 config->allow_spawn[i]);
+        return PROA_BAD_CONFIG;
+    }
+    return PROA_OK;
+}
+
+static bool make_offload(struct proa_node *node)
+{
+    cpu_set_t spare;
+    bool pinned = cores_spare(&node->cores, &spare);
+
+    if (node->config.offload_threads == 0)
+        return true;
+    node->offload = offload_create(node->lane_count, false);
+    if (node->offload == NULL)
+        return false;
+    node->pool = offload_pool_create(node->offload, node->config.offload_threads,
+                                     pinned ? &spare : NULL);
+    if (node->pool == NULL) {
+        offload_destroy(node->offload);
+        node->offload = NULL;
+        return false;
+    }
+    for (unsigned i = 0; i < node->lane_count; i++)
+        offload_home(node->offload, i, node->lanes[i].inbox, &node->lanes[i].bell);
+    return true;
+}
+
 static enum proa_outcome make_core(struct proa_node *node, char *err, size_t err_len)
 {
     struct core_config cc = {.ports = node->ports,
@@ -189,6 +242,7 @@ static enum proa_outcome make_core(struct proa_node *node, char *err, size_t err
     for (unsigned i = 0; i < node->lane_count; i++) {
         cc.up[i] = node->lanes[i].up;
         cc.down[i] = node->lanes[i].down;
+        cc.notes[i] = node->lanes[i].notes;
         cc.bells[i] = &node->lanes[i].bell;
     }
     node->core =
@@ -209,6 +263,7 @@ static bool make_lane(struct proa_node *node, unsigned index)
                              .pool = l->pool,
                              .up = l->up,
                              .down = l->down,
+                             .notes = l->notes,
                              .bell = &l->bell,
                              .control = &node->control_bell,
                              .directory = node->directory,
@@ -216,7 +271,10 @@ static bool make_lane(struct proa_node *node, unsigned index)
                              .arena = l->arena,
                              .message_max = node->config.message_max,
                              .sched = {.actors_max = node->config.actors_max,
+                                       .allowed = node->allowed,
+                                       .allowed_count = node->config.allow_spawn_count,
                                        .inbox = l->inbox,
+                                       .offload = node->offload,
                                        /* By time alone: 64 handlers would end a full
                                           burst of packets in mailboxes. */
                                        .in_place_max = UINT32_MAX,
@@ -229,7 +287,11 @@ static bool make_lane(struct proa_node *node, unsigned index)
         lc.sched.bells[i] = &node->lanes[i].bell;
     }
     l->lane = lane_create(&lc);
-    return l->lane != NULL;
+    if (l->lane == NULL)
+        return false;
+    core_watch_lane(node->core, index, lane_stats(l->lane),
+                    sched_stats(lane_sched(l->lane)));
+    return true;
 }
 
 static proa_ns home_clock(void *ctx)
@@ -306,6 +368,8 @@ enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
     struct proa_config *config = &node->config;
     enum proa_outcome outcome = state_open(&node->state, config->state_dir, err, err_len);
 
+    if (outcome == PROA_OK)
+        outcome = find_allowed(node, err, err_len);
     if (outcome == PROA_OK && !config->has_cluster_key)
         outcome = state_key(&node->state, config->cluster_key, err, err_len);
     if (outcome != PROA_OK)
@@ -316,7 +380,7 @@ enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
     outcome = start_eal(node, err, err_len);
     if (outcome != PROA_OK)
         return outcome;
-    if (!make_parts(node))
+    if (!make_parts(node) || !make_offload(node))
         return no_memory(err, err_len);
     for (unsigned i = 0; i < node->lane_count && outcome == PROA_OK; i++)
         outcome = make_pool(node, i, err, err_len);
@@ -331,6 +395,7 @@ enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
             return no_memory(err, err_len);
     }
     make_home(node);
+    events_node_init(node);
     if (!start_threads(node))
         return no_memory(err, err_len);
     telemetry_start(node);
@@ -360,6 +425,16 @@ static void stop_threads(struct proa_node *node)
     }
 }
 
+static void stop_offload(struct proa_node *node)
+{
+    unsigned left =
+        node->pool != NULL ? offload_pool_stop(node->pool, NODE_OFFLOAD_FOR) : 0;
+
+    if (left > 0)
+        fprintf(stderr, "proa: offloaded jobs still running after %u s, left alone: %u\n",
+                (unsigned)(NODE_OFFLOAD_FOR / PROA_S), left);
+}
+
 static void free_lane(struct proa_node *node, struct node_lane *l, unsigned index)
 {
     for (unsigned j = 0; j < node->lane_count; j++)
@@ -367,6 +442,7 @@ static void free_lane(struct proa_node *node, struct node_lane *l, unsigned inde
     inbox_destroy(l->inbox);
     byte_ring_destroy(l->up);
     byte_ring_destroy(l->down);
+    byte_ring_destroy(l->notes);
     if (l->pool != NULL && node->on_dpdk)
         pool_dpdk_destroy(l->pool);
     else if (l->pool != NULL)
@@ -381,8 +457,10 @@ void node_tear_down(struct proa_node *node)
     cli_server_stop(node->cli);
     telemetry_stop(node);
     stop_threads(node);
+    stop_offload(node);
     for (unsigned i = 0; i < node->lane_count; i++)
         lane_destroy(node->lanes[i].lane);
+    offload_pool_destroy(node->pool);
     core_destroy(node->core);
     for (unsigned i = 0; i < node->port_count; i++)
         port_close(node->ports[i]);

@@ -13,14 +13,20 @@
 #include "client_home.h"
 #include "core.h"
 #include "lane.h"
+#include "offload_pool.h"
 #include "cores.h"
 #include "state.h"
+#include "watchdog.h"
 
 #define NODE_UP_BYTES (1u << 20) /* of a lane's ring to the control thread */
 #define NODE_DOWN_BYTES (1u << 20)
-#define NODE_PAIR_ITEMS 4096u /* of a pair ring */
+#define NODE_NOTES_BYTES (1u << 18) /* of events, dead letters and log lines */
+#define NODE_PAIR_ITEMS 4096u       /* of a pair ring */
 #define NODE_INBOX_ITEMS 1024u
 #define NODE_NAMES_MAX (1u << 20) /* names in the directory */
+
+/* Longest wait for offloaded jobs at the end.  Source: node.h */
+#define NODE_OFFLOAD_FOR (2 * PROA_S)
 
 struct cli;
 
@@ -28,7 +34,7 @@ struct node_lane {
     struct lane *lane;
     struct arena *arena;
     struct pkt_pool *pool;
-    struct byte_ring *up, *down;
+    struct byte_ring *up, *down, *notes;
     struct doorbell bell;
     struct inbox *inbox;
     int reader;
@@ -51,14 +57,18 @@ struct proa_node {
     struct port *ports[PROA_PORTS_MAX];
     unsigned port_count;
     struct proa_addr address;
+    const struct proa_behaviour *allowed[PROA_ALLOW_MAX]; /* config.allow_spawn, found */
     struct cores cores;
     struct directory *directory;
     struct node_lane lanes[PROA_LANES_MAX];
     unsigned lane_count;
     struct pair_ring *pairs[PROA_LANES_MAX][PROA_LANES_MAX]; /* [from][to] */
     struct core *core;                                       /* the control thread's */
+    struct watchdog watchdog;                                /* too */
     struct doorbell control_bell;
     struct client_home home;
+    struct offload *offload;   /* NULL: no pool */
+    struct offload_pool *pool; /* which owns it */
     bool on_dpdk, eal_started;
 
     _Atomic bool lanes_stop, control_stop, stopping;

@@ -15,11 +15,12 @@ enum option_kind {
     KIND_SECONDS = 1u << 3,
     KIND_PAGES = 1u << 4,
     KIND_IDLE = 1u << 5,
+    KIND_FOLLOW = 1u << 6,
 };
 
 struct option_row {
     enum option_kind kind;
-    const char *name, *value, *says;
+    const char *name, *value, *says; /* value "": it takes none */
 };
 
 static const struct option_row option_rows[] = {
@@ -31,6 +32,7 @@ static const struct option_row option_rows[] = {
     {KIND_SECONDS, "--seconds", "N", "seconds of load (default 10)"},
     {KIND_PAGES, "--pages", "WORD", "auto, huge or none (default auto)"},
     {KIND_IDLE, "--idle", "WORD", "adaptive or spin (default adaptive)"},
+    {KIND_FOLLOW, "--follow", "", "go on with what happens from now on, until Ctrl-C"},
 };
 
 struct verb_row {
@@ -53,6 +55,10 @@ static const struct verb_row verb_rows[] = {
     {OPTIONS_LOOKUP, "lookup", KIND_SOCKET, 1, 1, "NAME", "find an actor by its name"},
     {OPTIONS_ASK, "ask", KIND_SOCKET | KIND_DEADLINE, 3, 3, "NAME TYPE HEX",
      "ask an actor and print its answer in hexadecimal; HEX may be - for nothing"},
+    {OPTIONS_EVENTS, "events", KIND_SOCKET | KIND_FOLLOW, 0, 0, "",
+     "print what happened to a running node"},
+    {OPTIONS_TOP, "top", KIND_SOCKET, 0, 0, "",
+     "show a running node's lanes, links and behaviours, live; q quits"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
     {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
@@ -187,6 +193,9 @@ static const char *take_value(enum option_kind kind, const char *text,
         return take_pages(text, ret) ? NULL : "auto, huge or none";
     case KIND_IDLE:
         return take_idle(text, ret) ? NULL : "adaptive or spin";
+    case KIND_FOLLOW:
+        ret->follow = true;
+        return NULL;
     }
     return "nothing";
 }
@@ -218,7 +227,11 @@ static bool take_option(const struct verb_row *verb, int argc, char **argv, int 
     }
     if (row == NULL)
         return refuse(err, err_len, verb->name, "no option", text, "see `help`");
-    if (text[len] == '=')
+    if (row->value[0] == '\0' && text[len] == '=')
+        return refuse(err, err_len, verb->name, "no value belongs to", text, "");
+    if (row->value[0] == '\0')
+        value = "";
+    else if (text[len] == '=')
         value = text + len + 1;
     else if (*at + 1 < argc)
         value = argv[++*at];

@@ -19,6 +19,8 @@ enum options_verb {
     OPTIONS_LS,
     OPTIONS_LOOKUP,
     OPTIONS_ASK,
+    OPTIONS_EVENTS,
+    OPTIONS_TOP,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */
@@ -27,7 +29,7 @@ enum options_verb {
 struct options {
     enum options_verb verb;
     const char *config; /* node */
-    const char *socket; /* node, ls, lookup, ask; NULL: in the state directory */
+    const char *socket; /* node, and verbs that ask one; NULL: in the state directory */
     const char
         *words[3]; /* keygen FILE; lookup NAME; ask NAME TYPE HEX; help VERB; borrowed */
     unsigned word_count;
@@ -36,6 +38,7 @@ struct options {
     unsigned seconds;      /* demo: of load */
     enum proa_pages pages; /* demo */
     enum proa_idle idle;   /* demo */
+    bool follow;           /* events */
 };
 
 #define OPTIONS_SECONDS 10 /* of load in the demo, unless the user says */

@@ -50,6 +50,12 @@ void outlet_flush(struct outlet *self, proa_ns now);
 /* When it wants outlet_flush: PROA_NS_NEVER, or soon while records are kept. */
 proa_ns outlet_deadline(const struct outlet *self, proa_ns now);
 
+/* outlet_is_clear tells whether the lane has read enough for more: nothing is kept. */
+static inline bool outlet_is_clear(const struct outlet *self)
+{
+    return byte_ring_is_empty(self->kept);
+}
+
 /* outlet_is_busy tells whether the lane has not read its records for OUTLET_BUSY_AFTER. */
 bool outlet_is_busy(const struct outlet *self, proa_ns now);
 

@@ -62,11 +62,19 @@ struct proa_ref owned_ref(const struct core *core, const struct owned *owned)
 
 /* ---- Registering ---- */
 
+bool owned_settled(const struct core *core, const struct owned *owned)
+{
+    return owned->state == OWNED_LOCAL ||
+           (owned->state == OWNED_HELD &&
+            core->now - owned->won_at >= REGISTRAR_SETTLES &&
+            !kad_is_contended(core->kad, owned->entry.name, owned->entry.len));
+}
+
 static void answer(struct core *core, const struct owned *owned,
                    enum proa_outcome outcome, struct proa_ref ref)
 {
     struct registrar_reply to = {owned->lane, owned->correlation, owned->slot,
-                                 owned->generation};
+                                 owned->generation, owned_settled(core, owned)};
 
     if (outcome != PROA_OK)
         core->stats.names_refused++;
@@ -80,6 +88,7 @@ static void publish(struct core *core, struct owned *owned, enum owned_state sta
     struct proa_ref ref = owned_ref(core, owned);
 
     owned->state = (uint8_t)state;
+    owned->won_at = core->now;
     if (!directory_put(core->config.directory, owned->entry.name, owned->entry.len, ref,
                        owned->type, core->now))
         core->stats.names_refused++;
@@ -240,6 +249,36 @@ void registrar_stopped(struct core *core, const struct punt_actor *actor)
     }
 }
 
+/* The same name, owner and term: no tombstone, and nobody can take it in between. */
+static void move(struct core *core, struct owned *owned, uint32_t generation)
+{
+    owned->generation = generation;
+    if (!directory_put(core->config.directory, owned->entry.name, owned->entry.len,
+                       owned_ref(core, owned), owned->type, core->now))
+        core->stats.names_refused++;
+    if (owned->state == OWNED_HELD &&
+        !kad_reissue(core->kad, owned->entry.name, owned->entry.len, owned->slot,
+                     generation, core->now))
+        core->stats.names_refused++;
+}
+
+void registrar_restarted(struct core *core, const struct punt_restart *restart)
+{
+    struct registrar *self = core->registrar;
+    uint32_t at = *actor_bucket(self, restart->slot);
+
+    while (at != 0) {
+        struct owned *owned = owned_at(self, at - 1);
+        at = owned->next_actor;
+        if (owned->slot != restart->slot || owned->generation != restart->generation)
+            continue;
+        if (owned->state == OWNED_HELD || owned->state == OWNED_LOCAL)
+            move(core, owned, restart->now);
+        else
+            release(core, owned); /* who asked for it is no more */
+    }
+}
+
 void owned_lost(struct core *core, const struct kad_event *event)
 {
     const struct record *record = &event->record;
@@ -253,6 +292,7 @@ void owned_lost(struct core *core, const struct kad_event *event)
               PUNT_NAME_LOST, &actor, sizeof(actor), owned->entry.name, owned->entry.len);
     directory_remove_ref(core->config.directory, owned->entry.name, owned->entry.len,
                          owned_ref(core, owned));
+    events_name_lost(core, owned_ref(core, owned), event);
     remove_entry(core->registrar, owned);
     wanted_adopt(core, event);
 }

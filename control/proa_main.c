@@ -15,6 +15,7 @@
 #include "demo.h"
 #include "options.h"
 #include "state.h"
+#include "top.h"
 
 #define BEHAVIOURS_MAX 256u
 #define JOIN_SLICE (100 * PROA_MS) /* how often a join looks for Ctrl-C */
@@ -243,14 +244,35 @@ static int verb_keygen(const struct options *options)
 
 /* ---- ls, lookup, ask ---- */
 
+static bool find_socket(const struct options *options, char path[PROA_TEXT_MAX])
+{
+    char err[2 * PROA_TEXT_MAX];
+
+    if (options->socket == NULL) {
+        if (default_socket("", path, PROA_TEXT_MAX, err, sizeof(err)))
+            return true;
+        fail("", err);
+        return false;
+    }
+    if (snprintf(path, PROA_TEXT_MAX, "%s", options->socket) < PROA_TEXT_MAX)
+        return true;
+    fail("", "--socket is too long");
+    return false;
+}
+
+static int verb_top(const struct options *options)
+{
+    char path[PROA_TEXT_MAX];
+
+    return find_socket(options, path) ? (int)top_run(path) : 1;
+}
+
 static int run_request(const struct options *options, const struct cli_request *request)
 {
-    char path[PROA_TEXT_MAX], err[2 * PROA_TEXT_MAX];
+    char path[PROA_TEXT_MAX];
 
-    if (options->socket != NULL)
-        return (int)cli_client_run(options->socket, request, stdout, stderr);
-    if (!default_socket("", path, sizeof(path), err, sizeof(err)))
-        return fail("", err);
+    if (!find_socket(options, path))
+        return 1;
     return (int)cli_client_run(path, request, stdout, stderr);
 }
 
@@ -285,6 +307,11 @@ static int verb_request(const struct options *options)
 {
     struct cli_request request = {.verb = CLI_LS};
 
+    if (options->verb == OPTIONS_EVENTS) {
+        request.verb = CLI_EVENTS;
+        request.follow = options->follow;
+        return run_request(options, &request);
+    }
     if (options->verb != OPTIONS_LS)
         snprintf(request.name, sizeof(request.name), "%s", options->words[0]);
     if (options->verb == OPTIONS_LOOKUP)
@@ -329,7 +356,10 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
     case OPTIONS_LS:
     case OPTIONS_LOOKUP:
     case OPTIONS_ASK:
+    case OPTIONS_EVENTS:
         return verb_request(&options);
+    case OPTIONS_TOP:
+        return verb_top(&options);
     case OPTIONS_HELP:
         return verb_help(program, &options);
     case OPTIONS_VERSION:

@@ -54,6 +54,7 @@ void registrar_answer(struct core *core, const struct registrar_reply *to,
         .outcome = outcome,
         .ref = ref,
         .term = term,
+        .settled = to->settled,
     };
 
     core_tell(core, to->lane, PUNT_NAME_ANSWER, &answer, sizeof(answer), name, len);
@@ -63,7 +64,7 @@ void registrar_answer_call(struct core *core, const struct registrar_call *call,
                            enum proa_outcome outcome, struct proa_ref ref, uint64_t term)
 {
     struct registrar_reply to = {call->lane, call->head.correlation, call->head.slot,
-                                 call->head.generation};
+                                 call->head.generation, false};
 
     if (outcome == PROA_LIMIT || outcome == PROA_INVALID || outcome == PROA_STOPPED)
         core->stats.names_refused++;

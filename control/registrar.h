@@ -48,6 +48,9 @@ void registrar_stopped(struct core *core, const struct punt_actor *actor);
 /* registrar_event takes KAD_REGISTERED, _LOOKED_UP, _CHANGED, _NAME_LOST and _JOINED. */
 void registrar_event(struct core *core, const struct kad_event *event);
 
+/* registrar_restarted moves the names of an actor to its next life; claims under way end. */
+void registrar_restarted(struct core *core, const struct punt_restart *restart);
+
 /* registrar_node_gone forgets every wanted name of a node that is dead for good. */
 void registrar_node_gone(struct core *core, uint64_t node);
 

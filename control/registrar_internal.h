@@ -25,6 +25,7 @@ struct owned {
     uint32_t op;         /* of Kademlia, while claiming */
     uint32_t next_actor; /* place + 1 in its actor's chain */
     uint64_t term;
+    proa_ns won_at;
 };
 
 /* Somebody who waits for a lookup's outcome. */
@@ -48,6 +49,7 @@ struct wanted {
     uint32_t type;
     struct proa_ref ref;
     uint64_t term;
+    uint64_t claim;    /* when it was won, by its holder's clock: ms of wall time */
     proa_ns linger_at; /* without waiters it may go then */
     proa_ns retry_at;  /* the next lookup for those who wait */
     proa_ns retry_wait;
@@ -76,6 +78,7 @@ struct registrar {
 struct registrar_reply {
     unsigned lane;
     uint32_t correlation, slot, generation;
+    bool settled;
 };
 void registrar_answer(struct core *core, const struct registrar_reply *to,
                       const char *name, size_t len, enum proa_outcome outcome,
@@ -87,7 +90,12 @@ void registrar_op_add(struct registrar *self, uint32_t op, bool is_claim, uint32
 void registrar_op_drop(struct registrar *self, uint32_t op);
 struct proa_ref registrar_ref_of(const struct record *record);
 
+/* A name won this long ago, and not contended, is called settled: longer than the claims of
+   proa_lookup_or_spawn live (actors/finder.c), and the puts of one that won take. */
+#define REGISTRAR_SETTLES (200 * PROA_MS)
+
 /* owned.c */
+bool owned_settled(const struct core *core, const struct owned *owned);
 void owned_register(struct core *core, const struct registrar_call *call);
 void owned_unregister(struct core *core, const struct registrar_call *call);
 void owned_registered(struct core *core, uint32_t place, const struct kad_event *event);

@@ -11,8 +11,11 @@
 
 #include "node_internal.h"
 #include "scheduler.h"
+#include "telemetry_rows.h"
+#include "top_read.h"
 
 #define LINKS_SHOWN 16 /* of a lane: DPDK's answers have at most 16 KiB */
+#define TYPES_SHOWN 32
 
 /* The node that commands speak of.  DPDK cannot forget a command, so they outlive nodes. */
 static struct {
@@ -20,122 +23,6 @@ static struct {
     struct proa_node *node;
     bool registered;
 } telemetry = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-/* ---- Rows: a counter's name and where it lies in its structure ---- */
-
-struct row {
-    const char *name;
-    size_t offset;
-    bool largest; /* of several lanes the largest counts, not the sum */
-};
-
-#define LANE(field)                                                                      \
-    {                                                                                    \
-#field, offsetof(struct lane_stats, field), false                                \
-    }
-#define SCHED(field)                                                                     \
-    {                                                                                    \
-#field, offsetof(struct sched_stats, field), false                               \
-    }
-#define LINK(field)                                                                      \
-    {                                                                                    \
-#field, offsetof(struct link_stats, field), false                                \
-    }
-#define CORE(field)                                                                      \
-    {                                                                                    \
-#field, offsetof(struct core_stats, field), false                                \
-    }
-#define KAD(field)                                                                       \
-    {                                                                                    \
-#field, offsetof(struct kad_stats, field), false                                 \
-    }
-#define DIRECTORY(field)                                                                 \
-    {                                                                                    \
-#field, offsetof(struct directory_stats, field), false                           \
-    }
-#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
-
-static const struct row lane_rows[] = {
-    LANE(loops),
-    LANE(busy_loops),
-    LANE(sleeps),
-    {"gap_max_ns", offsetof(struct lane_stats, gap_max_ns), true},
-    {"recent_gap_ns", offsetof(struct lane_stats, recent_gap_ns), true},
-    LANE(rx),
-    LANE(tx),
-    LANE(punted),
-    LANE(links),
-    LANE(links_opened),
-    LANE(links_dead),
-    LANE(links_reset),
-    LANE(misdirected),
-    LANE(pending),
-};
-
-static const struct row lane_drop_rows[] = {
-    LANE(tx_short),        LANE(punt_full),        LANE(unknown_link),
-    LANE(wrong_source),    LANE(misdirected_full), LANE(short_packets),
-    LANE(no_route),        LANE(pending_full),     LANE(lost_sent),
-    LANE(lost_unsent),     LANE(sysmsg_bad),       LANE(refusals_dropped),
-    LANE(replies_dropped),
-};
-
-static const struct row sched_rows[] = {
-    SCHED(actors),         SCHED(clients),   SCHED(asks_waiting), SCHED(tokens_held),
-    SCHED(timers_running), SCHED(slab_used), SCHED(bulk_used),    SCHED(refs_blocked),
-    SCHED(slots_retired),  SCHED(spawned),   SCHED(stopped),      SCHED(spawn_failed),
-    SCHED(delivered),      SCHED(in_place),  SCHED(mailbox),      SCHED(cross_in),
-    SCHED(cross_out),      SCHED(inbox),     SCHED(tells),        SCHED(asks),
-    SCHED(replies),        SCHED(handlers),  SCHED(timers),       SCHED(answered),
-    SCHED(expired),        SCHED(link_lost), SCHED(abandoned),    SCHED(again),
-    SCHED(undelivered),
-};
-
-static const struct row sched_drop_rows[] = {
-    SCHED(undelivered_nobody), SCHED(refusals_merged), SCHED(late_replies),
-    SCHED(replies_lost),       SCHED(tokens_expired),  SCHED(signals_dropped),
-    SCHED(names_late),         SCHED(stops_stale),     SCHED(up_full),
-    SCHED(malformed),          SCHED(client_dropped),
-};
-
-static const struct row link_rows[] = {
-    LINK(tx_packets),   LINK(tx_messages),  LINK(rx_packets), LINK(rx_messages),
-    LINK(acks_tx),      LINK(acks_rx),      LINK(resends),    LINK(spurious),
-    LINK(rto),          LINK(probes),       LINK(pings),      LINK(rx_duplicate),
-    LINK(rx_outside),   LINK(rx_malformed), LINK(rx_held),    LINK(rx_dropped_held),
-    LINK(refusals),     LINK(again),        LINK(bulk_tx),    LINK(bulk_rx),
-    LINK(bulk_aborted), LINK(srtt_ns),      LINK(rttvar_ns),  LINK(min_rtt_ns),
-    LINK(cwnd),         LINK(inflight),     LINK(window),
-};
-
-static const struct row core_rows[] = {
-    CORE(datagrams), CORE(syn_tx),     CORE(syn_rx),     CORE(synack_rx),
-    CORE(open_rx),   CORE(ping_tx),    CORE(ping_rx),    CORE(pong_rx),
-    CORE(rst_tx),    CORE(rst_rx),     CORE(close_rx),   CORE(opened),
-    CORE(failed),    CORE(dead_nodes), CORE(gone_nodes), CORE(names),
-};
-
-static const struct row core_drop_rows[] = {
-    CORE(unroutable),       CORE(keyed_bad_mac),     CORE(keyed_malformed),
-    CORE(keyed_unexpected), CORE(admission_refused), CORE(down_full),
-    CORE(names_refused),
-};
-
-static const struct row kad_rows[] = {
-    KAD(rx),   KAD(tx),   KAD(queries), KAD(answers), KAD(timeouts), KAD(lookups),
-    KAD(puts), KAD(gets), KAD(stored),  KAD(refused), KAD(notifies), KAD(watches),
-};
-
-static const struct row kad_drop_rows[] = {
-    KAD(rx_dropped_mac), KAD(rx_dropped_old), KAD(rx_malformed),
-    KAD(rx_unexpected),  KAD(rx_limited),
-};
-
-static const struct row directory_rows[] = {
-    DIRECTORY(names),    DIRECTORY(absent),    DIRECTORY(nodes),      DIRECTORY(puts),
-    DIRECTORY(removes),  DIRECTORY(full),      DIRECTORY(collisions), DIRECTORY(no_node),
-    DIRECTORY(rehashes), DIRECTORY(reclaimed), DIRECTORY(pending),
-};
 
 static void add(struct rte_tel_data *d, const char *prefix, const char *name,
                 uint64_t value)
@@ -146,14 +33,25 @@ static void add(struct rte_tel_data *d, const char *prefix, const char *name,
     rte_tel_data_add_dict_u64(d, full, value);
 }
 
-/* Counters that nobody writes meanwhile: a copy. */
-static void add_plain(struct rte_tel_data *d, const char *prefix, const struct row *rows,
-                      size_t count, const void *stats)
+/* The same for a name of several words. */
+static void add_words(struct rte_tel_data *d, const char *prefix, char *name,
+                      uint64_t value)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (char *p = name; *p != '\0'; p++) {
+        if (*p == ' ' || *p == ':')
+            *p = '_';
+    }
+    add(d, prefix, name, value);
+}
+
+/* Counters that nobody writes meanwhile: a copy. */
+static void add_plain(struct rte_tel_data *d, const char *prefix,
+                      const struct telemetry_table *table, const void *stats)
+{
+    for (size_t i = 0; i < table->count; i++) {
         uint64_t value;
-        memcpy(&value, (const char *)stats + rows[i].offset, sizeof(value));
-        add(d, prefix, rows[i].name, value);
+        memcpy(&value, (const char *)stats + table->rows[i].offset, sizeof(value));
+        add(d, prefix, table->rows[i].name, value);
     }
 }
 
@@ -176,7 +74,7 @@ struct lanes {
 /* One counter over lanes.  relaxed: each lane writes its own; a sum of moments is enough. */
 static uint64_t over_lanes(const struct proa_node *node, struct lanes lanes,
                            const void *(*stats)(const struct proa_node *, unsigned),
-                           const struct row *row)
+                           const struct telemetry_row *row)
 {
     uint64_t value = 0;
 
@@ -193,12 +91,14 @@ static uint64_t over_lanes(const struct proa_node *node, struct lanes lanes,
     return value;
 }
 
-static void add_lanes(struct rte_tel_data *d, const char *prefix, const struct row *rows,
-                      size_t count, const struct proa_node *node, struct lanes lanes,
+static void add_lanes(struct rte_tel_data *d, const char *prefix,
+                      const struct telemetry_table *table, const struct proa_node *node,
+                      struct lanes lanes,
                       const void *(*stats)(const struct proa_node *, unsigned))
 {
-    for (size_t i = 0; i < count; i++)
-        add(d, prefix, rows[i].name, over_lanes(node, lanes, stats, &rows[i]));
+    for (size_t i = 0; i < table->count; i++)
+        add(d, prefix, table->rows[i].name,
+            over_lanes(node, lanes, stats, &table->rows[i]));
 }
 
 /* Reads the parameter: a lane's number, or nothing for all.  False: there is no such lane. */
@@ -227,7 +127,7 @@ static bool say_lanes(struct proa_node *node, const char *params, struct rte_tel
     if (!read_lanes(node, params, &lanes))
         return false;
     add(d, "", "lanes", node->lane_count);
-    add_lanes(d, "", lane_rows, COUNT(lane_rows), node, lanes, stats_of_lane);
+    add_lanes(d, "", &telemetry_lane, node, lanes, stats_of_lane);
     return true;
 }
 
@@ -237,7 +137,7 @@ static bool say_actors(struct proa_node *node, const char *params, struct rte_te
 
     if (!read_lanes(node, params, &lanes))
         return false;
-    add_lanes(d, "", sched_rows, COUNT(sched_rows), node, lanes, stats_of_sched);
+    add_lanes(d, "", &telemetry_sched, node, lanes, stats_of_sched);
     return true;
 }
 
@@ -253,7 +153,7 @@ static void say_link(struct rte_tel_data *d, unsigned lane, unsigned number,
     snprintf(text, sizeof(text), "%016llx", (unsigned long long)info->node);
     rte_tel_data_add_dict_string(inner, "node", text);
     rte_tel_data_add_dict_u64(inner, "sending", info->sending);
-    add_plain(inner, "", link_rows, COUNT(link_rows), &info->stats);
+    add_plain(inner, "", &telemetry_link, &info->stats);
     snprintf(text, sizeof(text), "lane_%u_link_%u", lane, number);
     rte_tel_data_add_dict_container(d, text, inner, 0);
 }
@@ -267,11 +167,96 @@ static bool say_links(struct proa_node *node, const char *params, struct rte_tel
     if (!read_lanes(node, params, &lanes))
         return false;
     for (unsigned i = lanes.first; i < lanes.end && shown < LINKS_SHOWN; i++) {
-        unsigned count = lane_links(node->lanes[i].lane, infos, LINKS_SHOWN - shown);
+        unsigned count = top_read_links(node, i, infos, LINKS_SHOWN - shown);
         for (unsigned j = 0; j < count; j++)
             say_link(d, i, j, &infos[j]);
         shown += count;
     }
+    return true;
+}
+
+/* ---- Behaviours ---- */
+
+/* What of the samples is a mean, and what it is the mean of. */
+static const struct {
+    const char *name;
+    enum top_type_figure sum, count;
+} type_means[] = {
+    {"depth_mean", TOP_TYPE_DEPTH, TOP_TYPE_WAITED},
+    {"wait_mean_ns", TOP_TYPE_WAIT_NS, TOP_TYPE_WAITED},
+    {"run_mean_ns", TOP_TYPE_RUN_NS, TOP_TYPE_RAN},
+};
+
+static void say_type(struct rte_tel_data *d, unsigned number, const struct top_type *type)
+{
+    static const struct {
+        const char *name;
+        enum top_type_figure figure;
+    } plain[] = {
+        {"messages", TOP_TYPE_MESSAGES},
+        {"refused", TOP_TYPE_REFUSED},
+        {"restarts", TOP_TYPE_RESTARTS},
+        {"depth_max", TOP_TYPE_DEPTH_MAX},
+        {"wait_max_ns", TOP_TYPE_WAIT_MAX_NS},
+        {"run_max_ns", TOP_TYPE_RUN_MAX_NS},
+        {"samples", TOP_TYPE_RAN},
+    };
+    struct rte_tel_data *inner = rte_tel_data_alloc();
+    char text[32];
+
+    if (inner == NULL)
+        return;
+    rte_tel_data_start_dict(inner);
+    rte_tel_data_add_dict_string(inner, "type", type->name);
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        add(inner, "", plain[i].name, type->f[plain[i].figure]);
+    for (size_t i = 0; i < sizeof(type_means) / sizeof(type_means[0]); i++) {
+        uint64_t count = type->f[type_means[i].count];
+        add(inner, "", type_means[i].name,
+            count != 0 ? type->f[type_means[i].sum] / count : 0);
+    }
+    snprintf(text, sizeof(text), "behaviour_%u", number);
+    rte_tel_data_add_dict_container(d, text, inner, 0);
+}
+
+static bool say_behaviours(struct proa_node *node, const char *params,
+                           struct rte_tel_data *d)
+{
+    struct top_type types[TYPES_SHOWN];
+    struct lanes lanes;
+    uint64_t left_out;
+    unsigned count;
+
+    if (!read_lanes(node, params, &lanes))
+        return false;
+    count = top_read_types(node, lanes.first, lanes.end, types, TYPES_SHOWN, &left_out);
+    for (unsigned i = 0; i < count; i++)
+        say_type(d, i, &types[i]);
+    add(d, "", "left_out", left_out);
+    return true;
+}
+
+static bool say_dead_letters(struct proa_node *node, const char *params,
+                             struct rte_tel_data *d)
+{
+    static const struct telemetry_row untold = {
+        .name = "untold", .offset = offsetof(struct sched_stats, dead_letters_untold)};
+    struct lanes lanes;
+
+    if (!read_lanes(node, params, &lanes))
+        return false;
+    for (unsigned reason = 1; reason < PROA_OUTCOME_COUNT; reason++) {
+        char name[64];
+        struct telemetry_row row = {.offset = offsetof(struct sched_stats, dead_letters) +
+                                              reason * sizeof(_Atomic uint64_t)};
+        uint64_t count = over_lanes(node, lanes, stats_of_sched, &row);
+
+        if (count == 0)
+            continue;
+        snprintf(name, sizeof(name), "%s", proa_outcome_name((enum proa_outcome)reason));
+        add_words(d, "", name, count);
+    }
+    add(d, "", untold.name, over_lanes(node, lanes, stats_of_sched, &untold));
     return true;
 }
 
@@ -297,7 +282,7 @@ static bool say_directory(struct proa_node *node, const char *params,
 
     (void)params;
     node_call(node, copy_tables, &tables);
-    add_plain(d, "", directory_rows, COUNT(directory_rows), &tables.directory);
+    add_plain(d, "", &telemetry_directory, &tables.directory);
     return true;
 }
 
@@ -311,8 +296,8 @@ static bool say_dht(struct proa_node *node, const char *params, struct rte_tel_d
     add(d, "", "records", tables.kad.records);
     add(d, "", "own_names", tables.kad.names);
     add(d, "", "operations", tables.kad.ops);
-    add_plain(d, "", kad_rows, COUNT(kad_rows), &tables.kad);
-    add_plain(d, "control_", core_rows, COUNT(core_rows), &tables.core);
+    add_plain(d, "", &telemetry_kad, &tables.kad);
+    add_plain(d, "control_", &telemetry_core, &tables.core);
     return true;
 }
 
@@ -327,11 +312,7 @@ static void say_port_drops(const struct proa_node *node, struct rte_tel_data *d)
             sum += atomic_load_explicit(&stats.drops[drop], memory_order_relaxed);
         }
         snprintf(name, sizeof(name), "%s", port_drop_name((enum port_drop)drop));
-        for (char *p = name; *p != '\0'; p++) {
-            if (*p == ' ')
-                *p = '_';
-        }
-        add(d, "port_", name, sum);
+        add_words(d, "port_", name, sum);
     }
 }
 
@@ -343,17 +324,17 @@ static bool say_drops(struct proa_node *node, const char *params, struct rte_tel
     if (!read_lanes(node, params, &lanes))
         return false;
     say_port_drops(node, d);
-    add_lanes(d, "lane_", lane_drop_rows, COUNT(lane_drop_rows), node, lanes,
-              stats_of_lane);
-    add_lanes(d, "actors_", sched_drop_rows, COUNT(sched_drop_rows), node, lanes,
-              stats_of_sched);
+    add_lanes(d, "lane_", &telemetry_lane_drop, node, lanes, stats_of_lane);
+    add_lanes(d, "actors_", &telemetry_sched_drop, node, lanes, stats_of_sched);
     node_call(node, copy_tables, &tables);
-    add_plain(d, "control_", core_drop_rows, COUNT(core_drop_rows), &tables.core);
-    add_plain(d, "dht_", kad_drop_rows, COUNT(kad_drop_rows), &tables.kad);
+    add_plain(d, "control_", &telemetry_core_drop, &tables.core);
+    add_plain(d, "dht_", &telemetry_kad_drop, &tables.kad);
     return true;
 }
 
 /* ---- Registration ---- */
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 struct command {
     const char *name, *help;
@@ -365,6 +346,11 @@ static const struct command commands[] = {
      say_lanes},
     {"/proa/links", "Each link's packets, acks and timing. Parameter: a lane", say_links},
     {"/proa/actors", "Actors, messages, asks and timers. Parameter: a lane", say_actors},
+    {"/proa/behaviours",
+     "Messages, refusals, mailboxes and times of each behaviour. Parameter: a lane",
+     say_behaviours},
+    {"/proa/dead_letters", "Undelivered tells by reason. Parameter: a lane",
+     say_dead_letters},
     {"/proa/directory", "Names and nodes of the shared lookup tables", say_directory},
     {"/proa/dht", "Kademlia's contacts, records and traffic", say_dht},
     {"/proa/drops", "All that was dropped, by reason. Parameter: a lane", say_drops},

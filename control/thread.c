@@ -10,7 +10,7 @@
 #include "eal.h"
 #include "node_internal.h"
 
-#define THREAD_LONGEST (100 * PROA_MS) /* longest sleep: flags are looked at */
+#define THREAD_LONGEST WATCHDOG_EVERY /* longest sleep: flags and lanes are looked at */
 
 static proa_ns clock_of(clockid_t id)
 {
@@ -52,10 +52,35 @@ static void serve_threads(struct proa_node *node, proa_ns now)
 static bool nothing_waits(const struct proa_node *node)
 {
     for (unsigned i = 0; i < node->lane_count; i++) {
-        if (!byte_ring_is_empty(node->lanes[i].up))
+        if (!byte_ring_is_empty(node->lanes[i].up) ||
+            !byte_ring_is_empty(node->lanes[i].notes))
             return false;
     }
-    return true;
+    return !offload_pool_wanted(node->pool);
+}
+
+static void look_at_lanes(struct proa_node *node, proa_ns now)
+{
+    if (now < node->watchdog.look_at)
+        return;
+    node->watchdog.look_at = now + WATCHDOG_EVERY;
+    for (unsigned i = 0; i < node->lane_count; i++) {
+        struct node_lane *l = &node->lanes[i];
+        struct watchdog_sight sight = {0};
+        struct sched_running running;
+        struct proa_event event;
+
+        sched_running(lane_sched(l->lane), &running);
+        sight.actor = running.actor;
+        sight.type = running.type;
+        /* relaxed: a look, a moment old. */
+        sight.loops =
+            atomic_load_explicit(&lane_stats(l->lane)->loops, memory_order_relaxed);
+        sight.sleeping =
+            atomic_load_explicit(&l->bell.sleeping, memory_order_relaxed) != 0;
+        if (watchdog_look(&node->watchdog, i, &sight, now, &event))
+            core_event(node->core, &event);
+    }
 }
 
 static void sleep_until(struct proa_node *node, int epoll)
@@ -88,8 +113,10 @@ static void *body(void *arg)
     /* relaxed: the thread is joined after the flag was set; late by a sleep at worst. */
     while (!atomic_load_explicit(&node->control_stop, memory_order_relaxed)) {
         proa_ns now = clock_of(CLOCK_MONOTONIC);
+        look_at_lanes(node, now);
         core_step(node->core, now, wall_ms());
         serve_threads(node, now);
+        offload_pool_serve(node->pool);
         directory_reclaim(node->directory);
         sleep_until(node, epoll);
     }

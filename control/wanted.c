@@ -58,6 +58,11 @@ static struct waiter *waiter_new(struct registrar *self, struct wanted *w)
     return waiter;
 }
 
+static bool wanted_settled(const struct core *core, const struct wanted *w)
+{
+    return core->wall_ms >= w->claim + REGISTRAR_SETTLES / PROA_MS;
+}
+
 /* Answers a waiter and takes it out; *link is what pointed at it, and then at the next. */
 static void waiter_end(struct core *core, struct wanted *w, uint32_t *link,
                        enum proa_outcome outcome)
@@ -66,7 +71,7 @@ static void waiter_end(struct core *core, struct wanted *w, uint32_t *link,
     uint32_t at = *link;
     struct waiter *waiter = waiter_at(self, at);
     struct registrar_reply to = {waiter->lane, waiter->correlation, waiter->slot,
-                                 waiter->generation};
+                                 waiter->generation, wanted_settled(core, w)};
     bool holder = outcome == PROA_OK;
 
     if (holder && waiter->type != 0 && w->type != 0 && waiter->type != w->type)
@@ -192,20 +197,26 @@ static bool answered_here(struct core *core, const struct registrar_call *call)
 {
     const struct owned *owned = owned_visible(core, call->name, call->head.len);
     const struct wanted *w = find(core, call->name, call->head.len);
+    struct registrar_reply to = {call->lane, call->head.correlation, call->head.slot,
+                                 call->head.generation, true};
     enum proa_outcome outcome = PROA_OK;
     struct proa_ref ref;
 
     if (owned != NULL) {
         if (call->head.type != 0 && owned->type != 0 && call->head.type != owned->type)
             outcome = PROA_WRONG_TYPE;
-        registrar_answer_call(core, call, outcome, owned_ref(core, owned), owned->term);
+        to.settled = owned_settled(core, owned);
+        registrar_answer(core, &to, call->name, call->head.len, outcome,
+                         owned_ref(core, owned), owned->term);
         return true;
     }
     outcome = directory_lookup(core->config.directory, call->name, call->head.len,
                                call->head.type, core->now, &ref);
     if (outcome != PROA_OK && outcome != PROA_WRONG_TYPE)
         return false;
-    registrar_answer_call(core, call, outcome, ref, w != NULL ? w->term : 0);
+    to.settled = w == NULL || wanted_settled(core, w);
+    registrar_answer(core, &to, call->name, call->head.len, outcome, ref,
+                     w != NULL ? w->term : 0);
     return true;
 }
 
@@ -288,6 +299,7 @@ static bool take_record(struct core *core, struct wanted *w,
     w->ref = registrar_ref_of(record);
     w->type = record->type_id;
     w->term = record->term;
+    w->claim = record_clock_ms(record->claim);
     publish(core, w);
     return true;
 }
@@ -352,6 +364,7 @@ void wanted_own(struct core *core, const struct owned *owned)
     w->ref = owned_ref(core, owned);
     w->type = owned->type;
     w->term = owned->term;
+    w->claim = core->wall_ms;
     w->found = false; /* the directory's entry is owned.c's */
     waiters_end(core, w, PROA_OK);
 }

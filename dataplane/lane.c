@@ -40,6 +40,7 @@ struct lane *lane_create(const struct lane_config *config)
     sc->directory = config->directory;
     sc->reader = config->reader;
     sc->up = config->up;
+    sc->notes = config->notes;
     sc->control = config->control;
     sc->arena = config->arena;
     sc->below = (struct sched_below){.ctx = lane,
@@ -47,6 +48,8 @@ struct lane *lane_create(const struct lane_config *config)
                                      .refuse = lane_below_refuse,
                                      .writable = lane_below_writable,
                                      .stop = lane_below_stop,
+                                     .follow = lane_below_follow,
+                                     .monitor = lane_below_monitor,
                                      .message_max = config->message_max};
     sc->foreign_item = lane_foreign_item;
     sc->foreign_ctx = lane;
@@ -103,8 +106,10 @@ void lane_destroy(struct lane *lane)
    their RTO, so that a lane that was not scheduled is not taken for a lost packet. */
 static void note_gap(struct lane *lane, proa_ns now)
 {
-    proa_ns gap = lane->last_now == 0 || lane->slept ? 0 : now - lane->last_now;
+    proa_ns span = lane->last_now == 0 ? 0 : now - lane->last_now;
+    proa_ns gap = lane->slept ? 0 : span;
 
+    lane_count(lane->worked ? &lane->stats.busy_ns : &lane->stats.idle_ns, span);
     lane->last_now = now;
     lane->slept = false;
     if (now - lane->gap_window >= LANE_GAP_WINDOW) {
@@ -135,18 +140,20 @@ bool lane_step(struct lane *lane, proa_ns now)
     work += sched_poll(sched);
     work += sched_run(sched);
     work += sched_timers(sched);
-    sched_flush(sched); /* refusals and WRITABLEs of this loop leave in its packets */
     lane_links_tick(lane);
+    lane_marks_push(lane);
+    lane_pending_tick(lane);
+    sched_flush(sched); /* refusals and WRITABLEs of this loop leave in its packets */
     lane_links_flush(lane);
     lane_send_queued(lane);
-    lane_marks_push(lane);
     lane_reports_flush(lane);
     lane_snapshot(lane);
     directory_quiescent(lane->config.directory, lane->config.reader);
     lane_count(&lane->stats.loops, 1);
-    if (work != 0)
+    lane->worked = work != 0;
+    if (lane->worked)
         lane_count(&lane->stats.busy_loops, 1);
-    return work != 0;
+    return lane->worked;
 }
 
 proa_ns lane_deadline(const struct lane *lane)
@@ -155,6 +162,8 @@ proa_ns lane_deadline(const struct lane *lane)
 
     if (lane->next_tick < at)
         at = lane->next_tick;
+    if (lane->pending_count > 0 && lane->pending_at < at)
+        at = lane->pending_at;
     if (lane->report_count > 0 || lane->back_count > 0 || lane->dirty_count > 0 ||
         lane->ending_count > 0 || lane->waiting_count > 0)
         at = 0;

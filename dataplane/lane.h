@@ -38,6 +38,7 @@ struct lane_config {
     unsigned port_count;
     struct pkt_pool *pool;
     struct byte_ring *up, *down; /* punt.h: to and from control */
+    struct byte_ring *notes;     /* the same, upwards; may be NULL */
     struct doorbell *bell;       /* this lane's */
     struct doorbell *control;    /* the control thread's */
     struct directory *directory;
@@ -77,11 +78,12 @@ void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle idle);
 /* Counters, one writer, read relaxed. */
 struct lane_stats {
     _Atomic uint64_t loops, busy_loops, sleeps, gap_max_ns, recent_gap_ns;
+    _Atomic uint64_t busy_ns, idle_ns; /* loop to loop, by whether there was work */
     _Atomic uint64_t rx, tx, tx_short, punted, punt_full, unknown_link, wrong_source;
     _Atomic uint64_t misdirected, misdirected_full, short_packets, no_route, pending,
         pending_full;
     _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;
-    _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped;
+    _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped, forwards_dropped;
 };
 const struct lane_stats *lane_stats(const struct lane *lane);
 

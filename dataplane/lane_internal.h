@@ -10,6 +10,7 @@
 
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
 #define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
+#define LANE_REFUSAL_TRIES 4           /* requests for a link, for the sake of refusals */
 #define LANE_RETRY_DEAD PROA_S   /* between two attempts to reach a node known dead */
 #define LANE_HEARD_EVERY PROA_MS /* between two stores to a node's heard_until */
 #define LANE_GAP_WINDOW (100 * PROA_MS)
@@ -33,12 +34,14 @@ struct lane_link {
     uint32_t active; /* its place in lane->active */
     bool dirty;      /* is in lane->dirty */
     bool waits;      /* is in lane->waiting */
+    bool keeps;      /* a monitor came by it: it is no surplus */
 
     /* The link has ended, and its slot waits for the marks that follow its last messages to the
        other lanes: only then may control open a successor. */
     bool ending;
     uint64_t marks_to_send; /* lanes, as bits */
     uint64_t marks_out;     /* sent, not yet come back */
+    uint64_t lost_node;     /* whom this lane cannot reach any more; 0: it still can */
     struct punt_link report;
 };
 
@@ -49,6 +52,7 @@ struct pending {
     struct pending *next;
     enum pending_kind kind;
     bool privileged; /* answers and system messages: in another bound */
+    uint8_t tries;   /* links that were not to be had, of a refusal */
     union {
         struct proa_msg msg; /* its data follows */
         struct refusal refusal;
@@ -108,7 +112,8 @@ struct lane {
     proa_ns next_tick;  /* no link's deadline is before this */
     proa_ns gap_window; /* start of the present window */
     proa_ns gap_now, gap_before, last_now;
-    bool slept;
+    bool slept;  /* since the last loop */
+    bool worked; /* the last loop */
     bool draining;
 
     struct lane_link *links; /* by slot, LANE_LINKS_MAX */
@@ -123,6 +128,8 @@ struct lane {
     struct lane_peer *buckets[LANE_PEER_BUCKETS];
     struct lane_peer *last_peer; /* the last one found */
     uint32_t peer_count;
+    uint32_t pending_count; /* messages and refusals that wait for links */
+    proa_ns pending_at;     /* when their links are asked for again */
 
     uint32_t ending_count;
     uint32_t *ending;        /* slots */
@@ -175,11 +182,15 @@ void lane_peers_fini(struct lane *lane);
 struct lane_peer *lane_peer_find(struct lane *lane, uint64_t node);
 struct lane_peer *lane_peer_get(struct lane *lane, uint64_t node); /* NULL: table full */
 void lane_peer_flush(struct lane *lane, struct lane_peer *peer);
+void lane_pending_tick(struct lane *lane);
 void lane_peer_failed(struct lane *lane, uint64_t node, enum proa_outcome outcome);
 enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg);
 void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal);
 void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to);
 enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to);
+enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watch *watch);
+void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f);
+bool lane_below_follow(void *ctx, uint64_t node);
 void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent);
 
 /* lane_link.c */
@@ -191,8 +202,9 @@ void lane_links_flush(struct lane *lane);
 
 /* lane_mark.c */
 void lane_marks_begin(struct lane *lane, struct lane_link *ll,
-                      const struct punt_link *report);
-void lane_marks_push(struct lane *lane); /* once a loop */
+                      const struct punt_link *report, uint64_t lost_node);
+bool lane_marks_wait(const struct lane *lane, uint64_t node); /* NODE_LOST comes then */
+void lane_marks_push(struct lane *lane);                      /* once a loop */
 void lane_mark_item(struct lane *lane, uint32_t from_lane, const struct pair_item *item);
 void lane_report(struct lane *lane, uint16_t kind, const struct punt_link *report);
 void lane_reports_flush(struct lane *lane);

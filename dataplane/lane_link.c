@@ -23,6 +23,23 @@ static void env_transmit(void *ctx, struct link *link, struct pkt *p)
     lane_transmit(ctx, p);
 }
 
+/* Their nodes are those of the link's two ends, whatever they say. */
+static void watch_message(struct lane *lane, struct link *link, struct watch *w)
+{
+    bool down = w->kind == WATCH_DOWN;
+
+    w->target.node = down ? link_node(link) : lane->config.node;
+    w->watcher.node = down ? lane->config.node : link_node(link);
+    if (down && w->now.generation != 0)
+        w->now.node = link_node(link);
+    else
+        w->now = proa_ref_none();
+    w->link = link_id(link);
+    if (w->kind == WATCH_MONITOR)
+        lane_link_of(lane, link)->keeps = true;
+    sched_watch(lane->sched, w);
+}
+
 /* A message between runtimes, from the other end of the link. */
 static void system_message(struct lane *lane, struct link *link,
                            const struct proa_msg *msg)
@@ -36,6 +53,14 @@ static void system_message(struct lane *lane, struct link *link,
     switch (m.type) {
     case SYSMSG_REFUSE:
         sched_refused(lane->sched, &m.refusal);
+        break;
+    case SYSMSG_MONITOR:
+    case SYSMSG_DEMONITOR:
+    case SYSMSG_DOWN:
+        watch_message(lane, link, &m.watch);
+        break;
+    case SYSMSG_FORWARDED:
+        sched_forwarded(lane->sched, &m.forwarded);
         break;
     case SYSMSG_WRITABLE:
         sched_writable_ref(lane->sched,
@@ -119,6 +144,18 @@ static void env_writable(void *ctx, struct link *link)
         sched_writable_node(lane->sched, link_node(link));
 }
 
+static void env_passed(void *ctx, struct link *link, const struct proa_msg *msg)
+{
+    struct forwarded f = {.to = msg->to,
+                          .slot = msg->from.slot,
+                          .generation = msg->from.generation,
+                          .correlation = msg->correlation,
+                          .hops = msg->hops};
+
+    (void)link;
+    lane_forwarded(ctx, msg->from.node, &f);
+}
+
 static void env_lost(void *ctx, struct link *link, const struct proa_msg *msg, bool sent)
 {
     (void)link;
@@ -139,6 +176,7 @@ void lane_env_init(struct lane *lane)
                                   .ping = env_ping,
                                   .up = env_up,
                                   .writable = env_writable,
+                                  .passed = env_passed,
                                   .refuse = lane_below_refuse,
                                   .lost = env_lost};
 }
@@ -249,6 +287,7 @@ void lane_link_end(struct lane *lane, struct lane_link *ll, enum link_end why)
     link_fini(ll->link);
     arena_free(lane->config.arena, ll->memory);
     peer->links--;
+    sched_link_ended(lane->sched, report.link_id);
     if (was_sending) {
         sched_link_dead(lane->sched, peer->node);
         peer->asked_at = 0;
@@ -261,7 +300,8 @@ void lane_link_end(struct lane *lane, struct lane_link *ll, enum link_end why)
     uint32_t last = lane->active[--lane->active_count];
     lane->active[ll->active] = last;
     lane->links[last].active = ll->active;
-    lane_marks_begin(lane, ll, &report);
+    lane_marks_begin(lane, ll, &report,
+                     was_sending && why != LINK_END_CLOSED ? peer->node : 0);
     lane_count(why == LINK_END_RESET ? &lane->stats.links_reset : &lane->stats.links_dead,
                1);
     atomic_store_explicit(&lane->stats.links, lane->active_count, memory_order_relaxed);
@@ -272,12 +312,20 @@ static bool is_surplus(const struct lane *lane, const struct lane_link *ll)
 {
     proa_ns since;
 
-    return ll->peer->sending != ll && ll->peer->links > 1 &&
+    return ll->peer->sending != ll && ll->peer->links > 1 && !ll->keeps &&
            link_idle_since(ll->link, &since) && lane->now - since > LANE_SURPLUS_IDLE;
+}
+
+/* Who waits for something of the peer is to learn soon when it is dead. */
+static void expect(struct lane *lane, const struct lane_link *ll)
+{
+    link_expect(ll->link,
+                ll->peer->sending == ll && sched_waits_for(lane->sched, ll->peer->node));
 }
 
 static void tick_one(struct lane *lane, struct lane_link *ll)
 {
+    expect(lane, ll);
     link_loop_gap(ll->link, recent_gap(lane));
     link_tick(ll->link, lane->now);
     if (link_state(ll->link) == LINK_DEAD) {
@@ -320,6 +368,7 @@ void lane_links_flush(struct lane *lane)
 
         if (peer->sending == ll && peer->first != NULL)
             lane_peer_flush(lane, peer);
+        expect(lane, ll);
         link_flush(ll->link, lane->now);
         ll->deadline = link_deadline(ll->link);
         if (ll->deadline < lane->next_tick)

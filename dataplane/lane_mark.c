@@ -35,16 +35,28 @@ static void done(struct lane *lane, struct lane_link *ll)
 {
     struct punt_link report = ll->report;
 
+    if (ll->lost_node != 0)
+        sched_node_lost(lane->sched, ll->lost_node);
     *ll = (struct lane_link){0};
     lane_report(lane, PUNT_LINK_ENDED, &report);
 }
 
+bool lane_marks_wait(const struct lane *lane, uint64_t node)
+{
+    for (uint32_t i = 0; i < lane->ending_count; i++) {
+        if (lane->links[lane->ending[i]].lost_node == node)
+            return true;
+    }
+    return false;
+}
+
 void lane_marks_begin(struct lane *lane, struct lane_link *ll,
-                      const struct punt_link *report)
+                      const struct punt_link *report, uint64_t lost_node)
 {
     *ll = (struct lane_link){.id = report->link_id,
                              .ending = true,
                              .marks_to_send = other_lanes(lane),
+                             .lost_node = lost_node,
                              .report = *report};
     if (ll->marks_to_send == 0)
         done(lane, ll);
@@ -93,6 +105,7 @@ void lane_mark_item(struct lane *lane, uint32_t from_lane, const struct pair_ite
 
     memcpy(&mark, item->body, sizeof(mark));
     if (item->kind == PAIR_MARKER) {
+        sched_link_ended(lane->sched, mark.link_id);
         /* A ring too full even for this: the mark is kept and sent later. */
         if (!push_mark(lane, from_lane, LANE_MARK_BACK, mark.link_id)) {
             PROA_ASSERT(lane->back_count < lane->back_max); /* one a slot */

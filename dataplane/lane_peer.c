@@ -18,12 +18,18 @@ bool lane_peers_init(struct lane *lane)
     return true;
 }
 
+static void pending_free(struct lane *lane, struct pending *p)
+{
+    arena_free(lane->config.arena, p);
+    lane->pending_count--;
+}
+
 static void drop_pending(struct lane *lane, struct lane_peer *peer)
 {
     while (peer->first != NULL) {
         struct pending *p = peer->first;
         peer->first = p->next;
-        arena_free(lane->config.arena, p);
+        pending_free(lane, p);
     }
     peer->last = NULL;
     peer->pending_count = 0;
@@ -128,6 +134,8 @@ static enum proa_outcome pend(struct lane *lane, struct lane_peer *peer,
     else
         peer->first = p;
     peer->last = p;
+    if (lane->pending_count++ == 0)
+        lane->pending_at = lane->now + LANE_ASK_AGAIN;
     if (p->privileged)
         peer->privileged_count++;
     else
@@ -211,6 +219,7 @@ void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
         return;
     }
     p->kind = PENDING_REFUSAL;
+    p->tries = 0;
     p->privileged = true;
     p->refusal = *refusal;
     pend(lane, peer, p);
@@ -246,6 +255,44 @@ enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
     return send_system(ctx, to, SYSMSG_STOP, body, len);
 }
 
+enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watch *watch)
+{
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_get(lane, node);
+    uint8_t body[SYSMSG_BODY_MAX];
+
+    if (peer == NULL)
+        return PROA_NO_ROUTE;
+    if (peer->first != NULL && peer->privileged_count >= LANE_REPLIES_MAX / 2) {
+        peer->again = true;
+        return PROA_AGAIN;
+    }
+    return send_system(lane, (struct proa_ref){node, 0, 0}, sysmsg_of_watch(watch), body,
+                       sysmsg_encode_watch(body, watch));
+}
+
+void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    size_t len = sysmsg_encode_forwarded(body, f);
+
+    if (send_system(lane, (struct proa_ref){node, 0, 0}, SYSMSG_FORWARDED, body, len) !=
+        PROA_OK)
+        lane_count(&lane->stats.forwards_dropped, 1);
+}
+
+bool lane_below_follow(void *ctx, uint64_t node)
+{
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_get(lane, node);
+
+    if (peer == NULL || (peer->sending == NULL && is_dead(lane, node)))
+        return false;
+    if (peer->sending == NULL)
+        want_link(lane, peer, LANE_ASK_AGAIN);
+    return true;
+}
+
 static enum proa_outcome flush_one(struct lane *lane, struct lane_peer *peer,
                                    struct pending *p)
 {
@@ -255,6 +302,29 @@ static enum proa_outcome flush_one(struct lane *lane, struct lane_peer *peer,
     return PROA_OK;
 }
 
+/* Of what runtimes say about messages of this very link its other end draws its own conclusions;
+   who has an ask, and who has ended, is true on any link. */
+static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent)
+{
+    struct sysmsg m;
+
+    if (!sysmsg_decode(msg->type, msg->data, msg->len, &m))
+        return;
+    if (m.type == SYSMSG_REFUSE) {
+        /* It may have arrived all the same: a tell's sender is then told twice, the second time
+           that it is in doubt.  A second answer to an ask is dropped. */
+        if (sent && m.refusal.correlation == 0)
+            m.refusal.reason = PROA_IN_DOUBT;
+        lane_below_refuse(lane, msg->to.node, &m.refusal);
+    } else if (m.type == SYSMSG_FORWARDED) {
+        lane_forwarded(lane, msg->to.node, &m.forwarded);
+    } else if (m.type == SYSMSG_DOWN) {
+        m.watch.target.node = m.watch.now.node = lane->config.node;
+        m.watch.watcher.node = msg->to.node;
+        sched_watch_lost(lane->sched, &m.watch);
+    }
+}
+
 /* A pending message the link will not take after all goes back to its sender as refused. */
 static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome reason)
 {
@@ -262,7 +332,11 @@ static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome
         lane_count(&lane->stats.refusals_dropped, p->refusal.count);
         return;
     }
-    if (p->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) {
+    if (p->msg.flags & PROA_MSG_SYSTEM) {
+        system_lost(lane, &p->msg, false);
+        return;
+    }
+    if (p->msg.flags & PROA_MSG_REPLY) {
         lane_count(&lane->stats.replies_dropped, 1);
         return;
     }
@@ -297,7 +371,7 @@ void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
             peer->pending_count--;
         if (outcome != PROA_OK)
             bounce(lane, p, outcome);
-        arena_free(lane->config.arena, p);
+        pending_free(lane, p);
     }
     if (peer->sending != NULL)
         lane_dirty(lane, peer->sending);
@@ -307,26 +381,69 @@ void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
     }
 }
 
+/* Refusals are kept for another try or two: their messages came from that node, so it cannot be
+   far, and nobody else will ever report them. */
+static bool keep_refusal(struct lane *lane, struct lane_peer *peer, struct pending *p)
+{
+    if (p->kind != PENDING_REFUSAL || ++p->tries == LANE_REFUSAL_TRIES ||
+        is_dead(lane, peer->node))
+        return false;
+    p->next = NULL;
+    if (peer->last != NULL)
+        peer->last->next = p;
+    else
+        peer->first = p;
+    peer->last = p;
+    peer->privileged_count++;
+    return true;
+}
+
+static void bounce_all(struct lane *lane, struct lane_peer *peer,
+                       enum proa_outcome outcome)
+{
+    struct pending *p = peer->first, *next;
+
+    peer->asked_at = 0;
+    peer->first = peer->last = NULL;
+    peer->pending_count = peer->privileged_count = 0;
+    peer->again = false;
+    for (; p != NULL; p = next) {
+        next = p->next;
+        if (keep_refusal(lane, peer, p))
+            continue;
+        bounce(lane, p, outcome);
+        pending_free(lane, p);
+    }
+    if (peer->first != NULL)
+        want_link(lane, peer, LANE_ASK_AGAIN);
+}
+
+/* What waits asks for its link again and again: the control thread may have thought that there
+   still was one. */
+void lane_pending_tick(struct lane *lane)
+{
+    if (lane->pending_count == 0 || lane->now < lane->pending_at)
+        return;
+    lane->pending_at = lane->now + LANE_ASK_AGAIN;
+    for (uint32_t i = 0; i < LANE_PEER_BUCKETS; i++) {
+        for (struct lane_peer *p = lane->buckets[i]; p != NULL; p = p->next) {
+            if (p->first != NULL && p->sending == NULL)
+                want_link(lane, p, LANE_ASK_AGAIN);
+        }
+    }
+}
+
 void lane_peer_failed(struct lane *lane, uint64_t node, enum proa_outcome outcome)
 {
     struct lane_peer *peer = lane_peer_find(lane, node);
 
-    if (peer == NULL || peer->sending != NULL)
+    if (peer != NULL && peer->sending != NULL)
         return;
-    peer->asked_at = 0;
-    struct pending *p = peer->first;
-    peer->first = peer->last = NULL;
-    peer->pending_count = peer->privileged_count = 0;
-    while (p != NULL) {
-        struct pending *next = p->next;
-        bounce(lane, p, outcome);
-        arena_free(lane->config.arena, p);
-        p = next;
-    }
-    if (peer->again) {
-        peer->again = false;
-        sched_writable_node(lane->sched, node);
-    }
+    if (peer != NULL)
+        bounce_all(lane, peer, outcome);
+    if (!lane_marks_wait(lane, node))
+        sched_node_lost(lane->sched, node);
+    sched_link_dead(lane->sched, node); /* asks that others forwarded to it */
 }
 
 void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent)
@@ -335,8 +452,10 @@ void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent)
     struct proa_ref sender = msg->from;
 
     lane_count(sent ? &lane->stats.lost_sent : &lane->stats.lost_unsent, 1);
-    if (msg->flags & PROA_MSG_SYSTEM)
-        return; /* about messages of this very link: its other end draws its own conclusions */
+    if (msg->flags & PROA_MSG_SYSTEM) {
+        system_lost(lane, msg, sent);
+        return;
+    }
     if (msg->flags & PROA_MSG_REPLY) {
         /* The asker must not wait for its deadline: tell it that the answer got lost. */
         r.to = msg->from;

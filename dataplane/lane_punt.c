@@ -117,6 +117,14 @@ static void name_record(struct lane *lane, const struct byte_record *record)
                     record->len - sizeof(actor));
 }
 
+static void event_record(struct lane *lane, const struct byte_record *record)
+{
+    struct proa_event event;
+
+    memcpy(&event, record->body, sizeof(event));
+    sched_event_told(lane->sched, &event);
+}
+
 static void one_record(struct lane *lane, const struct byte_record *record)
 {
     switch (record->kind) {
@@ -137,6 +145,9 @@ static void one_record(struct lane *lane, const struct byte_record *record)
     case PUNT_NAME_ANSWER:
     case PUNT_NAME_LOST:
         name_record(lane, record);
+        break;
+    case PUNT_EVENT_TOLD:
+        event_record(lane, record);
         break;
     case PUNT_DRAIN:
         sched_drain(lane->sched);

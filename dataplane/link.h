@@ -64,15 +64,18 @@ struct link_env {
        this also means: the peer was not heard yet, repeat the OPEN first. */
     void (*ping)(void *ctx, struct link *link, uint32_t flags);
     void (*up)(void *ctx, struct link *link); /* first valid packet heard */
-    /* The link itself refuses a message that an actor of a third node sent (FOREIGN): tell that
-       node.  May be NULL: it is dropped then. */
+    /* A refusal that must reach `node` by another way: the link itself refused a message of an
+       actor of a third node (FOREIGN), or ends before it could tell its peer.  May be NULL: it is
+       dropped then. */
     void (*refuse)(void *ctx, uint64_t node, const struct refusal *refusal);
+    /* An ask that an actor of a third node asked (FOREIGN) has arrived at the peer.  data is NULL.
+       May call link_send on this link.  May be NULL. */
+    void (*passed)(void *ctx, struct link *link, const struct proa_msg *msg);
     /* Below half of the outbox again, after a send got AGAIN. */
     void (*writable)(void *ctx, struct link *link);
     /* Messages of the dead link whose fate is unknown (acked: no; sent: yes), or that were never
        sent: one call per message. sent false: certainly not executed.  Answers and system
-       messages are among them (flags); what only concerned the link (REFUSE, ABORT, WRITABLE)
-       is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
+       messages are among them (flags); what only concerned the link (ABORT, WRITABLE) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
     void (*lost)(void *ctx, struct link *link, const struct proa_msg *msg, bool sent);
 };
 
@@ -166,6 +169,7 @@ struct link_stats {
     uint64_t resends, spurious, rto, probes, pings;
     uint64_t rx_duplicate, rx_outside, rx_malformed, rx_held, rx_dropped_held;
     uint64_t refusals, again, bulk_tx, bulk_rx, bulk_aborted;
+    uint64_t forwards_dropped; /* FORWARDED for which too many records waited */
     uint64_t srtt_ns, rttvar_ns, min_rtt_ns, cwnd, inflight, window;
 };
 void link_stats(const struct link *link, struct link_stats *ret);

@@ -139,6 +139,30 @@ static void delivered(struct link *link, uint32_t seq, const struct pkt *p)
 }
 
 /* Everything below ack has arrived and is ours no longer. */
+/* Tells of the asks in p that others asked: the peer has them now. */
+static void tell_passed(struct link *link, const struct pkt *p)
+{
+    const uint8_t *at = p->data + PACKET_HEADER_LEN;
+    const uint8_t *end = p->data + p->len;
+    struct packet_message m = {0};
+
+    while (at < end) {
+        at = packet_message_get(at, end, &m);
+        PROA_ASSERT(at != NULL); /* these are our own packets */
+        struct proa_msg msg = {
+            .type = m.type,
+            .from = {m.src_node, (uint32_t)m.src, (uint32_t)(m.src >> 32)},
+            .to = {link->node, (uint32_t)m.dst, (uint32_t)(m.dst >> 32)},
+            .correlation = m.correlation,
+            .flags = PROA_MSG_ASK,
+            .cls = m.cls,
+            .hops = m.hops,
+        };
+        if ((m.flags & PACKET_MSG_FOREIGN) && (m.flags & PROA_MSG_ASK))
+            link->env.passed(link->env.ctx, link, &msg);
+    }
+}
+
 static void free_acked(struct link *link, uint32_t ack, proa_ns now)
 {
     uint32_t count = ack - link->una;
@@ -152,6 +176,8 @@ static void free_acked(struct link *link, uint32_t ack, proa_ns now)
         } else {
             delivered(link, seq, p);
         }
+        if (__builtin_expect((p->flags & LINK_PKT_PASSED) != 0, 0))
+            tell_passed(link, p);
         pkt_free(link->env.pool, p);
     }
     link->una = ack;

@@ -223,6 +223,8 @@ static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
     link_copy_payload(at, (const uint8_t *)msg->data + s->sent, m.len);
     p->len = (uint16_t)(at + packet_padded(m.len) - p->data);
     s->sent += m.len;
+    if (s->sent == msg->len)
+        link_mark_passed(link, p, &m);
     if (!s->started) {
         s->started = true;
         link->streams_started++;

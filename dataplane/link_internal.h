@@ -62,6 +62,7 @@ _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
 /* Bits of a retained packet's flags. */
 #define LINK_PKT_REPORTED                                                                \
     0x1u /* last fragment of a bulk message whose end is known already */
+#define LINK_PKT_PASSED 0x2u /* has an ask of a third node's: its arrival is told */
 
 /* A message behind a bulk one of its pair, or a bulk one whose turn has not come. */
 struct link_behind {
@@ -92,8 +93,10 @@ struct link_incoming {
 /* A system message that waits for room in the outbox. */
 struct link_record {
     enum sysmsg_type type;
-    uint32_t stream;        /* ABORT */
-    struct refusal refusal; /* WRITABLE and STOP use slot and generation */
+    uint32_t stream; /* ABORT; FORWARDED: hops */
+    struct refusal
+        refusal; /* WRITABLE and STOP use slot and generation; FORWARDED these, to
+                               and correlation */
 };
 
 struct link_cc {
@@ -237,6 +240,9 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
 void link_fill_message(const struct link *link, const struct proa_msg *msg, proa_ns now,
                        struct packet_message *ret);
 uint32_t link_message_flags(const struct link *link, const struct proa_msg *msg);
+/* Marks a packet that gets a third node's ask, or the last of it. */
+void link_mark_passed(const struct link *link, struct pkt *p,
+                      const struct packet_message *m);
 void link_copy_payload(uint8_t *to, const void *from, size_t len);
 enum proa_outcome link_say_again(struct link *link, bool bulk, proa_ns now);
 void link_refuse_reply(struct link *link, const struct proa_msg *msg, proa_ns now);
@@ -291,6 +297,7 @@ void link_bulk_in_fini(struct link *link);
 
 /* link_record.c */
 void link_record_add(struct link *link, const struct link_record *record);
+void link_record_forwarded(struct link_record *record, const struct forwarded *f);
 void link_records_flush(struct link *link, proa_ns now);
 /* Tells this node's own actor, by a REFUSE as if from the peer. */
 void link_refuse_here(struct link *link, const struct refusal *refusal);

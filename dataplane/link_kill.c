@@ -3,13 +3,12 @@
 
 /* What becomes of messages when their link ends.  Those in packets that were not acked are read
    back from the retained packets: sent, fate unknown.  Those never sent are said to be so.
-   Refusals that wait here are dropped: whether the other end has seen the ack of what they are
-   about cannot be known, and if not it reports the same messages itself. */
+   Refusals go on by another link: the messages they are about may have been acked, and then
+   nobody else would ever report them. */
 
 static bool is_own_business(uint32_t type)
 {
-    return type == (uint32_t)SYSMSG_REFUSE || type == (uint32_t)SYSMSG_ABORT ||
-           type == (uint32_t)SYSMSG_WRITABLE;
+    return type == (uint32_t)SYSMSG_ABORT || type == (uint32_t)SYSMSG_WRITABLE;
 }
 
 static void report(struct link *link, const struct proa_msg *msg, bool sent)
@@ -59,6 +58,37 @@ static void report_stream(struct link *link, struct link_stream *s)
         report(link, &b->msg, false);
 }
 
+static void report_forwarded(struct link *link, const struct link_record *record)
+{
+    const struct refusal *r = &record->refusal;
+    struct proa_msg msg = {.from = {link->node, r->slot, r->generation},
+                           .to = r->to,
+                           .correlation = r->correlation,
+                           .flags = PROA_MSG_ASK,
+                           .hops = (uint8_t)record->stream};
+
+    link->env.passed(link->env.ctx, link, &msg);
+}
+
+/* Refusals, and news of forwarded asks, that were not sent yet. */
+static void report_records(struct link *link)
+{
+    struct refusal rest = {.count = (uint32_t)link->nameless,
+                           .reason = link->nameless_reason};
+
+    for (uint32_t i = 0; i < link->record_count; i++) {
+        const struct link_record *record =
+            &link->records[(link->record_head + i) % LINK_REFUSALS_MAX];
+
+        if (record->type == SYSMSG_REFUSE && link->env.refuse != NULL)
+            link->env.refuse(link->env.ctx, link->node, &record->refusal);
+        if (record->type == SYSMSG_FORWARDED && link->env.passed != NULL)
+            report_forwarded(link, record);
+    }
+    if (link->nameless > 0 && link->env.refuse != NULL)
+        link->env.refuse(link->env.ctx, link->node, &rest);
+}
+
 void link_kill(struct link *link)
 {
     while (link_waits(link))
@@ -75,5 +105,6 @@ void link_kill(struct link *link)
         if (link->streams[i].used)
             report_stream(link, &link->streams[i]);
     }
+    report_records(link);
     link_fini(link); /* a second kill finds nothing */
 }

@@ -29,6 +29,10 @@ void link_record_add(struct link *link, const struct link_record *record)
             return;
         }
     }
+    if (link->record_count == LINK_REFUSALS_MAX && record->type == SYSMSG_FORWARDED) {
+        link->stats.forwards_dropped++; /* the ask's deadline covers it (forward.h) */
+        return;
+    }
     if (link->record_count == LINK_REFUSALS_MAX) {
         link->nameless += record->refusal.count > 0 ? record->refusal.count : 1;
         link->nameless_reason = record->refusal.reason;
@@ -47,6 +51,23 @@ void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now)
         return;
     link->stats.refusals += refusal->count;
     link_record_add(link, &record);
+}
+
+void link_record_forwarded(struct link_record *record, const struct forwarded *f)
+{
+    record->stream = f->hops;
+    record->refusal = (struct refusal){.to = f->to,
+                                       .slot = f->slot,
+                                       .generation = f->generation,
+                                       .correlation = f->correlation};
+}
+
+static size_t encode_forwarded(void *body, const struct link_record *record)
+{
+    const struct refusal *r = &record->refusal;
+    struct forwarded f = {r->to, r->slot, r->generation, r->correlation, record->stream};
+
+    return sysmsg_encode_forwarded(body, &f);
 }
 
 static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
@@ -69,6 +90,9 @@ static bool send_record(struct link *link, const struct link_record *record, pro
         break;
     case SYSMSG_STOP:
         msg.len = (uint32_t)sysmsg_encode_stop(body, r->slot, r->generation);
+        break;
+    case SYSMSG_FORWARDED:
+        msg.len = (uint32_t)encode_forwarded(body, record);
         break;
     default:
         msg.len = (uint32_t)sysmsg_encode_refuse(body, r);

@@ -117,6 +117,14 @@ void link_fill_message(const struct link *link, const struct proa_msg *msg, proa
     };
 }
 
+void link_mark_passed(const struct link *link, struct pkt *p,
+                      const struct packet_message *m)
+{
+    if ((m->flags & PACKET_MSG_FOREIGN) && (m->flags & PROA_MSG_ASK) &&
+        link->env.passed != NULL)
+        p->flags |= LINK_PKT_PASSED;
+}
+
 /* Appends any message that fits one packet.  False: no room. */
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, proa_ns now)
 {
@@ -132,6 +140,7 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, pr
         m.flags &= (uint8_t)~PACKET_MSG_SAME;
     }
     link->at += packet_message_put(link->at, &m);
+    link_mark_passed(link, link->open, &m);
     copy_padded(link->at, msg->data, msg->len);
     link->at += padded;
     link->last_dst = m.dst;
@@ -163,13 +172,15 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
         link_refuse_reply(link, msg, now);
         return PROA_OK;
     }
-    if ((msg->flags & PROA_MSG_SYSTEM) &&
+    if ((msg->flags & PROA_MSG_SYSTEM) && !sysmsg_is_watch(msg->type) &&
         sysmsg_decode(msg->type, msg->data, msg->len, &m)) {
         struct link_record record = {
             .type = m.type, .stream = m.stream, .refusal = m.refusal};
         if (m.type == SYSMSG_WRITABLE || m.type == SYSMSG_STOP) {
             record.refusal.slot = m.slot;
             record.refusal.generation = m.generation;
+        } else if (m.type == SYSMSG_FORWARDED) {
+            link_record_forwarded(&record, &m.forwarded);
         }
         link_record_add(link, &record);
         return PROA_OK;
@@ -180,7 +191,9 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
 static __attribute__((noinline)) enum proa_outcome
 send_slow(struct link *link, const struct proa_msg *msg, proa_ns now)
 {
-    bool reserve = (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0;
+    /* Monitors come in masses, when an actor with many watchers ends, and can wait. */
+    bool reserve = (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0 &&
+                   !((msg->flags & PROA_MSG_SYSTEM) && sysmsg_is_watch(msg->type));
     size_t need =
         packet_overhead(link_message_flags(link, msg)) + packet_padded(msg->len);
 

@@ -76,6 +76,113 @@ size_t sysmsg_encode_abort(void *body, uint32_t stream, const struct refusal *re
     return 8 + sysmsg_encode_refuse(at + 8, refusal);
 }
 
+size_t sysmsg_encode_forwarded(void *body, const struct forwarded *f)
+{
+    uint8_t *at = body;
+
+    proa_put_le64(at, f->to.node);
+    proa_put_le32(at + 8, f->to.slot);
+    proa_put_le32(at + 12, f->to.generation);
+    proa_put_le32(at + 16, f->slot);
+    proa_put_le32(at + 20, f->generation);
+    proa_put_le32(at + 24, f->correlation);
+    proa_put_le32(at + 28, f->hops);
+    return SYSMSG_FORWARDED_LEN;
+}
+
+static bool decode_forwarded(const uint8_t *at, struct forwarded *ret)
+{
+    ret->to.node = proa_get_le64(at);
+    ret->to.slot = proa_get_le32(at + 8);
+    ret->to.generation = proa_get_le32(at + 12);
+    ret->slot = proa_get_le32(at + 16);
+    ret->generation = proa_get_le32(at + 20);
+    ret->correlation = proa_get_le32(at + 24);
+    ret->hops = proa_get_le32(at + 28);
+    return ret->to.node != 0 && ret->to.generation != 0 && ret->generation != 0 &&
+           ret->correlation != 0 && ret->hops > 0 && ret->hops <= PROA_HOPS_MAX;
+}
+
+/* ---- Monitors ---- */
+
+enum sysmsg_type sysmsg_of_watch(const struct watch *watch)
+{
+    switch (watch->kind) {
+    case WATCH_MONITOR:
+        return SYSMSG_MONITOR;
+    case WATCH_DEMONITOR:
+        return SYSMSG_DEMONITOR;
+    default:
+        return SYSMSG_DOWN;
+    }
+}
+
+bool sysmsg_is_watch(uint32_t type)
+{
+    return type == (uint32_t)SYSMSG_MONITOR || type == (uint32_t)SYSMSG_DEMONITOR ||
+           type == (uint32_t)SYSMSG_DOWN;
+}
+
+/* The wire's own numbers for reasons, from 1. */
+static const uint8_t ends[] = {0,
+                               /* none */ /* none */
+                               PROA_REASON_NORMAL,
+                               PROA_REASON_KILLED,
+                               PROA_REASON_FAILED,
+                               PROA_REASON_NODE_LOST,
+                               PROA_REASON_RESTARTED,
+                               PROA_REASON_NO_SUCH_ACTOR};
+
+static uint8_t end_number(uint8_t reason)
+{
+    uint8_t i = 1;
+
+    while (i + 1u < sizeof(ends) && ends[i] != reason)
+        i++;
+    return i;
+}
+
+size_t sysmsg_encode_watch(void *body, const struct watch *w)
+{
+    uint8_t *at = body;
+
+    encode_actor(at, w->target.slot, w->target.generation);
+    encode_actor(at + 8, w->watcher.slot, w->watcher.generation);
+    proa_put_le32(at + 16, w->index);
+    proa_put_le32(at + 20, w->serial);
+    at[24] = end_number(w->reason);
+    at[25] = w->flags;
+    at[26] = at[27] = 0;
+    proa_put_le32(at + 28, (uint32_t)w->code);
+    encode_actor(at + 32, w->now.slot, w->now.generation);
+    return SYSMSG_WATCH_LEN;
+}
+
+static bool decode_watch(const uint8_t *at, enum sysmsg_type type, struct watch *ret)
+{
+    const uint8_t flags = WATCH_LINK | WATCH_DIED | WATCH_UNLINK;
+    uint8_t reason = at[24];
+
+    ret->kind = type == SYSMSG_MONITOR     ? WATCH_MONITOR
+                : type == SYSMSG_DEMONITOR ? WATCH_DEMONITOR
+                                           : WATCH_DOWN;
+    ret->target.slot = proa_get_le32(at);
+    ret->target.generation = proa_get_le32(at + 4);
+    ret->watcher.slot = proa_get_le32(at + 8);
+    ret->watcher.generation = proa_get_le32(at + 12);
+    ret->index = proa_get_le32(at + 16);
+    ret->serial = proa_get_le32(at + 20);
+    ret->flags = at[25] & flags;
+    ret->code = (int32_t)proa_get_le32(at + 28);
+    ret->now.slot = proa_get_le32(at + 32);
+    ret->now.generation = proa_get_le32(at + 36);
+    if (reason == 0 || reason >= sizeof(ends) || ret->serial == 0 ||
+        ret->target.generation == 0 || ret->watcher.generation == 0)
+        return false;
+    ret->reason = ends[reason];
+    return true;
+}
+
 static bool decode_refusal(const uint8_t *at, struct refusal *ret)
 {
     uint8_t reason = at[36];
@@ -109,6 +216,12 @@ bool sysmsg_decode(uint32_t type, const void *body, size_t len, struct sysmsg *r
             return false;
         ret->stream = proa_get_le32(at);
         return decode_refusal(at + 8, &ret->refusal);
+    case SYSMSG_FORWARDED:
+        return len >= SYSMSG_FORWARDED_LEN && decode_forwarded(at, &ret->forwarded);
+    case SYSMSG_MONITOR:
+    case SYSMSG_DEMONITOR:
+    case SYSMSG_DOWN:
+        return len >= SYSMSG_WATCH_LEN && decode_watch(at, ret->type, &ret->watch);
     case SYSMSG_WRITABLE:
     case SYSMSG_STOP:
         if (len < 8)

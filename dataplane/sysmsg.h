@@ -11,6 +11,18 @@
      STOP       8 B  u32 slot, u32 generation             the actor to stop
      ABORT     48 B  u32 stream, u32 zero, then a REFUSE  the bulk stream to stop sending; with
                                                           count 0 there is nothing to report
+     FORWARDED 32 B  u64 node, u32 slot, u32 generation   who has the ask now
+                     u32 slot, u32 generation             the asker, an actor of who gets this
+                     u32 correlation, u32 hops
+     MONITOR, DEMONITOR, DOWN  40 B  u32 slot, u32 generation   the watched
+                     u32 slot, u32 generation             the watcher
+                     u32 index, u32 serial                the watcher's number of the monitor
+                     u8 reason, u8 flags, u16 zero        why it ended: 1 normal, 2 killed, 3 failed,
+                                                          4 node lost, 5 restarted, 6 no such actor
+                     i32 code
+                     u32 slot, u32 generation             DOWN, restarted: the new life; else 0
+                                                          flags: 1 half of a link, 2 (DEMONITOR) the
+                                                          watcher has ended, 4 (DOWN) unlinked
    A longer body is read as far as it is known, so that fields can be added at its end.
 
    Threads: pure functions; any thread.  Units: counts.
@@ -21,7 +33,9 @@
 #include <proa/actor.h>
 #include <proa/types.h>
 
+#include "forward.h"
 #include "refusal.h"
+#include "watch.h"
 
 /* Message types.  The numbers are the wire's. */
 enum sysmsg_type {
@@ -42,6 +56,8 @@ enum sysmsg_type {
 #define SYSMSG_WRITABLE_LEN 8
 #define SYSMSG_STOP_LEN 8
 #define SYSMSG_ABORT_LEN 48
+#define SYSMSG_FORWARDED_LEN 32
+#define SYSMSG_WATCH_LEN 40
 #define SYSMSG_BODY_MAX 48
 
 struct sysmsg {
@@ -49,7 +65,13 @@ struct sysmsg {
     uint32_t slot, generation; /* WRITABLE, STOP */
     uint32_t stream;           /* ABORT */
     struct refusal refusal;    /* REFUSE, ABORT */
+    struct forwarded forwarded;
+    struct watch watch; /* MONITOR, DEMONITOR, DOWN: without the nodes */
 };
+
+/* sysmsg_of_watch is the message that carries one, sysmsg_is_watch tells those apart. */
+enum sysmsg_type sysmsg_of_watch(const struct watch *watch);
+bool sysmsg_is_watch(uint32_t type);
 
 /* sysmsg_decode reads the body of a system message.  False: not one of the four, too short, a
    reason this node does not know, or a REFUSE of nothing. */
@@ -60,5 +82,7 @@ size_t sysmsg_encode_refuse(void *body, const struct refusal *refusal);
 size_t sysmsg_encode_writable(void *body, uint32_t slot, uint32_t generation);
 size_t sysmsg_encode_stop(void *body, uint32_t slot, uint32_t generation);
 size_t sysmsg_encode_abort(void *body, uint32_t stream, const struct refusal *refusal);
+size_t sysmsg_encode_watch(void *body, const struct watch *watch);
+size_t sysmsg_encode_forwarded(void *body, const struct forwarded *f);
 
 #endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# short benchmarks: the micro-benchmarks, then proa-perf with the raw limit beside it
+# short benchmarks: the micro-benchmarks, proa-perf with the raw limit beside it, proa-savina
 # Arguments go to proa-perf instead of the standard set: ./dev bench --port udp --mode ask
 need_packages "$packages_build"
 huge_pages
@@ -31,5 +31,11 @@ for port in vhost udp ring; do
     bench --port "$port" --mode tell
     bench --port "$port" --mode ask --window 1
     bench --port "$port" --mode ask --window 64
+done
+for name in ping-pong counting thread-ring fork-join-throughput fork-join-create big chameneos; do
+    for lanes in 1 2; do
+        echo "== proa-savina $name --lanes $lanes"
+        "$BUILD/release/perf/savina/proa-savina" "$name" --lanes "$lanes" || status=1
+    done
 done
 exit "$status"

@@ -85,6 +85,16 @@ proa_ns kad_deadline(const struct kad *kad);
 uint32_t kad_register(struct kad *kad, const char *name, size_t len, uint32_t slot,
                       uint32_t generation, uint32_t type, proa_ns deadline, proa_ns now);
 
+/* kad_reissue says that a name held by this node is now that of another actor here, or of another
+   life of the same: the same claim and term, issued anew; storers and watchers are told.  False
+   when it is not held. */
+bool kad_reissue(struct kad *kad, const char *name, size_t len, uint32_t slot,
+                 uint32_t generation, proa_ns now);
+
+/* kad_is_contended: a claim that beats this node's of name was heard of and is not known to have
+   been taken back; or this node does not hold it. */
+bool kad_is_contended(const struct kad *kad, const char *name, size_t len);
+
 /* kad_unregister gives name up: tombstone to storers, notices to watchers.  False when it is not
    held by this node (a claim under way is not). */
 bool kad_unregister(struct kad *kad, const char *name, size_t len, proa_ns now);

@@ -432,11 +432,13 @@ void kad_claim_walked(struct kad *kad, struct kad_op *op)
         return;
     }
     bool fresh = op->kind == KAD_OP_REGISTER || others;
-    if (fresh)
+    if (fresh) {
         kad_name_sign(kad, name, highest + 1,
                       op->kind == KAD_OP_REGISTER ? 0 : name->stamp.claim);
-    else
+    } else {
         name->rivaled_at = 0;
+        name->contended = false;
+    }
     if (op->kind == KAD_OP_RENEW && fresh)
         kad_changed(kad, &op->target);
     choose(kad, op, !fresh);

@@ -291,6 +291,7 @@ void kad_name_contend(struct kad *kad, struct kad_name *name, const struct recor
                           earliest > kad->now + wait ? earliest : kad->now + wait);
         return;
     }
+    name->contended = true;
     if (!name->renewing) {
         renew(kad, name, raw, len, wait);
         return;
@@ -335,6 +336,31 @@ bool kad_name_event(struct kad *kad, struct kad_event *ret)
         ret->alive = kad_is_alive(kad, &ret->id);
     }
     kad_name_free(kad, name);
+    return true;
+}
+
+bool kad_reissue(struct kad *kad, const char *text, size_t len, uint32_t slot,
+                 uint32_t generation, proa_ns now)
+{
+    struct kad_id target;
+    struct record own;
+
+    kad_set_now(kad, now);
+    if (len == 0 || len > PROA_NAME_MAX)
+        return false;
+    kad_id_of_name(text, len, &target);
+    struct kad_name *name = kad_name_find(kad, &target);
+    if (name == NULL || name->state != KAD_NAME_HELD)
+        return false;
+    open_own(name, &own);
+    name->slot = slot;
+    name->generation = generation;
+    kad_name_sign(kad, name, own.term, own.claim);
+    kad_changed(kad, &target);
+    if (name->renewing) /* with the record before: once more, after it */
+        kad_set_timer(kad, KAD_TIMED_NAME, kad_name_index(kad, name), now + RENEW_BUSY);
+    else
+        renew(kad, name, NULL, 0, 0);
     return true;
 }
 
@@ -397,4 +423,14 @@ bool kad_left(const struct kad *kad, proa_ns now)
     if (names->left_by == 0)
         return false;
     return now >= names->left_by || (names->told_leaving && kad->rpc.used == 0);
+}
+
+bool kad_is_contended(const struct kad *kad, const char *name, size_t len)
+{
+    const struct kad_name *held;
+    struct kad_id target;
+
+    kad_id_of_name(name, len, &target);
+    held = kad_name_find(kad, &target);
+    return held == NULL || held->state != KAD_NAME_HELD || held->contended;
 }

@@ -38,6 +38,7 @@ struct kad_name {
     uint32_t op;        /* this one */
     proa_ns renewed_at; /* when the last one began */
     proa_ns rivaled_at; /* when a better claim was first found, 0: not */
+    bool contended;     /* a better claim was heard of, and is not known to be gone */
     uint32_t slot, generation, type_id;
     uint16_t len;
     uint8_t raw[PROA_RECORD_MAX];

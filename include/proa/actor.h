@@ -70,14 +70,27 @@ struct proa_on {
 enum proa_reason {
     PROA_REASON_NORMAL,    /* proa_stop by itself */
     PROA_REASON_KILLED,    /* proa_stop_other by somebody else, or its node is closing */
-    PROA_REASON_FAILED,    /* start returned non-zero */
-    PROA_REASON_NODE_LOST, /* its node is dead (monitors) */
+    PROA_REASON_FAILED,    /* proa_fail, or start returned non-zero: with a code */
+    PROA_REASON_NODE_LOST, /* its node is dead, as seen from here (monitors) */
+    PROA_REASON_RESTARTED, /* it failed and goes on as a new life (monitors) */
+    PROA_REASON_NO_SUCH_ACTOR, /* it was gone when the monitor arrived (monitors) */
 };
 
 enum proa_signal_kind {
     PROA_SIGNAL_WRITABLE, /* an AGAIN has passed: try again.  Spurious ones are allowed */
     PROA_SIGNAL_UNDELIVERED, /* tells accepted earlier were refused over there */
     PROA_SIGNAL_NAME_LOST,   /* a name of this actor went to a claim with a higher term */
+    PROA_SIGNAL_DOWN,        /* a monitored or linked actor has ended (life.h) */
+    PROA_SIGNAL_EVENT,       /* something happened to the node (event.h) */
+};
+
+struct proa_event;
+struct proa_supervision;
+
+/* One monitor of this actor (life.h), kept by value. */
+struct proa_monitor {
+    uint32_t index;
+    uint32_t serial; /* 0 in a monitor that was never made */
 };
 
 struct proa_signal {
@@ -89,6 +102,14 @@ struct proa_signal {
     uint32_t type;    /* UNDELIVERED: message type of the first one */
     uint32_t count;   /* UNDELIVERED: how many in this run */
     const char *name; /* NAME_LOST: the name, during the call */
+
+    /* DOWN: `to` has ended. */
+    enum proa_reason down; /* why */
+    int32_t code;          /* FAILED, RESTARTED: of proa_fail, or what start returned */
+    struct proa_ref now;   /* RESTARTED: its new life; else none */
+    struct proa_monitor monitor; /* which monitor it was; serial 0: a link */
+
+    const struct proa_event *event; /* EVENT: during the call */
 };
 
 /* What a full mailbox does with one more message. */
@@ -115,6 +136,10 @@ struct proa_behaviour {
     void (*stop)(struct proa_actor *self, enum proa_reason reason);
     void (*signal)(struct proa_actor *self, const struct proa_signal *signal);
     proa_handler any;
+
+    const struct proa_supervision
+        *supervision; /* how it treats its children; NULL: none */
+    bool traps; /* told of linked actors' ends instead of failing with them (life.h) */
 };
 
 /* ---- Oneself ---- */
@@ -182,7 +207,7 @@ struct proa_answer {
                                   MAYBE_EXECUTED */
     uint32_t len;              /* of data; 0 unless OK */
     const void *data;          /* 8-aligned, borrowed during the call; never NULL */
-    struct proa_ref from;      /* who answered; whom was asked, if nobody did */
+    struct proa_ref from; /* who answered; if nobody did, who had it as far as is known */
 };
 
 typedef void (*proa_then)(struct proa_actor *self, const struct proa_answer *answer,

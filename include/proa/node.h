@@ -21,6 +21,7 @@ struct proa_node;
 
 #define PROA_PORTS_MAX 8
 #define PROA_SEEDS_MAX 16
+#define PROA_ALLOW_MAX 64
 #define PROA_KEY_LEN 32
 #define PROA_TEXT_MAX 256
 
@@ -71,8 +72,14 @@ struct proa_config {
     uint32_t memory_mb;   /* for packets; 0 = chosen */
     uint32_t message_max; /* bytes of one message; 0 = 1 MiB, at most 16 MiB */
     uint32_t actors_max;  /* slots of each lane; 0 = 65,536; at most 2^24 */
+    /* Threads of proa_offload (offload.h): 2 after proa_config_init, at most
+       PROA_OFFLOAD_THREADS_MAX; 0: proa_offload is refused. */
+    unsigned offload_threads;
     const struct proa_behaviour *const *behaviours; /* known types; borrowed */
     unsigned behaviour_count;
+    /* Of these, by type name, the ones that other nodes may spawn here (remote.h). */
+    char allow_spawn[PROA_ALLOW_MAX][PROA_TYPE_MAX + 1];
+    unsigned allow_spawn_count; /* 0: none, the default */
 };
 
 /* proa_config_init fills config with defaults: one lane, no port, adaptive, automatic pages. */
@@ -107,7 +114,9 @@ PROA_API uint64_t proa_node_id(const struct proa_node *node);
 PROA_API void proa_node_address(const struct proa_node *node, char *buf, size_t len);
 
 /* proa_node_leave unregisters names, tells the neighbours and stops the actors, within 2 s.
-   proa_node_close ends the threads and frees all; leave comes first if it was not called. */
+   proa_node_close ends the threads and frees all; leave comes first if it was not called.  It
+   waits for offloaded jobs that run, 2 s at the most; how many it then leaves running, with
+   their threads, it says on stderr. */
 PROA_API void proa_node_leave(struct proa_node *node);
 PROA_API void proa_node_close(struct proa_node *node);
 

@@ -40,6 +40,7 @@ enum proa_outcome {
     PROA_REFUSED_DROPPED,      /* dropped from a DROP_OLDEST mailbox */
     PROA_REFUSED_BUSY,         /* the lane over there could not take it */
     PROA_REFUSED_HOPS,         /* forwarded more than PROA_HOPS_MAX times */
+    PROA_REFUSED_NOT_ALLOWED,  /* that node does not make such actors for others */
 
     /* Asks: ran, or perhaps ran. */
     PROA_NO_REPLY,       /* the handler returned without an answer */

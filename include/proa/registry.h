@@ -24,7 +24,9 @@ struct proa_name_answer {
     enum proa_outcome outcome;
     struct proa_ref ref; /* the holder, where there is one */
     uint64_t term;       /* of the registration; a fencing token */
-    const char *name;    /* during the call */
+    bool settled; /* false: won so lately that a claim made at the same moment elsewhere
+                            may yet take it over, which its holder is told by NAME_LOST */
+    const char *name; /* during the call */
 };
 
 typedef void (*proa_named)(struct proa_actor *self, const struct proa_name_answer *answer,
@@ -66,6 +68,23 @@ PROA_API enum proa_outcome proa_lookup_now(struct proa_actor *self, const char *
 PROA_API enum proa_outcome proa_lookup_wait(struct proa_actor *self, const char *name,
                                             proa_ns deadline, proa_named then,
                                             const void *ctx, size_t ctx_len);
+
+/* proa_lookup_or_spawn finds the holder of name, or makes it: an actor of behaviour on this lane,
+   with arg (copied; arg_len <= PROA_OR_SPAWN_ARG_MAX), registered as name.  The registration is
+   the arbiter: of several who try at once, on any nodes, one wins; the others' actors are
+   stopped (KILLED) before their first message, though their start has run, and everybody gets
+   the winner's reference.  So start must not do what may happen only once; the first message,
+   or the term, is the place for that.
+   At once, then will not run: AGAIN, INVALID, LIMIT, STOPPED.  OK: then runs exactly once,
+   later, not at all once self has stopped, with OK{ref, term}, WRONG_TYPE{ref}: the holder is of
+   another behaviour; STOPPED: start failed, or the node is leaving; LIMIT: no free slot;
+   NO_QUORUM, NOT_JOINED; UNKNOWN: no answer in time, an actor may yet win the name. */
+#define PROA_OR_SPAWN_ARG_MAX 1024u
+PROA_API enum proa_outcome proa_lookup_or_spawn(struct proa_actor *self, const char *name,
+                                                const struct proa_behaviour *behaviour,
+                                                const void *arg, size_t arg_len,
+                                                proa_ns deadline, proa_named then,
+                                                const void *ctx, size_t ctx_len);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,8 @@
 #define PROA_TEST_H
 
 #include <proa/actor.h>
+#include <proa/event.h>
+#include <proa/log.h>
 #include <proa/node.h>
 #include <proa/registry.h>
 
@@ -35,8 +37,10 @@ struct proa_test_config {
     uint32_t mtu;              /* of all nodes; 0 = 1,500 */
     uint32_t mtu_of[PROA_TEST_NODES_MAX]; /* of single nodes; 0 = mtu */
     bool ipv6;
-    uint32_t message_max; /* 0 = 1 MiB */
-    uint32_t actors_max;  /* slots of each lane; 0 = 1,024 */
+    uint32_t message_max;                        /* 0 = 1 MiB */
+    uint32_t actors_max;                         /* slots of each lane; 0 = 1,024 */
+    const struct proa_behaviour *const *allowed; /* what others may spawn; borrowed */
+    unsigned allowed_count;
 };
 
 /* proa_test_create makes the nodes; node i > 0 knows one address, that of node i - 1.  They join
@@ -123,6 +127,20 @@ PROA_API enum proa_outcome proa_test_lookup(struct proa_test *test, unsigned nod
 PROA_API enum proa_outcome proa_test_lookup_wait(struct proa_test *test, unsigned node,
                                                  const char *name, proa_ns deadline,
                                                  struct proa_ref *ret_ref);
+
+/* ---- What nodes say ---- */
+
+/* As proa_node_on_event, proa_node_on_dead_letter, proa_node_on_log and proa_node_log_level
+   (event.h, log.h), for one node and all its further lives; called while the test steps.  Log
+   lines go to stderr unless there is a function. */
+PROA_API void proa_test_on_event(struct proa_test *test, unsigned node, proa_on_event fn,
+                                 void *ctx);
+PROA_API void proa_test_on_dead_letter(struct proa_test *test, unsigned node,
+                                       proa_on_dead_letter fn, void *ctx);
+PROA_API void proa_test_on_log(struct proa_test *test, unsigned node, proa_on_log fn,
+                               void *ctx);
+PROA_API void proa_test_log_level(struct proa_test *test, unsigned node,
+                                  enum proa_log_level level);
 
 /* ---- Expecting ---- */
 

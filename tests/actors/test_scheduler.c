@@ -40,7 +40,7 @@ static void tell__reaches_the_mailbox_once_and_in_order(void **state)
         assert_true(proa_ref_equal(nth(&b_log, GOT, i)->from, a));
     }
     assert_int_equal(STAT(w, 0, tells), 5);
-    assert_int_equal(STAT(w, 0, handlers), 5);
+    assert_int_equal(STAT(w, 0, mailbox), 5);
     assert_clean(w);
 }
 

@@ -342,8 +342,11 @@ static void make(uint64_t seed)
                                      .slab_limit = 30000,
                                      .bulk_limit = 20000,
                                      .now = now,
-                                     .below = {l, below_send, NULL, below_refuse,
-                                               below_writable, below_stop, 0}};
+                                     .below = {.ctx = l,
+                                               .send = below_send,
+                                               .refuse = below_refuse,
+                                               .writable = below_writable,
+                                               .stop = below_stop}};
 
             *l = (struct lane){.node = n, .number = i, .arena = arena_create()};
             c.arena = l->arena;

@@ -68,6 +68,28 @@ static void request__the_other_verbs(void **state)
     assert_null(read_text("lookup my%20actor", &got));
     assert_int_equal(got.verb, CLI_LOOKUP);
     assert_string_equal(got.name, "my actor");
+    assert_null(read_text("events", &got));
+    assert_int_equal(got.verb, CLI_EVENTS);
+    assert_false(got.follow);
+    assert_null(read_text("events follow", &got));
+    assert_true(got.follow);
+    assert_null(read_text("top", &got));
+    assert_int_equal(got.verb, CLI_TOP);
+}
+
+static void request__events_and_top_are_read_as_printed(void **state)
+{
+    struct cli_request request = {.verb = CLI_EVENTS, .follow = true}, got;
+    size_t len;
+
+    (void)state;
+    len = cli_request_print(&request, line, sizeof(line));
+    assert_null(cli_request_read(line, len - 1, data, &got));
+    assert_true(got.verb == CLI_EVENTS && got.follow);
+    request = (struct cli_request){.verb = CLI_TOP};
+    len = cli_request_print(&request, line, sizeof(line));
+    assert_null(cli_request_read(line, len - 1, data, &got));
+    assert_int_equal(got.verb, CLI_TOP);
 }
 
 static void request__nonsense_is_refused(void **state)
@@ -101,6 +123,9 @@ static void request__nonsense_is_refused(void **state)
         "ask 1 a 1 - -",
         "ask 1 a 1 00 00",
         "stop",
+        "events x",
+        "events follow x",
+        "top x",
         "\x01",
     };
     char long_name[8 + 256 + 1] = "lookup ";
@@ -287,6 +312,91 @@ static void serve__a_stop_ends_the_wait_for_a_silent_peer(void **state)
     close(fds[1]);
 }
 
+/* Sends a line, waits, and goes on until it is told to end. */
+static const char *follow_run(void *ctx, const struct cli_request *request,
+                              struct cli_answer *answer)
+{
+    unsigned *rounds = ctx;
+
+    (void)request;
+    do
+        cli_answer_line(answer, "round %u", ++*rounds);
+    while (cli_answer_flush(answer) && cli_answer_wait(answer, 10 * PROA_MS) &&
+           *rounds < 1000);
+    return NULL;
+}
+
+struct follower {
+    struct cli_work work;
+    int fd;
+    unsigned rounds;
+};
+
+static void *follow_body(void *arg)
+{
+    struct follower *f = arg;
+
+    cli_serve(f->fd, &f->work, &room);
+    close(f->fd);
+    return NULL;
+}
+
+static void follow(struct follower *f, int *ret_fd, pthread_t *ret_thread)
+{
+    int fds[2];
+
+    pair(fds);
+    f->work = (struct cli_work){.ctx = &f->rounds, .run = follow_run};
+    f->work.stop_fd = eventfd(0, 0);
+    f->fd = fds[1];
+    f->rounds = 0;
+    *ret_fd = fds[0];
+    assert_int_equal(pthread_create(ret_thread, NULL, follow_body, f), 0);
+    assert_int_equal(write(fds[0], "events follow\n", 14), 14);
+}
+
+static void serve__lines_are_sent_as_they_come_until_the_node_ends(void **state)
+{
+    struct follower f;
+    pthread_t thread;
+    int fd;
+    char text[64];
+    FILE *from;
+
+    (void)state;
+    follow(&f, &fd, &thread);
+    from = fdopen(fd, "r");
+    for (unsigned i = 1; i <= 5; i++) {
+        char wanted[64];
+        snprintf(wanted, sizeof(wanted), " round %u\n", i);
+        assert_non_null(fgets(text, sizeof(text), from));
+        assert_string_equal(text, wanted);
+    }
+    assert_int_equal(eventfd_write(f.work.stop_fd, 1), 0);
+    while (fgets(text, sizeof(text), from) != NULL && text[0] == ' ')
+        ;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(f.rounds < 1000);
+    fclose(from);
+    close(f.work.stop_fd);
+}
+
+static void serve__a_follower_that_goes_away_ends_it(void **state)
+{
+    struct follower f;
+    pthread_t thread;
+    int fd;
+    char text[64];
+
+    (void)state;
+    follow(&f, &fd, &thread);
+    assert_true(read(fd, text, sizeof(text)) > 0);
+    close(fd);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(f.rounds < 1000);
+    close(f.work.stop_fd);
+}
+
 static void serve__a_peer_that_is_gone_does_no_harm(void **state)
 {
     int fds[2];
@@ -426,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__what_is_printed_is_read_again),
         cmocka_unit_test(request__the_other_verbs),
+        cmocka_unit_test(request__events_and_top_are_read_as_printed),
         cmocka_unit_test(request__nonsense_is_refused),
         cmocka_unit_test(request__too_long_a_payload_is_refused),
         cmocka_unit_test(print__does_not_overrun),
@@ -436,6 +547,8 @@ int main(void)
         cmocka_unit_test(serve__nonsense_gets_an_error_and_runs_nothing),
         cmocka_unit_test(serve__too_long_a_line_is_refused),
         cmocka_unit_test(serve__a_stop_ends_the_wait_for_a_silent_peer),
+        cmocka_unit_test(serve__lines_are_sent_as_they_come_until_the_node_ends),
+        cmocka_unit_test(serve__a_follower_that_goes_away_ends_it),
         cmocka_unit_test(serve__a_peer_that_is_gone_does_no_harm),
         cmocka_unit_test(client__prints_the_result),
         cmocka_unit_test(client__says_what_went_wrong),

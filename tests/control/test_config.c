@@ -49,6 +49,7 @@ static void init__is_one_lane_and_nothing_else(void **state)
     assert_int_equal(config.cores[PROA_LANES_MAX - 1], -1);
     assert_int_equal(config.idle, PROA_IDLE_DEFAULT);
     assert_int_equal(config.pages, PROA_PAGES_AUTO);
+    assert_int_equal(config.offload_threads, 2);
     assert_false(config.has_cluster_key);
 }
 
@@ -74,6 +75,8 @@ static void parse__reads_every_key(void **state)
               "memory_mb: 256\n"
               "message_max: 65536\n"
               "actors_max: 1024\n"
+              "offload_threads: 0\n"
+              "allow_spawn: [counter, 'echo']\n"
               "actors:\n"
               "  - {behaviour: counter, name: my_actor, lane: 1}\n"
               "  - behaviour: echo\n"),
@@ -105,14 +108,18 @@ static void parse__reads_every_key(void **state)
     assert_int_equal(c->memory_mb, 256);
     assert_int_equal(c->message_max, 65536);
     assert_int_equal(c->actors_max, 1024);
+    assert_int_equal(c->offload_threads, 0);
+    assert_int_equal(c->allow_spawn_count, 2);
+    assert_string_equal(c->allow_spawn[0], "counter");
+    assert_string_equal(c->allow_spawn[1], "echo");
     assert_int_equal(file.actor_count, 2);
     assert_string_equal(file.actors[0].behaviour, "counter");
     assert_string_equal(file.actors[0].name, "my_actor");
     assert_int_equal(file.actors[0].lane, 1);
-    assert_int_equal(file.actors[0].line, 20);
+    assert_int_equal(file.actors[0].line, 22);
     assert_string_equal(file.actors[1].behaviour, "echo");
     assert_string_equal(file.actors[1].name, "");
-    assert_int_equal(file.actors[1].line, 21);
+    assert_int_equal(file.actors[1].line, 23);
 }
 
 static void parse__one_port_is_enough(void **state)
@@ -208,6 +215,7 @@ static void parse__values_out_of_range(void **state)
             "n.yaml:5: cores[1]: core 1 has a lane already");
     refused(PORT "message_max: 16777217\n", "n.yaml:2: message_max: more than 16777216");
     refused(PORT "actors_max: 16777217\n", "n.yaml:2: actors_max: more than 16777216");
+    refused(PORT "offload_threads: 65\n", "n.yaml:2: offload_threads: more than 64");
     refused(PORT "memory_mb: 1048577\n", "n.yaml:2: memory_mb: more than 1048576");
     refused("ports:\n  - spec: ring:a\n    mtu: 1279\n",
             "n.yaml:3: ports[0].mtu: 1279 is outside 1280..9000");
@@ -275,6 +283,10 @@ static void parse__too_long_texts(void **state)
     path[107] = '\0';
     snprintf(text, sizeof(text), PORT "socket: %s\n", path);
     assert_int_equal(parse(text), PROA_OK);
+    path[64] = '\0';
+    snprintf(text, sizeof(text), PORT "allow_spawn: [echo, %s]\n", path);
+    assert_int_equal(parse(text), PROA_BAD_CONFIG);
+    assert_non_null(strstr(err, "n.yaml:2: allow_spawn[1]"));
 }
 
 static void parse__broken_yaml_has_a_line(void **state)

@@ -56,6 +56,17 @@ static void read__every_verb(void **state)
     assert_int_equal(o.type, 2147483647);
     assert_string_equal(o.words[2], "0a00");
     assert_int_equal(o.deadline, 5 * PROA_S);
+    assert_true(READ("events"));
+    assert_int_equal(o.verb, OPTIONS_EVENTS);
+    assert_false(o.follow);
+    assert_true(READ("events", "--follow", "--socket", "/s"));
+    assert_true(o.follow);
+    assert_string_equal(o.socket, "/s");
+    assert_false(READ("events", "--follow=yes"));
+    assert_string_equal(err, "events: no value belongs to '--follow=yes'");
+    assert_false(READ("ls", "--follow"));
+    assert_true(READ("top", "--socket=/s"));
+    assert_int_equal(o.verb, OPTIONS_TOP);
     assert_true(READ("help", "ask"));
     assert_int_equal(o.verb, OPTIONS_HELP);
     assert_true(READ("--help"));

@@ -41,6 +41,17 @@ check("/proa/lanes of nonsense", ask("/proa/lanes,-1") is None, None)
 actors, second = ask("/proa/actors"), ask("/proa/actors,1")
 check("/proa/actors", actors["actors"] == second["actors"] == 1 and actors["asks"] >= 3, actors)
 check("/proa/links", ask("/proa/links") == {}, ask("/proa/links"))
+lane = ask("/proa/lanes,1")
+check("busy and idle", lane["idle_ns"] > lane["busy_ns"] > 0, lane)
+types = ask("/proa/behaviours")
+counter = [t for k, t in types.items() if k != "left_out" and t["type"] == "counter"][0]
+check("/proa/behaviours", counter["messages"] >= 3 and counter["depth_max"] >= 1
+      and counter["samples"] >= 1 and counter["run_mean_ns"] > 0
+      and counter["run_max_ns"] >= counter["run_mean_ns"], types)
+check("/proa/behaviours of the other lane", ask("/proa/behaviours,0") == {"left_out": 0},
+      ask("/proa/behaviours,0"))
+check("/proa/dead_letters", ask("/proa/dead_letters") == {"untold": 0},
+      ask("/proa/dead_letters"))
 directory = ask("/proa/directory")
 check("/proa/directory", directory["names"] - directory["absent"] == 1, directory)
 dht = ask("/proa/dht")

@@ -10,6 +10,7 @@
 
 #include "link.h"
 #include "packet.h"
+#include "spawn_request.h"
 #include "sysmsg.h"
 
 #define MTU 1448u
@@ -118,6 +119,22 @@ static void transmit(void *ctx, struct link *link, struct pkt *p)
     pool_free(p);
 }
 
+/* What services and their askers read (spawn_request.h). */
+static void read_service(const struct proa_msg *msg)
+{
+    struct spawn_request request;
+    struct spawn_answer answer;
+
+    if (spawn_request_get(msg->data, msg->len, &request)) {
+        const uint8_t *arg = request.arg;
+        PROA_ASSERT(strlen(request.type_name) <= PROA_TYPE_MAX);
+        for (uint32_t i = 0; i < request.arg_len; i++)
+            touched += arg[i];
+    }
+    if (spawn_answer_get(msg->data, msg->len, &answer))
+        PROA_ASSERT((answer.result == SPAWN_MADE) == (answer.generation != 0));
+}
+
 static void deliver(void *ctx, struct link *link, const struct proa_msg *msg,
                     bool in_place)
 {
@@ -131,6 +148,8 @@ static void deliver(void *ctx, struct link *link, const struct proa_msg *msg,
         touched += bytes[i];
     if (msg->flags & PROA_MSG_SYSTEM) {
         sysmsg_decode(msg->type, msg->data, msg->len, &m);
+    } else if (msg->to.generation == 0 || msg->from.generation == 0) {
+        read_service(msg);
     } else if (msg->flags & PROA_MSG_ASK) {
         struct proa_msg reply = *msg;
         reply.from = msg->to;
@@ -170,7 +189,27 @@ static void lost(void *ctx, struct link *link, const struct proa_msg *msg, bool 
 static void refused_for(void *ctx, uint64_t node, const struct refusal *refusal)
 {
     (void)ctx;
-    PROA_ASSERT(node != 0 && refusal->count == 1);
+    PROA_ASSERT(node != 0 && refusal->count >= 1);
+}
+
+static void passed(void *ctx, struct link *link, const struct proa_msg *msg)
+{
+    (void)ctx;
+    PROA_ASSERT(msg->from.node != 0 && (msg->flags & PROA_MSG_ASK));
+    struct forwarded f = {.to = msg->to,
+                          .slot = msg->from.slot,
+                          .generation = msg->from.generation,
+                          .correlation = 1,
+                          .hops = 1};
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg told = {.data = body,
+                            .len = (uint32_t)sysmsg_encode_forwarded(body, &f),
+                            .type = (uint32_t)SYSMSG_FORWARDED,
+                            .from = {1, 0, 0},
+                            .to = {2, 0, 0},
+                            .flags = PROA_MSG_SYSTEM,
+                            .cls = PROA_CLASS_SYSTEM};
+    link_send(link, &told, now);
 }
 
 static void begin(void)
@@ -186,6 +225,7 @@ static void begin(void)
                                         .up = nothing,
                                         .refuse = refused_for,
                                         .writable = nothing,
+                                        .passed = passed,
                                         .lost = lost};
     struct link_params params = {.node = 2,
                                  .self = 1,

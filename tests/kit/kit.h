@@ -18,6 +18,7 @@
 #define KIT_SINK_BYTES 256
 #define KIT_POOL 2048 /* packets of a lane */
 #define KIT_PUNT_BYTES (1u << 18)
+#define KIT_NOTES_BYTES (1u << 16)
 #define KIT_PAIR_ITEMS 256
 #define KIT_STEP PROA_US               /* virtual time of a loop with work */
 #define KIT_CONTROL_LAG (20 * PROA_US) /* wake-up of a control thread */
@@ -27,10 +28,18 @@ struct kit_lane {
     struct lane *lane;
     struct arena *arena;
     struct pkt_pool *pool;
-    struct byte_ring *up, *down;
+    struct byte_ring *up, *down, *notes;
     struct doorbell bell;
     struct inbox *inbox;
     int reader;
+};
+
+/* What a test wants to be told of a node, kept over its lives. */
+struct kit_hooks {
+    proa_on_event event;
+    proa_on_dead_letter dead_letter;
+    proa_on_log log;
+    void *event_ctx, *dead_letter_ctx, *log_ctx;
 };
 
 struct kit_node {
@@ -42,6 +51,7 @@ struct kit_node {
     struct directory *directory;
     struct core *core;
     struct doorbell control_bell;
+    struct offload *offload;
     struct pair_ring *pairs[KIT_LANES_MAX][KIT_LANES_MAX]; /* [from][to] */
     struct kit_lane lanes[KIT_LANES_MAX];
     struct proa_ref prober; /* the actor proa_test_call runs in */
@@ -57,6 +67,7 @@ struct proa_test {
     char hub[32]; /* name of the network */
     bool cut[PROA_TEST_NODES_MAX][PROA_TEST_NODES_MAX];
     struct kit_node nodes[PROA_TEST_NODES_MAX];
+    struct kit_hooks hooks[PROA_TEST_NODES_MAX];
 };
 
 /* kit_node.c */
@@ -68,6 +79,9 @@ proa_ns kit_node_deadline(const struct proa_test *test, const struct kit_node *n
 uint64_t kit_random(struct proa_test *test);
 struct kit_node *kit_node_of(struct proa_test *test, uint64_t id);
 uint64_t kit_wall(const struct proa_test *test);
+
+/* kit_event.c */
+void kit_hooks_set(struct proa_test *test, unsigned index);
 
 /* kit_actor.c */
 extern const struct proa_behaviour kit_prober;

@@ -113,10 +113,11 @@ static bool make_lane_parts(struct proa_test *test, struct kit_node *node,
     l->pool = pool_plain_create(KIT_POOL, 64, largest_mtu(test));
     l->up = byte_ring_create(KIT_PUNT_BYTES);
     l->down = byte_ring_create(KIT_PUNT_BYTES);
+    l->notes = byte_ring_create(KIT_NOTES_BYTES);
     l->inbox = inbox_create(64);
     l->reader = directory_reader_add(node->directory);
     return l->arena != NULL && l->pool != NULL && l->up != NULL && l->down != NULL &&
-           l->inbox != NULL && l->reader >= 0;
+           l->notes != NULL && l->inbox != NULL && l->reader >= 0;
 }
 
 static bool make_core(struct proa_test *test, struct kit_node *node, int seed_index)
@@ -147,6 +148,7 @@ static bool make_core(struct proa_test *test, struct kit_node *node, int seed_in
     for (unsigned i = 0; i < test->config.lanes; i++) {
         cc.up[i] = node->lanes[i].up;
         cc.down[i] = node->lanes[i].down;
+        cc.notes[i] = node->lanes[i].notes;
         cc.bells[i] = &node->lanes[i].bell;
     }
     node->core = core_create(&cc, test->now, kit_wall(test));
@@ -166,6 +168,7 @@ static bool make_lane(struct proa_test *test, struct kit_node *node, unsigned in
                              .pool = l->pool,
                              .up = l->up,
                              .down = l->down,
+                             .notes = l->notes,
                              .bell = &l->bell,
                              .control = &node->control_bell,
                              .directory = node->directory,
@@ -173,10 +176,13 @@ static bool make_lane(struct proa_test *test, struct kit_node *node, unsigned in
                              .arena = l->arena,
                              .message_max = test->config.message_max,
                              .sched = {.actors_max = test->config.actors_max,
+                                       .allowed = test->config.allowed,
+                                       .allowed_count = test->config.allowed_count,
                                        .asks_max = 1024,
                                        .timers_max = 1024,
                                        .seed = kit_random(test),
-                                       .inbox = l->inbox}};
+                                       .inbox = l->inbox,
+                                       .offload = node->offload}};
 
     for (unsigned i = 0; i < test->config.lanes; i++) {
         lc.sched.out[i] = node->pairs[index][i];
@@ -184,9 +190,12 @@ static bool make_lane(struct proa_test *test, struct kit_node *node, unsigned in
         lc.sched.bells[i] = &node->lanes[i].bell;
     }
     l->lane = lane_create(&lc);
-    if (l->lane != NULL)
-        directory_online(node->directory, l->reader);
-    return l->lane != NULL;
+    if (l->lane == NULL)
+        return false;
+    core_watch_lane(node->core, index, lane_stats(l->lane),
+                    sched_stats(lane_sched(l->lane)));
+    directory_online(node->directory, l->reader);
+    return true;
 }
 
 static bool build(struct proa_test *test, struct kit_node *node, int seed_index)
@@ -198,11 +207,13 @@ static bool build(struct proa_test *test, struct kit_node *node, int seed_index)
     memcpy(hash_seed, &r, sizeof(r));
     doorbell_init_silent(&node->control_bell);
     node->directory = directory_create(4096, hash_seed);
-    if (node->directory == NULL)
+    node->offload = offload_create(test->config.lanes, true);
+    if (node->directory == NULL || node->offload == NULL)
         return false;
     for (unsigned i = 0; i < test->config.lanes; i++) {
         if (!make_lane_parts(test, node, &node->lanes[i]))
             return false;
+        offload_home(node->offload, i, node->lanes[i].inbox, &node->lanes[i].bell);
         pools[i] = node->lanes[i].pool;
         for (unsigned j = 0; j < test->config.lanes; j++) {
             if (i != j)
@@ -234,6 +245,7 @@ bool kit_node_start(struct proa_test *test, unsigned index, int seed_index)
         return false;
     }
     node->alive = true;
+    kit_hooks_set(test, index);
     return sched_spawn(lane_sched(node->lanes[0].lane), &kit_prober, NULL, 0,
                        &node->prober) == PROA_OK;
 }
@@ -245,6 +257,7 @@ void kit_node_stop(struct proa_test *test, unsigned index)
 
     for (unsigned i = 0; i < test->config.lanes; i++)
         lane_destroy(node->lanes[i].lane);
+    offload_destroy(node->offload);
     core_destroy(node->core);
     port_close(node->port);
     for (unsigned i = 0; i < test->config.lanes; i++) {
@@ -255,6 +268,7 @@ void kit_node_stop(struct proa_test *test, unsigned index)
         inbox_destroy(l->inbox);
         byte_ring_destroy(l->up);
         byte_ring_destroy(l->down);
+        byte_ring_destroy(l->notes);
         if (l->pool != NULL)
             pool_plain_destroy(l->pool);
         if (l->arena != NULL)
@@ -271,7 +285,8 @@ void kit_node_stop(struct proa_test *test, unsigned index)
 static bool records_wait(const struct proa_test *test, const struct kit_node *node)
 {
     for (unsigned i = 0; i < test->config.lanes; i++) {
-        if (!byte_ring_is_empty(node->lanes[i].up))
+        if (!byte_ring_is_empty(node->lanes[i].up) ||
+            !byte_ring_is_empty(node->lanes[i].notes))
             return true;
     }
     return false;
@@ -301,13 +316,17 @@ bool kit_node_step(struct proa_test *test, struct kit_node *node)
         lane_poll(node->lanes[i].lane, test->now);
         worked |= lane_step(node->lanes[i].lane, test->now);
     }
-    return step_control(test, node) || worked;
+    worked |= step_control(test, node);
+    /* An offloaded job runs between two steps; its result is in an inbox for the next one. */
+    return offload_step(node->offload) || worked;
 }
 
 proa_ns kit_node_deadline(const struct proa_test *test, const struct kit_node *node)
 {
     proa_ns at = core_deadline(node->core);
 
+    if (offload_waiting(node->offload))
+        return test->now;
     if (node->control_at < at)
         at = node->control_at;
     if (records_wait(test, node) && test->now + KIT_CONTROL_LAG < at)
