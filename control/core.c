@@ -393,8 +393,10 @@ void core_step(struct core *core, proa_ns now, uint64_t wall_ms)
     core->now = now;
     core->wall_ms = wall_ms;
     core->backlog = false;
-    for (unsigned lane = 0; lane < core->config.lanes; lane++)
-        core->backlog |= drain_lane(core, lane) | drain_notes(core, lane);
+    for (unsigned lane = 0; lane < core->config.lanes; lane++) {
+        core->backlog |= drain_lane(core, lane);
+        core->backlog |= drain_notes(core, lane);
+    }
     kad_tick(core->kad, now, wall_ms);
     kad_drain(core, NULL);
     handshake_tick(core);
