@@ -15,11 +15,14 @@ static __attribute__((noinline)) bool time_left(struct sched *s)
     s->sample.in_place = s->hot.in_place >= s->sample.next_in_place;
     if (s->clock == NULL)
         return true;
+    if (s->in_place_until == 0) { /* the loop has just read it */
+        s->in_place_until = s->now + SCHED_IN_PLACE_NS;
+        s->in_place_step = s->in_place_next = LOOK_LEAST;
+        s->in_place_seen = s->now;
+        return true;
+    }
     now = s->clock();
-    if (s->in_place_until == 0) {
-        s->in_place_until = now + SCHED_IN_PLACE_NS;
-        s->in_place_step = LOOK_LEAST;
-    } else if (now >= s->in_place_until) {
+    if (now >= s->in_place_until) {
         s->in_place_left = 0;
         return false;
     } else if (now - s->in_place_seen > SCHED_IN_PLACE_NS / 8) {

@@ -95,11 +95,11 @@ static void deliver__in_place_is_bounded_per_loop(void **state)
     assert_int_equal(count_of(&b_log, GOT), SCHED_IN_PLACE_MAX + 6);
 }
 
-static proa_ns handler_takes;
+static proa_ns handler_takes, clock_base;
 
 static proa_ns fake_clock(void)
 {
-    return 1 + count_of(&b_log, GOT) * handler_takes;
+    return clock_base + count_of(&b_log, GOT) * handler_takes;
 }
 
 static void tweak_clock(struct sched_config *c)
@@ -116,6 +116,7 @@ static uint32_t run_in_place(proa_ns takes)
 
     memset(&b_log, 0, sizeof(b_log));
     handler_takes = takes;
+    clock_base = timed->now;
     ref = spawn(timed, 0, &b_log);
     sched_begin(timed->lane[0].s, timed->now);
     for (uint64_t i = 0; i < 150; i++) {
