@@ -206,11 +206,3 @@ bool sched_pressed(const struct sched *s)
 {
     return s->in_place_left == 0 || s->queued_now >= QUEUED_MAX || s->cross_pressed;
 }
-
-void sched_prefetch(const struct sched *s, uint32_t slot)
-{
-    uint32_t index = slot & SLOT_INDEX_MAX;
-
-    if (index < s->slots.max)
-        __builtin_prefetch(&s->slots.slots[index], 1);
-}

@@ -122,8 +122,6 @@ void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf);
    full.  So a burst meets mailboxes and rings that were emptied in between, if they are emptied
    at all. */
 bool sched_pressed(const struct sched *s);
-/* sched_prefetch fetches an actor's slot some messages before sched_deliver. Any slot value. */
-void sched_prefetch(const struct sched *s, uint32_t slot);
 
 void sched_begin(struct sched *s, proa_ns now); /* a loop starts: time, budgets */
 uint32_t sched_poll(struct sched *s);           /* pair rings and inbox; items taken */
@@ -153,7 +151,8 @@ void sched_watch_lost(struct sched *s, const struct watch *watch);
 void sched_node_lost(struct sched *s, uint64_t node);
 void sched_link_ended(struct sched *s, uint64_t link);
 /* sched_waits_for tells whether an actor of this lane waits for something of node: an answer, or
-   the end of an actor there. */
+   the end of an actor there.  It may say so of one node in a thousand for another's sake, which
+   costs that link a ping. */
 bool sched_waits_for(const struct sched *s, uint64_t node);
 /* The link of this lane to node died: asks answered over it are MAYBE_EXECUTED now. */
 void sched_link_dead(struct sched *s, uint64_t node);

@@ -258,17 +258,11 @@ void sched_node_lost(struct sched *s, uint64_t node)
     }
 }
 
+/* By the buckets alone: this is asked for each link that sends, in every loop. */
 bool sched_waits_for(const struct sched *s, uint64_t node)
 {
-    const struct monitor_table *t = &s->monitors;
-    const struct monitor *m = monitor_bucket_first(t, MONITOR_WATCH, node);
-    const struct ask *ask = ask_bucket_first(&s->asks, node);
-
-    while (ask != NULL && ask->to.node != node)
-        ask = ask_bucket_next(&s->asks, ask);
-    while (m != NULL && !(m->kind == MONITOR_WATCH && m->other.node == node))
-        m = monitor_at(t, m->bucket_next);
-    return ask != NULL || m != NULL;
+    return ask_bucket_first(&s->asks, node) != NULL ||
+           monitor_bucket_first(&s->monitors, MONITOR_WATCH, node) != NULL;
 }
 
 void sched_link_ended(struct sched *s, uint64_t link)

@@ -108,13 +108,11 @@ struct lane {
     struct link_budget budget;
     struct bulk_budget bulk; /* buffers that links fill or send */
     proa_ns now;
-    proa_ns ticked;     /* link timers were last scanned then */
     proa_ns next_tick;  /* no link's deadline is before this */
     proa_ns gap_window; /* start of the present window */
     proa_ns gap_now, gap_before, last_now;
     bool slept;  /* since the last loop */
     bool worked; /* the last loop */
-    bool draining;
 
     struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;
