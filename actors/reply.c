@@ -92,17 +92,18 @@ enum proa_outcome reply_send(struct sched *s, const struct proa_msg *reply)
     return PROA_OK;
 }
 
-static struct proa_msg reply_of(struct proa_actor *self, struct proa_ref origin,
-                                uint32_t correlation, uint32_t type, const void *data,
-                                size_t len)
+/* Filled where it stays: a copy of what was just stored in pieces waits for the stores. */
+static inline void reply_fill(struct proa_msg *reply, const struct proa_actor *self,
+                              const struct proa_ref *origin, const void *data, size_t len)
 {
-    return (struct proa_msg){.data = len > 0 ? data : &nothing,
-                             .len = (uint32_t)len,
-                             .type = type,
-                             .from = self->ref,
-                             .to = origin,
-                             .correlation = correlation,
-                             .flags = PROA_MSG_REPLY};
+    reply->data = len > 0 ? data : &nothing;
+    reply->len = (uint32_t)len;
+    ref_copy(&reply->from, &self->ref);
+    ref_copy(&reply->to, origin);
+    reply->deadline = 0;
+    reply->flags = PROA_MSG_REPLY;
+    reply->hops = 0;
+    reply->zero = 0;
 }
 
 static bool may_answer(const struct proa_actor *self, const struct proa_msg *msg)
@@ -120,7 +121,9 @@ enum proa_outcome proa_reply(struct proa_actor *self, const struct proa_msg *msg
         return PROA_NOT_AN_ASK;
     if (len > UINT32_MAX)
         return send_failed(self->sched, NULL, PROA_TOO_LARGE);
-    reply = reply_of(self, msg->from, msg->correlation, msg->type, data, len);
+    reply_fill(&reply, self, &msg->from, data, len);
+    reply.type = msg->type;
+    reply.correlation = msg->correlation;
     reply.cls = msg->cls;
     outcome = reply_send(self->sched, &reply);
     if (outcome == PROA_OK)
@@ -166,7 +169,9 @@ enum proa_outcome proa_reply_token(struct proa_actor *self, struct proa_token to
         return PROA_NOT_AN_ASK;
     if (len > UINT32_MAX)
         return send_failed(s, NULL, PROA_TOO_LARGE);
-    reply = reply_of(self, held->origin, held->correlation, held->type, data, len);
+    reply_fill(&reply, self, &held->origin, data, len);
+    reply.type = held->type;
+    reply.correlation = held->correlation;
     reply.cls = held->cls;
     outcome = reply_send(s, &reply);
     if (outcome == PROA_OK) {

@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "cli_server.h"
+#include "clock.h"
 #include "cores.h"
 #include "eal.h"
 #include "events_node.h"
@@ -278,7 +279,7 @@ static bool make_lane(struct proa_node *node, unsigned index)
                                        /* By time alone: 64 handlers would end a full
                                           burst of packets in mailboxes. */
                                        .in_place_max = UINT32_MAX,
-                                       .clock = lane_clock}};
+                                       .clock = clock_ns}};
 
     randombytes_buf(&lc.sched.seed, sizeof(lc.sched.seed));
     for (unsigned i = 0; i < node->lane_count; i++) {
@@ -297,7 +298,7 @@ static bool make_lane(struct proa_node *node, unsigned index)
 static proa_ns home_clock(void *ctx)
 {
     (void)ctx;
-    return lane_clock();
+    return clock_ns();
 }
 
 static void make_home(struct proa_node *node)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli_protocol.h"
+#include "clock.h"
 #include "node_internal.h"
 #include "scheduler.h"
 
@@ -168,7 +169,7 @@ void top_read(struct proa_node *node, struct top_snapshot *ret)
     }
     ret->type_count = top_read_types(node, 0, node->lane_count, ret->types, TOP_TYPES_MAX,
                                      &ret->f[TOP_NODE_TYPES_LEFT_OUT]);
-    ret->f[TOP_NODE_AT] = lane_clock();
+    ret->f[TOP_NODE_AT] = clock_ns();
     for (unsigned i = 0; i < node->lane_count; i++)
         read_links(node, i, ret);
 }

@@ -69,9 +69,6 @@ void lane_settle(struct lane *lane, proa_ns now);
 
 struct sched *lane_sched(struct lane *lane);
 
-/* The monotonic clock of real nodes. */
-proa_ns lane_clock(void);
-
 /* lane_run is the thread's body: steps until *stop is set, sleeping by the idle policy. */
 void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle idle);
 

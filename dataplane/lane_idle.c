@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define IDLE_SPIN                                                                        \
     (50 * PROA_US) /* without work before the first sleep.  Source: wire.md */
 #define IDLE_STEP                                                                        \
@@ -20,14 +22,6 @@ struct idle {
     int fds[PROA_PORTS_MAX]; /* of each port as last seen; -1 none */
     bool all_have_fd;
 };
-
-proa_ns lane_clock(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 static void watch_fd(struct idle *idle, int fd)
 {
@@ -78,7 +72,7 @@ static void wait_until(struct idle *idle, proa_ns span)
 static bool loop(struct lane *lane)
 {
     lane_poll(lane, lane->now);
-    return lane_step(lane, lane_clock());
+    return lane_step(lane, clock_ns());
 }
 
 /* Sleeps until a packet, a bell or the next deadline.  Arm, poll once more, then wait: what
@@ -92,7 +86,7 @@ static void sleep_once(struct lane *lane, struct idle *idle)
     doorbell_arm(lane->config.bell);
     arm_ports(lane, true);
     bool worked = loop(lane);
-    now = lane_clock();
+    now = clock_ns();
     proa_ns deadline = lane_deadline(lane);
     proa_ns span = idle->all_have_fd ? IDLE_LONGEST : IDLE_STEP;
 
@@ -115,7 +109,7 @@ static void sleep_once(struct lane *lane, struct idle *idle)
 static void run_adaptive(struct lane *lane, const _Atomic bool *stop)
 {
     struct idle idle = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-    proa_ns worked_at = lane_clock();
+    proa_ns worked_at = clock_ns();
 
     PROA_ASSERT(idle.epoll >= 0);
     for (unsigned i = 0; i < PROA_PORTS_MAX; i++)

@@ -196,7 +196,8 @@ void lane_env_init(struct lane *lane);
 void lane_link_open(struct lane *lane, const struct punt_link_open *open);
 void lane_link_end(struct lane *lane, struct lane_link *ll, enum link_end why);
 void lane_links_tick(struct lane *lane);
-void lane_links_flush(struct lane *lane);
+void lane_links_flush(struct lane *lane);   /* what links have to send, to the ports */
+void lane_links_flushed(struct lane *lane); /* and they are no longer dirty */
 
 /* lane_mark.c */
 void lane_marks_begin(struct lane *lane, struct lane_link *ll,

@@ -368,8 +368,17 @@ void lane_links_flush(struct lane *lane)
 
         if (peer->sending == ll && peer->first != NULL)
             lane_peer_flush(lane, peer);
-        expect(lane, ll);
         link_flush(ll->link, lane->now);
+    }
+}
+
+/* When they want to be looked at next: reckoned while their packets are on the way. */
+void lane_links_flushed(struct lane *lane)
+{
+    for (uint32_t i = 0; i < lane->dirty_count; i++) {
+        struct lane_link *ll = &lane->links[lane->dirty[i]];
+
+        expect(lane, ll);
         ll->deadline = link_deadline(ll->link);
         if (ll->deadline < lane->next_tick)
             lane->next_tick = ll->deadline;

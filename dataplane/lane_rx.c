@@ -139,8 +139,10 @@ uint32_t lane_receive(struct lane *lane)
     if (waited)
         deliver_waiting(lane);
 
-    for (uint32_t i = 0; i < ports; i++) {
-        uint32_t port = (lane->rx_first + i) % ports;
+    for (uint32_t i = 0, port = lane->rx_first; i < ports; i++, port++) {
+        if (port >= ports)
+            port = 0;
+
         struct lane_rxq *q = &lane->rxq[port];
 
         while (q->at < q->count) {

@@ -7,6 +7,8 @@
 
 #include <time.h>
 
+#include "clock.h"
+
 #define SNAPSHOT_LOOK (50 * PROA_US) /* between two looks of the reader */
 
 enum { IDLE, WANTED, COPYING, READY };
@@ -48,7 +50,7 @@ static bool take_back(struct lane *lane)
 unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max)
 {
     const struct timespec look = {0, (long)SNAPSHOT_LOOK};
-    proa_ns end = lane_clock() + LANE_LINKS_WAIT;
+    proa_ns end = clock_ns() + LANE_LINKS_WAIT;
 
     lane->snapshot = ret;
     lane->snapshot_count = max;
@@ -57,7 +59,7 @@ unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max)
     doorbell_ring(lane->config.bell);
     /* acquire, pairs with the lane's release of READY. */
     while (atomic_load_explicit(&lane->snapshot_state, memory_order_acquire) != READY) {
-        if (lane_clock() > end && take_back(lane))
+        if (clock_ns() > end && take_back(lane))
             return 0;
         nanosleep(&look, NULL);
     }

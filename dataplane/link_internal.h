@@ -51,6 +51,7 @@
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
 #define LINK_GUARANTEED 2   /* of R and of O, whatever other links hold */
 
+#define LINK_NO_ACTOR UINT64_MAX /* no such slot: a lane has 24 bits of them */
 #define LINK_MASK (LINK_WINDOW_MAX - 1)
 #define LINK_OUT_SIZE (LINK_OUTBOX_MAX + LINK_OUTBOX_RESERVE)
 #define LINK_OUT_MASK (LINK_OUT_SIZE - 1)

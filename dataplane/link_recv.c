@@ -87,7 +87,7 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
 {
     const uint8_t *at = p->data + PACKET_HEADER_LEN;
     const uint8_t *end = p->data + p->len;
-    struct packet_message m = {.seen = true}; /* judge has seen to it */
+    struct packet_message m; /* each field but seen is set before it is read */
     struct proa_msg msg = {.from = {link->node, 0, 0}, .to = {link->self, 0, 0}};
     void (*deliver)(void *, struct link *, const struct proa_msg *, bool) =
         link->env.deliver;
@@ -95,6 +95,7 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
     uint64_t plain = 0;
     size_t last = 0;
 
+    m.seen = true; /* judge has seen to it */
     while (at < end) {
         uint64_t head = proa_get_le64(at);
         bool same = head >> 16 & PACKET_MSG_SAME;

@@ -67,6 +67,7 @@ bool link_roll(struct link *link, bool reserve)
     if (link->open != NULL)
         link_close_open(link);
     link->open = p;
+    link->last_dst = link->last_src = LINK_NO_ACTOR; /* its first message names its own */
     link->at = p->data + PACKET_HEADER_LEN;
     link->end = link->at + link->body_max;
     return true;
@@ -125,6 +126,11 @@ void link_mark_passed(const struct link *link, struct pkt *p,
         p->flags |= LINK_PKT_PASSED;
 }
 
+static inline bool is_same(const struct link *link, uint64_t dst, uint64_t src)
+{
+    return (dst == link->last_dst) & (src == link->last_src);
+}
+
 /* Appends any message that fits one packet.  False: no room. */
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, proa_ns now)
 {
@@ -132,7 +138,7 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, pr
     size_t padded = packet_padded(msg->len);
 
     link_fill_message(link, msg, now, &m);
-    if (link->at != NULL && m.dst == link->last_dst && m.src == link->last_src)
+    if (is_same(link, m.dst, m.src))
         m.flags |= PACKET_MSG_SAME;
     if ((size_t)(link->end - link->at) < packet_overhead(m.flags) + padded) {
         if (!link_roll(link, reserve))
@@ -188,12 +194,17 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
     return link_say_again(link, false, now);
 }
 
+/* Monitors come in masses, when an actor with many watchers ends, and can wait. */
+static bool may_use_reserve(const struct proa_msg *msg)
+{
+    return (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0 &&
+           !((msg->flags & PROA_MSG_SYSTEM) && sysmsg_is_watch(msg->type));
+}
+
 static __attribute__((noinline)) enum proa_outcome
 send_slow(struct link *link, const struct proa_msg *msg, proa_ns now)
 {
-    /* Monitors come in masses, when an actor with many watchers ends, and can wait. */
-    bool reserve = (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0 &&
-                   !((msg->flags & PROA_MSG_SYSTEM) && sysmsg_is_watch(msg->type));
+    bool reserve = may_use_reserve(msg);
     size_t need =
         packet_overhead(link_message_flags(link, msg)) + packet_padded(msg->len);
 
@@ -212,20 +223,36 @@ send_slow(struct link *link, const struct proa_msg *msg, proa_ns now)
     return no_room(link, msg, now);
 }
 
+/* Is there room in the open packet for msg, exactly? */
+static bool fits(const struct link *link, const struct proa_msg *msg, uint32_t flags)
+{
+    bool same = is_same(link, link_actor(msg->to), link_actor(msg->from));
+
+    return (size_t)(link->end - link->at) >=
+           packet_overhead(flags | (same ? PACKET_MSG_SAME : 0)) +
+               packet_padded(msg->len);
+}
+
 /* The straight way needs all of: own sender, no bulk under way, room for header, extension and
-   payload in the open packet. */
+   payload in a packet. */
 enum proa_outcome link_send(struct link *link, const struct proa_msg *msg, proa_ns now)
 {
     uint64_t dst = link_actor(msg->to), src = link_actor(msg->from);
     uint32_t flags = msg->flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
     size_t padded = packet_padded(msg->len);
-    bool same = (dst == link->last_dst) & (src == link->last_src) & (link->at != NULL);
     size_t most = PACKET_MSG_HEAD + PACKET_EXT_ASK + padded;
-    uint8_t *at = link->at;
 
-    if (__builtin_expect((size_t)(link->end - at) < most, 0) ||
-        __builtin_expect((msg->from.node != link->self) | (link->streams_used != 0), 0))
+    if (__builtin_expect((msg->from.node != link->self) | (link->streams_used != 0), 0))
         return send_slow(link, msg, now);
+    if (__builtin_expect((size_t)(link->end - link->at) < most, 0)) {
+        if (link->dead || packet_overhead(flags) + padded > link->body_max)
+            return send_slow(link, msg, now);
+        if (!fits(link, msg, flags) && !link_roll(link, may_use_reserve(msg)))
+            return no_room(link, msg, now);
+    }
+
+    uint8_t *at = link->at;
+    bool same = is_same(link, dst, src);
 
     uint64_t head = msg->len | (uint64_t)(flags | (same ? PACKET_MSG_SAME : 0)) << 16 |
                     (uint64_t)(msg->cls | msg->hops << 2) << 24 |

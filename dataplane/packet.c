@@ -296,9 +296,11 @@ size_t packet_message_put(uint8_t *buf, const struct packet_message *m)
 
 int packet_messages_check(const uint8_t *at, const uint8_t *end)
 {
-    struct packet_message m = {0};
+    struct packet_message m; /* each field but seen is set before it is read */
     size_t last = 0;
     int count = 0;
+
+    m.seen = false;
 
     if (((size_t)(end - at) & 7) != 0)
         return -1;

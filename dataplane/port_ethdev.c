@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
+#include "clock.h"
 #include "dpdk_mbuf.h"
 #include "pool_dpdk.h"
 
@@ -30,6 +30,8 @@ static void prefetch(struct rte_mbuf *m)
 
     rte_prefetch0(frame);
     rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(frame + 2 * RTE_CACHE_LINE_SIZE); /* of an ask of 32 bytes: 50 ns */
+    rte_prefetch0(m->cacheline1);                   /* for who frees it */
     rte_prefetch0(pkt_of_mbuf(m));
 }
 
@@ -320,14 +322,6 @@ void ethdev_fini(struct ethdev_port *port)
     port_fini(&port->base);
 }
 
-static proa_ns clock_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (proa_ns)t.tv_sec * PROA_S + (proa_ns)t.tv_nsec;
-}
-
 /* On a thread of DPDK's. */
 static int link_changed(uint16_t dev, enum rte_eth_event_type type, void *arg, void *ret)
 {
@@ -336,7 +330,7 @@ static int link_changed(uint16_t dev, enum rte_eth_event_type type, void *arg, v
 
     (void)type;
     (void)ret;
-    atomic_store(&port->changed, clock_now());
+    atomic_store(&port->changed, clock_ns());
     if (!usable(port))
         return 0;
     pthread_mutex_lock(&port->link_lock);
@@ -411,7 +405,7 @@ static void stop_when_quiet(void *arg)
     struct stopping *stopping = arg;
     struct ethdev_port *port = stopping->port;
 
-    if (clock_now() - atomic_load(&port->changed) < QUIET &&
+    if (clock_ns() - atomic_load(&port->changed) < QUIET &&
         rte_eal_alarm_set(QUIET / PROA_US, stop_when_quiet, stopping) == 0)
         return;
     (void)rte_eth_dev_stop(port->dev);

@@ -2,8 +2,8 @@
 #include "raw.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "raw_wire.h"
 
 #define PING_LOST (100 * PROA_MS)
@@ -13,14 +13,6 @@ struct held {
     raw_buf *ring[RAW_HELD];
     unsigned at;
 };
-
-static proa_ns now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (proa_ns)t.tv_sec * PROA_S + (proa_ns)t.tv_nsec;
-}
 
 static void hold(struct held *held, struct raw_wire *wire, raw_buf **bufs, unsigned n)
 {
@@ -45,7 +37,7 @@ static void held_free(struct held *held, struct raw_wire *wire)
 static void flood(struct raw_wire *wire, const struct raw_options *options,
                   struct held *held, struct raw_result *ret)
 {
-    proa_ns start = now_ns(), now = start;
+    proa_ns start = clock_ns(), now = start;
     raw_buf *bufs[PORT_BURST];
 
     while (now - start < options->duration) {
@@ -60,7 +52,7 @@ static void flood(struct raw_wire *wire, const struct raw_options *options,
 
             sent += took;
             ret->waits += took == 0;
-            now = now_ns();
+            now = clock_ns();
         } while (sent < n && now - start < options->duration);
         wire->free(wire, bufs + sent, n - sent);
         ret->packets += sent;
@@ -72,7 +64,7 @@ static void sink(struct raw_wire *wire, const struct raw_options *options,
                  struct raw_result *ret)
 {
     static _Thread_local uint8_t copied[65536];
-    proa_ns since = now_ns(), start = 0, last = 0;
+    proa_ns since = clock_ns(), start = 0, last = 0;
     raw_buf *bufs[PORT_BURST];
 
     for (unsigned idle = 0;;) {
@@ -85,7 +77,7 @@ static void sink(struct raw_wire *wire, const struct raw_options *options,
         ret->packets += n;
         if (n == 0 && (++idle & 63) != 0)
             continue; /* the clock costs as much as an empty look */
-        proa_ns now = now_ns();
+        proa_ns now = clock_ns();
 
         if (n > 0) {
             start = start == 0 ? now : start;
@@ -116,7 +108,7 @@ static bool send_one(struct raw_wire *wire, const struct raw_options *options,
 static void ping(struct raw_wire *wire, const struct raw_options *options,
                  struct held *held, struct raw_result *ret)
 {
-    proa_ns start = now_ns(), now = start;
+    proa_ns start = clock_ns(), now = start;
 
     while (now - start < options->duration) {
         proa_ns sent = now;
@@ -124,9 +116,9 @@ static void ping(struct raw_wire *wire, const struct raw_options *options,
 
         if (!send_one(wire, options, held, ret->packets))
             break;
-        while (wire->rx(wire, &back, 1) == 0 && (now = now_ns()) - sent < PING_LOST)
+        while (wire->rx(wire, &back, 1) == 0 && (now = clock_ns()) - sent < PING_LOST)
             ;
-        now = now_ns();
+        now = clock_ns();
         if (back == NULL) {
             ret->waits++;
             continue;
@@ -143,7 +135,7 @@ static void ping(struct raw_wire *wire, const struct raw_options *options,
 static void pong(struct raw_wire *wire, const struct raw_options *options,
                  struct held *held, struct raw_result *ret)
 {
-    proa_ns start = 0, last = now_ns();
+    proa_ns start = 0, last = clock_ns();
     uint64_t seen = 0;
     raw_buf *in;
 
@@ -152,7 +144,7 @@ static void pong(struct raw_wire *wire, const struct raw_options *options,
             wire->free(wire, &in, 1);
             ret->packets += send_one(wire, options, held, ret->packets);
         } else if ((++idle & 1023) == 0) {
-            proa_ns now = now_ns();
+            proa_ns now = clock_ns();
 
             if (ret->packets > seen) {
                 seen = ret->packets;

@@ -68,12 +68,28 @@ void copy_bare(benchmark::State &state)
     run(state, LINK_LOOP_COPY, 800 * 100);
 }
 
+void clock(benchmark::State &state)
+{
+    for (auto _ : state)
+        benchmark::DoNotOptimize(link_loops_clock(1000));
+    state.SetItemsProcessed(state.iterations() * 1000);
+}
+
+void clock_gettime(benchmark::State &state)
+{
+    for (auto _ : state)
+        benchmark::DoNotOptimize(link_loops_clock_gettime(1000));
+    state.SetItemsProcessed(state.iterations() * 1000);
+}
+
 BENCHMARK(copy_bare);
 BENCHMARK(tell);
 BENCHMARK(tell_same);
 BENCHMARK(ask);
 BENCHMARK(one_per_packet);
 BENCHMARK(bulk_64k);
+BENCHMARK(clock);
+BENCHMARK(clock_gettime);
 
 } /* namespace */
 

@@ -63,6 +63,14 @@ void timers(benchmark::State &state)
     run(state, 1, tell_loops_timers);
 }
 
+void multiplications(benchmark::State &state)
+{
+    for (auto _ : state)
+        benchmark::DoNotOptimize(tell_loops_multiplications(kBatch));
+    state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kBatch));
+}
+
+BENCHMARK(multiplications);
 BENCHMARK(count)
     ->ArgNames({"actors", "bytes"})
     ->Args({1, 8})

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "link.h"
 #include "packet.h"
 
@@ -76,7 +77,7 @@ static void plain_free(struct pkt *p)
 static const struct pkt_pool_ops plain_ops = {plain_alloc, plain_hold, plain_free};
 
 /* CPU time: what other programs take of the core does not count. */
-static uint64_t clock_ns(void)
+static uint64_t cpu_ns(void)
 {
     struct timespec ts;
 
@@ -298,15 +299,15 @@ static void run_links(struct link_loops *loops, uint64_t n, struct link_loops_ti
     uint64_t target = loops->sent + n, batch = loops->loop == LINK_LOOP_ONE ? 256 : 1600;
 
     while (loops->arrived < target) {
-        uint64_t t0 = clock_ns();
+        uint64_t t0 = cpu_ns();
         uint64_t left = target - loops->sent;
         send_some(loops, left < batch ? left : batch);
-        uint64_t t1 = clock_ns();
+        uint64_t t1 = cpu_ns();
         link_flush(loops->ends[0].link, loops->now);
-        uint64_t t2 = clock_ns();
+        uint64_t t2 = cpu_ns();
         receive(loops, 1);
         link_flush(loops->ends[1].link, loops->now);
-        uint64_t t3 = clock_ns();
+        uint64_t t3 = cpu_ns();
         receive(loops, 0);
         loops->now += 10000;
         for (uint32_t side = 0; side < 2; side++) {
@@ -325,7 +326,7 @@ static void run_copies(struct link_loops *loops, uint64_t n, struct link_loops_t
     uint64_t target = loops->sent + n;
 
     while (loops->sent < target) {
-        uint64_t t0 = clock_ns();
+        uint64_t t0 = cpu_ns();
         for (uint32_t p = 0; p < 32; p++) {
             uint8_t *at = loops->packets[p].pkt.data + PACKET_HEADER_LEN;
             for (uint32_t i = 0; i < 25; i++, at += PACKET_MSG_HEAD + 32) {
@@ -335,11 +336,11 @@ static void run_copies(struct link_loops *loops, uint64_t n, struct link_loops_t
                 loops->sent++;
             }
         }
-        uint64_t t1 = clock_ns();
+        uint64_t t1 = cpu_ns();
         for (uint32_t p = 0; p < 32; p++)
             memcpy(loops->packets[PACKETS + p].pkt.data, loops->packets[p].pkt.data,
                    1432);
-        uint64_t t2 = clock_ns();
+        uint64_t t2 = cpu_ns();
         for (uint32_t p = 0; p < 32; p++) {
             const uint8_t *at = loops->packets[PACKETS + p].pkt.data + PACKET_HEADER_LEN;
             for (uint32_t i = 0; i < 25; i++, at += PACKET_MSG_HEAD + 32) {
@@ -347,7 +348,7 @@ static void run_copies(struct link_loops *loops, uint64_t n, struct link_loops_t
                 loops->arrived++;
             }
         }
-        uint64_t t3 = clock_ns();
+        uint64_t t3 = cpu_ns();
         t->send += t1 - t0;
         t->flush += t2 - t1;
         t->input += t3 - t2;
@@ -366,4 +367,22 @@ uint64_t link_loops_run(struct link_loops *loops, uint64_t n,
         run_links(loops, n, ret);
     PROA_ASSERT(loops->wrong == 0);
     return loops->arrived - before;
+}
+
+uint64_t link_loops_clock(uint64_t n)
+{
+    proa_ns now = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        now = clock_ns();
+    return now;
+}
+
+uint64_t link_loops_clock_gettime(uint64_t n)
+{
+    struct timespec ts = {0};
+
+    for (uint64_t i = 0; i < n; i++)
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_nsec;
 }

@@ -39,6 +39,10 @@ void link_loops_destroy(struct link_loops *loops);
 uint64_t link_loops_run(struct link_loops *loops, uint64_t n,
                         struct link_loops_times *ret);
 
+/* Each reads a clock n times: the lanes', and the one it stands for.  Returns the last time. */
+uint64_t link_loops_clock(uint64_t n);
+uint64_t link_loops_clock_gettime(uint64_t n);
+
 #ifdef __cplusplus
 }
 #endif

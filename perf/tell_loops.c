@@ -289,3 +289,14 @@ uint64_t tell_loops_actor_bytes(struct tell_loops *t)
     (void)t;
     return sizeof(struct slot) + sizeof(struct counter);
 }
+
+uint64_t tell_loops_multiplications(uint64_t n)
+{
+    uint64_t product = 3;
+
+    for (uint64_t i = 0; i < n; i++) {
+        product *= 0x9e3779b97f4a7c15u;
+        __asm__ volatile("" : "+r"(product));
+    }
+    return product;
+}
