@@ -45,6 +45,7 @@ struct lane *lane_create(const struct lane_config *config)
     sc->arena = config->arena;
     sc->below = (struct sched_below){.ctx = lane,
                                      .send = lane_below_send,
+                                     .send_bulk = lane_below_send_bulk,
                                      .refuse = lane_below_refuse,
                                      .writable = lane_below_writable,
                                      .stop = lane_below_stop,

@@ -17,6 +17,8 @@
 #define LANE_GAP_MAX (50 * PROA_MS) /* a loop gap counts up to this.  Source: wire.md */
 #define LANE_DOWN_BUDGET 64         /* records from control a loop */
 #define LANE_REPORTS_MAX (2 * LANE_LINKS_MAX)
+#define LANE_COPIED                                                                      \
+    1024u /* bytes: no more are copied into a packet, and share it with others */
 #define LANE_MARK_BACK PAIR_LANE_FREE /* kind of an order mark on its way home */
 #define LANE_HEARD_FOR (10 * PROA_S)  /* liveness after a packet.  Source: registry.md */
 
@@ -183,6 +185,7 @@ void lane_peer_flush(struct lane *lane, struct lane_peer *peer);
 void lane_pending_tick(struct lane *lane);
 void lane_peer_failed(struct lane *lane, uint64_t node, enum proa_outcome outcome);
 enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg);
+enum proa_outcome lane_below_send_bulk(void *ctx, const struct proa_msg *msg, void *buf);
 void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal);
 void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to);
 enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to);

@@ -197,6 +197,27 @@ enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg)
     return pend_msg(lane, peer, msg);
 }
 
+enum proa_outcome lane_below_send_bulk(void *ctx, const struct proa_msg *msg, void *buf)
+{
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_get(lane, msg->to.node);
+    enum proa_outcome outcome;
+
+    bulk_enter(&lane->bulk, buf); /* the scheduler counts it no more once it is taken */
+    if (msg->len > LANE_COPIED && peer != NULL && peer->sending != NULL &&
+        peer->first == NULL) {
+        lane_dirty(lane, peer->sending);
+        outcome = link_send_bulk(peer->sending->link, msg, buf, lane->now);
+    } else {
+        outcome = lane_below_send(lane, msg);
+        if (outcome == PROA_OK)
+            bulk_free(&lane->bulk, buf);
+    }
+    if (outcome != PROA_OK)
+        bulk_leave(&lane->bulk, buf);
+    return outcome;
+}
+
 void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
 {
     struct lane *lane = ctx;

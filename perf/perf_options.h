@@ -11,7 +11,7 @@
 #define PERF_SIZE_MIN 8u          /* the sequence number */
 #define PERF_SIZE_MAX (16u << 20) /* the largest message_max of a node */
 #define PERF_WINDOW_MAX 65536u    /* asks in flight: a lane's default */
-#define PERF_RECEIVERS_MAX 1000000u
+#define PERF_RECEIVERS_MAX 10000000u
 #define PERF_BURST_MAX 1024u
 
 enum perf_mode {

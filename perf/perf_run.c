@@ -59,6 +59,28 @@ static struct perf_node_args node_args(const struct run *run, bool second, unsig
 
 /* ---- Receiving ---- */
 
+static bool make_receivers(struct receivers *r, struct proa_ref maker, uint32_t count,
+                           char *err, size_t err_len)
+{
+    for (uint32_t done = 0; done < count;) {
+        uint32_t left = count - done, answer = PROA_OK;
+        struct perf_make make = {done, left < PERF_MAKE_MAX ? left : PERF_MAKE_MAX};
+        enum proa_outcome outcome =
+            proa_client_ask(r->node.client, maker, PERF_TYPE_MAKE, &make, sizeof(make),
+                            PERF_SPAWN_FOR, &answer, sizeof(answer), NULL);
+
+        if (outcome == PROA_OK)
+            outcome = (enum proa_outcome)answer;
+        if (outcome != PROA_OK) {
+            snprintf(err, err_len, "making receivers %u and on: %s", done,
+                     proa_outcome_name(outcome));
+            return false;
+        }
+        done += make.count;
+    }
+    return true;
+}
+
 static bool spawn_receivers(struct receivers *r, uint32_t lane,
                             const struct perf_options *o, char *err, size_t err_len)
 {
@@ -71,14 +93,13 @@ static bool spawn_receivers(struct receivers *r, uint32_t lane,
         return false;
     }
     perf_sink_init(r->sink, o->size, o->receivers);
-    for (uint32_t i = 0; i < o->receivers; i++) {
-        struct perf_sink_arg arg = {.sink = r->sink, .index = i};
 
-        if (!perf_node_spawn(&r->node, lane, &perf_receiver, &arg, sizeof(arg),
-                             &r->refs[i], err, err_len))
-            return false;
-    }
-    return true;
+    struct perf_maker_arg arg = {.sink = r->sink, .refs = r->refs};
+    struct proa_ref maker;
+
+    return perf_node_spawn(&r->node, lane, &perf_maker, &arg, sizeof(arg), &maker, err,
+                           err_len) &&
+           make_receivers(r, maker, o->receivers, err, err_len);
 }
 
 /* Ends the node first: its actors write to the sink. */

@@ -155,3 +155,39 @@ const struct proa_behaviour perf_receiver = {
     .mailbox = 16384, /* a full burst of packets, all for one actor, several times */
     .start = start,
 };
+
+/* ---- Making them ---- */
+
+static int maker_start(struct proa_actor *self, const void *arg, size_t arg_len)
+{
+    if (arg_len != sizeof(struct perf_maker_arg))
+        return -1;
+    memcpy(proa_state(self), arg, arg_len);
+    return 0;
+}
+
+static void on_make(struct proa_actor *self, const struct proa_msg *msg)
+{
+    const struct perf_maker_arg *m = proa_state(self);
+    const struct perf_make *make = msg->data;
+    uint32_t outcome = PROA_OK;
+
+    for (uint32_t i = 0; i < make->count && outcome == PROA_OK; i++) {
+        struct perf_sink_arg arg = {.sink = m->sink, .index = make->first + i};
+
+        outcome =
+            proa_spawn(self, &perf_receiver, &arg, sizeof(arg), &m->refs[arg.index]);
+    }
+    proa_reply(self, msg, &outcome, sizeof(outcome));
+}
+
+static const struct proa_on maker_on[] = {
+    {PERF_TYPE_MAKE, sizeof(struct perf_make), on_make}};
+
+const struct proa_behaviour perf_maker = {
+    .type_name = "perf_maker",
+    .state_size = sizeof(struct perf_maker_arg),
+    .on = maker_on,
+    .on_count = 1,
+    .start = maker_start,
+};

@@ -29,6 +29,7 @@ enum {
     PERF_TYPE_LAST,   /* struct perf_last: nothing follows */
     PERF_TYPE_GO,     /* loader to itself: one more burst */
     PERF_TYPE_BOUNCE, /* told back as GO */
+    PERF_TYPE_MAKE,   /* struct perf_make, asked of a maker */
 };
 
 struct perf_mark {
@@ -75,5 +76,21 @@ struct perf_sink_arg {
 };
 
 extern const struct proa_behaviour perf_receiver;
+
+/* Makes receivers on its own lane, as many as it is asked for; by clients, one call each, ten
+   million take minutes. */
+struct perf_maker_arg {
+    struct perf_sink *sink; /* both borrowed for its life */
+    struct proa_ref *refs;
+};
+
+struct perf_make {
+    uint32_t first, count; /* indices of receivers; count no more than PERF_MAKE_MAX */
+};
+
+#define PERF_MAKE_MAX 1024u
+
+extern const struct proa_behaviour
+    perf_maker; /* the answer: enum proa_outcome, 4 bytes */
 
 #endif

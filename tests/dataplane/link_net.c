@@ -267,6 +267,15 @@ static void env_writable(void *ctx, struct link *link)
         end->net->hooks.writable(end->net->hooks.ctx, end->pair, end->side);
 }
 
+static void env_passed(void *ctx, struct link *link, const struct proa_msg *msg)
+{
+    struct net_end *end = ctx;
+
+    (void)link;
+    if (end->net->hooks.passed != NULL)
+        end->net->hooks.passed(end->net->hooks.ctx, end->pair, end->side, msg);
+}
+
 static void env_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
 {
     struct net_end *end = ctx;
@@ -317,6 +326,7 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .pause = env_pause,
                            .ping = env_ping,
                            .up = env_up,
+                           .passed = env_passed,
                            .refuse = env_refuse,
                            .writable = env_writable,
                            .lost = env_lost};

@@ -44,6 +44,8 @@ struct link_net_hooks {
     void (*writable)(void *ctx, uint32_t pair, uint32_t side);
     void (*refuse)(void *ctx, uint32_t pair, uint32_t side, uint64_t node,
                    const struct refusal *refusal);
+    /* A third node's ask that this side sent has arrived. */
+    void (*passed)(void *ctx, uint32_t pair, uint32_t side, const struct proa_msg *msg);
     /* Sees every packet on its way; false: it is lost. May change the bytes. */
     bool (*filter)(void *ctx, uint32_t pair, uint32_t side, uint8_t *data, uint16_t *len);
 };

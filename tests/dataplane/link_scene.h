@@ -34,6 +34,8 @@ struct scene {
     uint32_t entered_count[2], lost_count[2], refused_count[2];
     uint32_t foreign_count; /* env.refuse */
     struct refusal foreign;
+    uint32_t passed_count; /* env.passed */
+    struct scene_message passed;
     uint32_t writable[2];
     /* Packets sent by a side. */
     struct packet_header sent[2][SCENE_MAX];
@@ -96,6 +98,22 @@ static inline void scene_writable(void *ctx, uint32_t pair, uint32_t side)
     ((struct scene *)ctx)->writable[side]++;
 }
 
+static inline void scene_passed(void *ctx, uint32_t pair, uint32_t side,
+                                const struct proa_msg *msg)
+{
+    struct scene *s = ctx;
+
+    (void)pair;
+    (void)side;
+    s->passed = (struct scene_message){.type = msg->type,
+                                       .correlation = msg->correlation,
+                                       .flags = msg->flags,
+                                       .at = link_net_now(s->net),
+                                       .from = msg->from,
+                                       .to = msg->to};
+    s->passed_count++;
+}
+
 static inline void scene_foreign(void *ctx, uint32_t pair, uint32_t side, uint64_t node,
                                  const struct refusal *refusal)
 {
@@ -143,6 +161,7 @@ static inline struct scene *scene_open(const struct link_net_config *config)
                                    .lost = scene_lost,
                                    .writable = scene_writable,
                                    .refuse = scene_foreign,
+                                   .passed = scene_passed,
                                    .filter = scene_packet};
 
     memset(&scene, 0, sizeof(scene));

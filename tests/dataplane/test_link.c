@@ -143,6 +143,33 @@ static void send__a_foreign_sender_keeps_its_node(void **state)
     scene_close(s);
 }
 
+/* Its asker's node is told where it went, but only when it is there. */
+static void send__a_forwarded_ask_is_reported_when_it_arrived(void **state)
+{
+    struct link_net_config config = {.delay = 100 * PROA_US};
+    struct scene *s = scene_open(&config);
+    struct proa_msg ask = scene_msg(0, 1, 2, 9, 8);
+
+    (void)state;
+    assert_int_equal(scene_tell(s, 0, 10, 8), PROA_OK);
+    ask.from.node = 0xabcd;
+    ask.flags = PROA_MSG_ASK;
+    ask.correlation = 77;
+    ask.deadline = link_net_now(s->net) + PROA_S;
+    assert_int_equal(link_send(scene_link(s, 0), &ask, link_net_now(s->net)), PROA_OK);
+    link_net_run(s->net, 150 * PROA_US);
+    assert_int_equal(s->entered_count[1], 2);
+    assert_int_equal(s->passed_count, 0);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->passed_count, 1);
+    assert_int_equal(s->passed.from.node, 0xabcd);
+    assert_int_equal(s->passed.from.slot, ask.from.slot);
+    assert_true(proa_ref_equal(s->passed.to, ask.to));
+    assert_int_equal(s->passed.correlation, 77);
+    assert_int_equal(s->passed.type, ask.type);
+    scene_close(s);
+}
+
 static void send__waits_until_the_peer_was_heard(void **state)
 {
     struct link_net_config config = {.initiator_holds = true};
@@ -451,6 +478,7 @@ int main(void)
         cmocka_unit_test(send__a_dry_pool_is_again_and_passes),
         cmocka_unit_test(send__an_ask_carries_what_is_left_of_its_deadline),
         cmocka_unit_test(send__a_foreign_sender_keeps_its_node),
+        cmocka_unit_test(send__a_forwarded_ask_is_reported_when_it_arrived),
         cmocka_unit_test(send__waits_until_the_peer_was_heard),
         cmocka_unit_test(input__malformed_is_counted_and_leaves_no_trace),
         cmocka_unit_test(input__outside_the_window_is_counted),

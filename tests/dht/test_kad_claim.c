@@ -238,6 +238,52 @@ static void takeover__not_from_one_that_lives(void **state)
     net_destroy(net);
 }
 
+/* A restart's name: the claim stays, only whom it names is new, for all who look or watch. */
+static void reissue__names_the_next_life_by_the_same_claim(void **state)
+{
+    struct net *net = cluster(6);
+    struct kad *kad = net->nodes[1].kad;
+    struct kad_event before, after;
+
+    (void)state;
+    assert_false(kad_reissue(kad, "alpha", 5, 7, 2, net->now));
+    assert_int_equal(net_register(net, 1, "alpha", PROA_S), PROA_OK);
+    assert_int_equal(net_lookup(net, 2, "alpha", false, PROA_S, &before), PROA_OK);
+    kad_watch(net->nodes[3].kad, "alpha", 5, net->now);
+    net_settle(net, 3);
+    net_run(net, PROA_S);
+    assert_true(kad_reissue(kad, "alpha", 5, 7, 2, net->now));
+    net_settle(net, 1);
+    net_run(net, PROA_S);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(net_lookup(net, i, "alpha", false, PROA_S, &after), PROA_OK);
+        assert_int_equal(after.record.slot, 7);
+        assert_int_equal(after.record.generation, 2);
+        assert_int_equal(after.term, before.term);
+        assert_int_equal(after.record.claim, before.record.claim);
+        assert_true(after.alive);
+    }
+    assert_int_equal(net_changes(net, 3, "alpha")->last.record.generation, 2);
+    assert_int_equal(net->nodes[1].lost, 0);
+    assert_false(kad_reissue(net->nodes[2].kad, "alpha", 5, 9, 9, net->now));
+    net_destroy(net);
+}
+
+static void contended__is_what_is_not_held(void **state)
+{
+    struct net *net = cluster(5);
+    struct kad *kad = net->nodes[1].kad;
+
+    (void)state;
+    assert_true(kad_is_contended(kad, "alpha", 5));
+    assert_int_equal(net_register(net, 1, "alpha", PROA_S), PROA_OK);
+    assert_false(kad_is_contended(kad, "alpha", 5));
+    assert_true(kad_is_contended(net->nodes[2].kad, "alpha", 5));
+    assert_true(kad_unregister(kad, "alpha", 5, net->now));
+    assert_true(kad_is_contended(kad, "alpha", 5));
+    net_destroy(net);
+}
+
 static void register__minority_finds_no_quorum_and_leaves_nothing(void **state)
 {
     struct net *net = cluster(6);
@@ -416,6 +462,8 @@ int main(void)
         cmocka_unit_test(takeover__from_a_dead_holder_with_a_higher_term),
         cmocka_unit_test(takeover__from_a_restarted_holder),
         cmocka_unit_test(takeover__not_from_one_that_lives),
+        cmocka_unit_test(reissue__names_the_next_life_by_the_same_claim),
+        cmocka_unit_test(contended__is_what_is_not_held),
         cmocka_unit_test(register__minority_finds_no_quorum_and_leaves_nothing),
         cmocka_unit_test(register__quorum_of_two_waits_ten_minutes_for_the_dead_one),
         cmocka_unit_test(register__more_than_may_walk_at_once),

@@ -208,6 +208,8 @@ static void partition__both_claim_and_one_loses_when_it_heals(void **state)
         unsigned winner = net->nodes[0].lost ? 1 : 0, loser = 1 - winner;
         assert_true(kad_id_equal(&both, &net->nodes[winner].identity.id));
         assert_true(kad_id_equal(&net->nodes[loser].last_lost.id, &both));
+        assert_false(kad_is_contended(net->nodes[winner].kad, "both", 4));
+        assert_true(kad_is_contended(net->nodes[loser].kad, "both", 4));
         /* The take-over has the higher term: the first holder loses. */
         assert_true(kad_id_equal(&before, &net->nodes[3].identity.id));
         assert_int_equal(net->nodes[2].lost, 1);

@@ -6,60 +6,17 @@ The other one lives, reports the loss within 1 s and its longest loop gap, and t
 the killed one is back.  PROA_KILLS rounds of each (default 2; 20 for the whole test).
 """
 import os
-import selectors
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
+from peer_lines import Gone, Peer
+
 KILLS = int(os.environ.get("PROA_KILLS", "2"))
 NOTICE_MS = 1000
 SLACK_MS = 150  # the ping that found nobody, and this script
-
-
-class Gone(Exception):
-    pass
-
-
-class Peer:
-    def __init__(self, argv):
-        self.argv, self.process, self.lines = argv, None, []
-
-    def start(self):
-        self.process = subprocess.Popen(self.argv, stdout=subprocess.PIPE, stderr=sys.stderr)
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.process.stdout, selectors.EVENT_READ)
-        self.rest = b""
-
-    def wait_line(self, wanted, seconds):
-        """The next line that begins with wanted; other lines before it are passed over."""
-        until = time.monotonic() + seconds
-        while True:
-            while b"\n" in self.rest:
-                line, self.rest = self.rest.split(b"\n", 1)
-                line = line.decode()
-                if line.startswith(wanted):
-                    return line
-                if line.startswith("end"):
-                    raise Gone(f"{self.argv[1]}: {line}")
-            left = until - time.monotonic()
-            if left <= 0:
-                raise Gone(f"{self.argv[1]}: no '{wanted}' within {seconds} s")
-            if self.selector.select(left):
-                got = os.read(self.process.stdout.fileno(), 65536)
-                if not got:
-                    raise Gone(f"{self.argv[1]}: ended with {self.process.wait()}")
-                self.rest += got
-
-    def end(self, sig):
-        self.process.send_signal(sig)
-        status = self.process.wait(timeout=10)
-        self.selector.close()
-        self.process.stdout.close()
-        self.process = None
-        return status
 
 
 def huge_pages():

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that talks in lines, for the tests that start and kill some."""
+
+import os
+import selectors
+import subprocess
+import sys
+import time
+
+
+class Gone(Exception):
+    pass
+
+
+class Peer:
+    def __init__(self, argv):
+        self.argv, self.process = argv, None
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv, stdout=subprocess.PIPE, stderr=sys.stderr)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+        self.rest = b""
+
+    def wait_line(self, wanted, seconds):
+        """The next line that begins with wanted; other lines before it are passed over."""
+        until = time.monotonic() + seconds
+        while True:
+            while b"\n" in self.rest:
+                line, self.rest = self.rest.split(b"\n", 1)
+                line = line.decode()
+                if line.startswith(wanted):
+                    return line
+                if line.startswith("end"):
+                    raise Gone(f"{self.argv[1]}: {line}")
+            left = until - time.monotonic()
+            if left <= 0:
+                raise Gone(f"{self.argv[1]}: no '{wanted}' within {seconds} s")
+            if self.selector.select(left):
+                got = os.read(self.process.stdout.fileno(), 65536)
+                if not got:
+                    raise Gone(f"{self.argv[1]}: ended with {self.process.wait()}")
+                self.rest += got
+
+    def end(self, sig):
+        self.process.send_signal(sig)
+        status = self.process.wait(timeout=10)
+        self.selector.close()
+        self.process.stdout.close()
+        self.process = None
+        return status
