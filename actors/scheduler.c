@@ -240,12 +240,17 @@ void sched_flush(struct sched *s)
     again_check(s);
     if (s->clients_touched != NULL)
         clients_flush(s);
-    if (s->up_dirty) {
-        s->up_dirty = false;
-        if (s->control != NULL)
-            doorbell_ring(s->control);
-    }
+    if (s->control != NULL && sched_put_up(s))
+        doorbell_ring(s->control);
     publish(s);
+}
+
+bool sched_put_up(struct sched *s)
+{
+    bool put = s->up_dirty;
+
+    s->up_dirty = false;
+    return put;
 }
 
 proa_ns sched_deadline(const struct sched *s)

@@ -128,6 +128,9 @@ uint32_t sched_poll(struct sched *s);           /* pair rings and inbox; items t
 uint32_t sched_run(struct sched *s);            /* ready actors; handlers run */
 uint32_t sched_timers(struct sched *s);         /* expiries, ask deadlines */
 void sched_flush(struct sched *s);              /* publishes rings, rings bells */
+/* For who has no control bell in its config: was there something for the control thread since the
+   last call? */
+bool sched_put_up(struct sched *s);
 /* The next moment work is due; 0 when there is work now; PROA_NS_NEVER when idle.  What lies
    unread in rings and the inbox is not looked at: poll once more after arming the doorbell. */
 proa_ns sched_deadline(const struct sched *s);

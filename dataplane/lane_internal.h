@@ -115,6 +115,7 @@ struct lane {
     proa_ns gap_now, gap_before, last_now;
     bool slept;  /* since the last loop */
     bool worked; /* the last loop */
+    bool put_up; /* something for the control thread, in this loop */
 
     struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;

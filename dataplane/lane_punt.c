@@ -10,7 +10,7 @@ bool lane_push_up(struct lane *lane, uint16_t kind, const void *head, uint32_t h
         lane_count(&lane->stats.punt_full, 1);
         return false;
     }
-    doorbell_ring(lane->config.control);
+    lane->put_up = true;
     return true;
 }
 
