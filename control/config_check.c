@@ -34,7 +34,8 @@ static unsigned line_of(struct config_reading *r, const char *key)
 
 static bool spec_is_good(const char *spec)
 {
-    static const char *const paths[] = {"vhost:listen=", "vhost:connect=", "ring:"};
+    static const char *const paths[] = {
+        "vhost:listen=", "vhost:connect=", "af_xdp:", "ring:"};
     struct proa_addr addr;
 
     for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -75,10 +76,11 @@ static enum proa_outcome check_port(struct config_reading *r, unsigned item,
     uint8_t prefix;
 
     if (!spec_is_good(port->spec))
-        return config_refuse(r, line_of_item(r, "ports", item, "spec"),
-                             "ports[%u].spec: '%s' is none of vhost:listen=PATH, "
-                             "vhost:connect=PATH, udp:ADDRESS:PORT, ring:NAME",
-                             item, port->spec);
+        return config_refuse(
+            r, line_of_item(r, "ports", item, "spec"),
+            "ports[%u].spec: '%s' is none of vhost:listen=PATH, "
+            "vhost:connect=PATH, af_xdp:INTERFACE, udp:ADDRESS:PORT, ring:NAME",
+            item, port->spec);
     if (port->address[0] != '\0' && !addr_parse_prefix(port->address, &addr, &prefix))
         return config_refuse(r, line_of_item(r, "ports", item, "address"),
                              "ports[%u].address: '%s' is no address with prefix, like "

@@ -16,6 +16,7 @@
 #include "events_node.h"
 #include "pool_dpdk.h"
 #include "pool_plain.h"
+#include "port_af_xdp.h"
 #include "telemetry.h"
 
 #define NODE_PACKETS                                                                     \
@@ -47,15 +48,20 @@ static bool wants_dpdk(const struct proa_config *config)
     return false;
 }
 
-static uint32_t largest_mtu(const struct proa_config *config)
+/* The IP packets that the lanes' buffers are to hold, and what the ports want in front. */
+static uint32_t buffer_mtu(const struct proa_config *config)
 {
-    uint32_t mtu = 1500;
+    uint32_t mtu = 1500, front = 0;
 
     for (unsigned i = 0; i < config->port_count; i++) {
-        if (config->ports[i].mtu > mtu)
-            mtu = config->ports[i].mtu;
+        const struct proa_port_config *port = &config->ports[i];
+
+        if (port->mtu > mtu)
+            mtu = port->mtu;
+        if (strncmp(port->spec, PORT_AF_XDP, strlen(PORT_AF_XDP)) == 0)
+            front = PORT_AF_XDP_FRONT;
     }
-    return mtu;
+    return mtu + front;
 }
 
 static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
@@ -70,7 +76,7 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
         return PROA_OK;
     if (args.memory_mb == 0) {
         uint64_t bytes = pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED,
-                                          (uint16_t)largest_mtu(&node->config));
+                                          (uint16_t)buffer_mtu(&node->config));
         args.memory_mb = NODE_MEMORY_MB + (uint32_t)(bytes * node->lane_count >> 20);
     }
     enum proa_outcome outcome = eal_start(&args, err, err_len);
@@ -81,7 +87,7 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
 static enum proa_outcome make_pool(struct proa_node *node, unsigned lane, char *err,
                                    size_t err_len)
 {
-    uint16_t mtu = (uint16_t)largest_mtu(&node->config);
+    uint16_t mtu = (uint16_t)buffer_mtu(&node->config);
     struct node_lane *l = &node->lanes[lane];
 
     if (node->on_dpdk) {

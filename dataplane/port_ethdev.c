@@ -11,10 +11,9 @@
 
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
-#include <rte_prefetch.h>
 
 #include "clock.h"
-#include "dpdk_mbuf.h"
+#include "dpdk_frame.h"
 #include "pool_dpdk.h"
 
 #define RETRY_AFTER                                                                      \
@@ -23,46 +22,6 @@
 #define PREFETCH 3          /* packets ahead.  Source: perf, 9.8 to 6.7 ns a message */
 
 /* ---- receiving ---- */
-
-static void prefetch(struct rte_mbuf *m)
-{
-    const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-
-    rte_prefetch0(frame);
-    rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(frame + 2 * RTE_CACHE_LINE_SIZE); /* of an ask of 32 bytes: 50 ns */
-    rte_prefetch0(m->cacheline1);                   /* for who frees it */
-    rte_prefetch0(pkt_of_mbuf(m));
-}
-
-/* Turns an mbuf into a packet.  False: dropped and counted. */
-static bool receive(struct ethdev_port *port, struct port_stats *stats,
-                    struct rte_mbuf *m, proa_ns now)
-{
-    const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-    struct pkt *p = pkt_of_mbuf(m);
-    struct net_datagram datagram;
-    enum port_drop drop =
-        PORT_DROP_LENGTH; /* a frame in several buffers is no frame of ours */
-
-    if (likely(m->nb_segs == 1))
-        drop =
-            net_parse(frame, m->data_len, &port->base.address, port->accept, &datagram);
-    if (unlikely(drop != PORT_OK)) {
-        port_stat_add(&stats->drops[drop], 1);
-        rte_pktmbuf_free(m);
-        return false;
-    }
-    *p = (struct pkt){
-        .data = rte_pktmbuf_mtod(m, uint8_t *) + datagram.offset,
-        .len = (uint16_t)datagram.len,
-        .room = (uint16_t)datagram.len,
-        .port = port->base.index,
-        .peer = datagram.from,
-        .sent_at = now,
-    };
-    return true;
-}
 
 static bool usable(const struct ethdev_port *port)
 {
@@ -97,11 +56,11 @@ unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
     if (got == 0)
         return 0;
     for (uint16_t i = 0; i < got && i < PREFETCH; i++)
-        prefetch(mbufs[i]);
+        frame_prefetch(mbufs[i]);
     for (uint16_t i = 0; i < got; i++) {
         if (i + PREFETCH < got)
-            prefetch(mbufs[i + PREFETCH]);
-        if (receive(port, stats, mbufs[i], now)) {
+            frame_prefetch(mbufs[i + PREFETCH]);
+        if (frame_receive(base, stats, port->accept, mbufs[i], now)) {
             pkts[n] = pkt_of_mbuf(mbufs[i]);
             bytes += pkts[n++]->len;
         }
@@ -112,22 +71,6 @@ unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
 }
 
 /* ---- sending ---- */
-
-/* Writes the headers in front of data, and tells the mbuf.  A packet built before comes out the
-   same. */
-static struct rte_mbuf *build(struct ethdev_port *port, struct pkt *p)
-{
-    struct rte_mbuf *m = mbuf_of_pkt(p);
-    uint32_t front =
-        net_build(&port->template, p->data, p->len, &p->peer, port->checksum);
-
-    m->data_off = (uint16_t)(p->data - front - (uint8_t *)m->buf_addr);
-    m->data_len = (uint16_t)(front + p->len);
-    m->pkt_len = m->data_len;
-    m->ol_flags = 0;
-    m->vlan_tci = 0;
-    return m;
-}
 
 static void drop(struct ethdev_port *port, unsigned queue, struct pkt *p,
                  enum port_drop why)
@@ -161,16 +104,6 @@ static void flush_backlog(struct ethdev_port *port, unsigned queue)
     }
 }
 
-/* Packets that can never leave by this port, or not now. */
-static enum port_drop unsendable(const struct port *base, const struct pkt *p)
-{
-    uint32_t limit = base->payload_max + (pkt_is_krpc(p) ? base->lead : 0);
-
-    if (unlikely(p->len > limit))
-        return PORT_DROP_OVERSIZE;
-    return p->peer.family == base->address.family ? PORT_OK : PORT_DROP_DOWN;
-}
-
 static void drop_all(struct ethdev_port *port, unsigned queue, struct pkt **pkts,
                      unsigned n)
 {
@@ -201,11 +134,11 @@ unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
 
         while (taken < n && count < PORT_BURST && tx_backlog_room(backlog) > count) {
             struct pkt *p = pkts[taken++];
-            enum port_drop why = unsendable(base, p);
+            enum port_drop why = frame_unsendable(base, p);
 
             if (likely(why == PORT_OK)) {
                 bytes += p->len;
-                mbufs[count++] = build(port, p);
+                mbufs[count++] = frame_build(&port->template, p, port->checksum);
             } else {
                 drop(port, queue, p, why);
             }

@@ -252,7 +252,7 @@ static void parse__ports_and_addresses(void **state)
         snprintf(text, sizeof(text), "ports:\n  - spec: '%s'\n", bad[i]);
         snprintf(sentence, sizeof(sentence),
                  "n.yaml:2: ports[0].spec: '%s' is none of vhost:listen=PATH, "
-                 "vhost:connect=PATH, udp:ADDRESS:PORT, ring:NAME",
+                 "vhost:connect=PATH, af_xdp:INTERFACE, udp:ADDRESS:PORT, ring:NAME",
                  bad[i]);
         refused(text, sentence);
     }

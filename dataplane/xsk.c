@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "xsk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if_xdp.h>
+#include <rte_mempool.h>
+
+#include "dpdk_mbuf.h"
+#include "dpdk_store.h"
+#include "pool_dpdk.h"
+
+#define REFILL 64u /* buffers given to the kernel at once */
+#define REAP 64u
+#define CHUNK_MIN 2048u /* XDP_UMEM_MIN_CHUNK_SIZE */
+
+/* ---- Addresses ---- */
+
+static uint64_t chunk_of(const struct xsk_area *area, const struct rte_mbuf *m)
+{
+    return (uint64_t)((const uint8_t *)m - area->base) - area->header;
+}
+
+static struct rte_mbuf *mbuf_at(const struct xsk_area *area, uint64_t chunk)
+{
+    return (struct rte_mbuf *)(void *)(area->base + chunk + area->header);
+}
+
+/* ---- The memory ---- */
+
+struct extent {
+    uint8_t *start;
+    uint64_t size;
+};
+
+static void take_chunk(struct rte_mempool *mp, void *ctx, struct rte_mempool_memhdr *hdr,
+                       unsigned index)
+{
+    struct extent *extent = ctx;
+
+    (void)mp;
+    if (index == 0)
+        *extent = (struct extent){hdr->addr, hdr->len};
+}
+
+bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
+                   size_t err_len)
+{
+    struct rte_mempool *mp = pool_dpdk_mempool(pool);
+    const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    struct xsk_umem_config config = {.fill_size = XSK_FILL,
+                                     .comp_size = XSK_SEND,
+                                     .flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG};
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct extent extent = {NULL, 0};
+
+    memset(area, 0, sizeof(*area));
+    rte_mempool_mem_iter(mp, take_chunk, &extent);
+    if (mp->nb_mem_chunks != 1) {
+        snprintf(err, err_len,
+                 "a lane's packets lie in %u pieces of memory, AF_XDP takes one; raise "
+                 "`memory`, or give it huge pages",
+                 mp->nb_mem_chunks);
+        return false;
+    }
+    area->mempool = mp;
+    area->header = mp->header_size;
+    area->chunk = mp->header_size + mp->elt_size + mp->trailer_size;
+    if (area->chunk < CHUNK_MIN || area->chunk > XSK_CHUNK_MAX) {
+        snprintf(err, err_len,
+                 "packet buffers of %u bytes, AF_XDP takes %u to %u; set another `mtu`",
+                 area->chunk, CHUNK_MIN, XSK_CHUNK_MAX);
+        return false;
+    }
+    area->base = (uint8_t *)((uintptr_t)extent.start & ~(uintptr_t)(page - 1));
+    area->size = (uint64_t)(extent.start - area->base) + extent.size;
+    config.frame_size = area->chunk;
+    config.frame_headroom = mp->header_size + (uint32_t)sizeof(struct rte_mbuf) +
+                            rte_pktmbuf_priv_size(mp) + RTE_PKTMBUF_HEADROOM;
+    (void)setrlimit(RLIMIT_MEMLOCK,
+                    &all); /* where it is not allowed, the next may fail */
+    int status = xsk_umem__create(&area->umem, area->base, area->size, &area->first_fill,
+                                  &area->first_comp, &config);
+    if (status != 0) {
+        snprintf(err, err_len,
+                 "registering %u MiB of packets with AF_XDP: %s; run as root, or with "
+                 "CAP_NET_RAW and CAP_IPC_LOCK (ulimit -l unlimited)",
+                 (unsigned)(area->size >> 20), strerror(-status));
+        area->umem = NULL;
+        return false;
+    }
+    return true;
+}
+
+void xsk_area_close(struct xsk_area *area)
+{
+    if (area->umem != NULL)
+        (void)xsk_umem__delete(area->umem);
+    area->umem = NULL;
+}
+
+/* ---- A socket ---- */
+
+static void explain(int error, const char *interface, unsigned queue, char *err,
+                    size_t err_len)
+{
+    switch (error) {
+    case EBUSY:
+        snprintf(err, err_len,
+                 "af_xdp:%s: queue %u belongs to another AF_XDP socket; end its program",
+                 interface, queue);
+        return;
+    case EINVAL:
+        snprintf(err, err_len,
+                 "af_xdp:%s: no queue %u, or an MTU too large for its buffers; set "
+                 "`mtu`, or: ethtool -L %s combined %u",
+                 interface, queue, interface, queue + 1);
+        return;
+    case ENETDOWN:
+        snprintf(err, err_len, "af_xdp:%s: is down; ip link set %s up", interface,
+                 interface);
+        return;
+    default:
+        snprintf(err, err_len, "af_xdp:%s: AF_XDP socket on queue %u: %s", interface,
+                 queue, strerror(error));
+    }
+}
+
+/* Gives the kernel what it is owed, or as much as there is. */
+static void refill(struct xsk_queue *q)
+{
+    struct dpdk_store *store = dpdk_store_of(q->area->mempool);
+    uint32_t at, n = REFILL;
+
+    while (q->owed >= REFILL && n == REFILL) {
+        struct rte_mbuf *mbufs[REFILL];
+
+        for (n = 0; n < REFILL; n++) {
+            mbufs[n] = dpdk_store_pop(store);
+            if (mbufs[n] == NULL)
+                break;
+        }
+        if (n == 0 || xsk_ring_prod__reserve(&q->fill, n, &at) != n) {
+            while (n > 0)
+                dpdk_store_put(store, mbufs[--n]);
+            return;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            *xsk_ring_prod__fill_addr(&q->fill, at + i) = chunk_of(q->area, mbufs[i]);
+        xsk_ring_prod__submit(&q->fill, n);
+        q->owed -= n;
+    }
+}
+
+bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area, const char *interface,
+                    unsigned queue, int sockets, char *err, size_t err_len)
+{
+    const struct xsk_socket_config config = {
+        .rx_size = XSK_FILL,
+        .tx_size = XSK_SEND,
+        .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+        .bind_flags = XDP_USE_NEED_WAKEUP,
+    };
+    struct xdp_options options = {0};
+    socklen_t len = sizeof(options);
+    int status;
+
+    memset(q, 0, sizeof(*q));
+    q->area = area;
+    q->fd = -1;
+    if (area->sockets == 0) {
+        status = xsk_socket__create_shared(&q->xsk, interface, queue, area->umem, &q->rx,
+                                           &q->tx, &area->first_fill, &area->first_comp,
+                                           &config);
+        q->fill = area->first_fill;
+        q->comp = area->first_comp;
+    } else {
+        status = xsk_socket__create_shared(&q->xsk, interface, queue, area->umem, &q->rx,
+                                           &q->tx, &q->fill, &q->comp, &config);
+    }
+    if (status == 0) {
+        area->sockets++;
+        q->fd = xsk_socket__fd(q->xsk);
+        status = xsk_socket__update_xskmap(q->xsk, sockets);
+    }
+    if (status != 0) {
+        explain(-status, interface, queue, err, err_len);
+        xsk_queue_close(q);
+        return false;
+    }
+    if (getsockopt(q->fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0)
+        q->zero_copy = (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+    q->owed = XSK_FILL;
+    return true;
+}
+
+void xsk_queue_close(struct xsk_queue *q)
+{
+    if (q->xsk != NULL)
+        xsk_socket__delete(q->xsk);
+    q->xsk = NULL;
+    q->fd = -1;
+}
+
+/* ---- Receiving ---- */
+
+unsigned xsk_queue_rx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned max)
+{
+    uint32_t at, n = xsk_ring_cons__peek(&q->rx, max, &at);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&q->rx, at + i);
+        uint64_t chunk = xsk_umem__extract_addr(desc->addr);
+        uint64_t offset = xsk_umem__extract_offset(desc->addr);
+        struct rte_mbuf *m = mbuf_at(q->area, chunk);
+
+        m->data_off = (uint16_t)(q->area->base + chunk + offset - (uint8_t *)m->buf_addr);
+        m->data_len = (uint16_t)desc->len;
+        m->pkt_len = desc->len;
+        m->nb_segs = 1;
+        m->next = NULL;
+        m->ol_flags = 0;
+        mbufs[i] = m;
+    }
+    if (n > 0) {
+        xsk_ring_cons__release(&q->rx, n);
+        q->owed += n;
+    }
+    if (q->owed >= REFILL)
+        refill(q);
+    if (n == 0 && xsk_ring_prod__needs_wakeup(&q->fill))
+        (void)recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+    return n;
+}
+
+/* ---- Sending ---- */
+
+static void reap(struct xsk_queue *q)
+{
+    struct dpdk_store *store = dpdk_store_of(q->area->mempool);
+    uint32_t at, n;
+
+    while ((n = xsk_ring_cons__peek(&q->comp, REAP, &at)) > 0) {
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t addr = *xsk_ring_cons__comp_addr(&q->comp, at + i);
+
+            dpdk_store_put(store, mbuf_at(q->area, xsk_umem__extract_addr(addr)));
+        }
+        xsk_ring_cons__release(&q->comp, n);
+        q->sending -= n;
+    }
+}
+
+bool xsk_queue_kick(struct xsk_queue *q)
+{
+    if (q->sending == 0)
+        return false;
+    /* EAGAIN, EBUSY, ENOBUFS: the device has enough for now; the next loop tries again. */
+    if (xsk_ring_prod__needs_wakeup(&q->tx))
+        (void)sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+    reap(q);
+    return q->sending > 0;
+}
+
+/* One of our own memory with the same bytes; NULL: the pool is dry. */
+static struct rte_mbuf *copy_of(struct xsk_queue *q, const struct rte_mbuf *m)
+{
+    struct rte_mbuf *own = dpdk_store_pop(dpdk_store_of(q->area->mempool));
+
+    if (own == NULL)
+        return NULL;
+    own->data_off = RTE_PKTMBUF_HEADROOM;
+    own->data_len = m->data_len;
+    own->pkt_len = m->data_len;
+    memcpy(rte_pktmbuf_mtod(own, void *), rte_pktmbuf_mtod(m, const void *), m->data_len);
+    return own;
+}
+
+/* Makes mbufs[i], to be sent, one of this memory.  False: the pool is dry. */
+static bool make_own(struct xsk_queue *q, struct rte_mbuf **m)
+{
+    struct rte_mbuf *own;
+
+    if ((*m)->pool == q->area->mempool)
+        return true;
+    own = copy_of(q, *m);
+    if (own == NULL)
+        return false;
+    dpdk_store_put(dpdk_store_of((*m)->pool), *m);
+    *m = own;
+    return true;
+}
+
+unsigned xsk_queue_tx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned n)
+{
+    uint32_t at, room, done = 0;
+
+    if (q->sending >= XSK_SEND / 2)
+        reap(q);
+    room = xsk_prod_nb_free(&q->tx, n);
+    if (room > XSK_SEND - q->sending) /* completions have room for no more */
+        room = XSK_SEND - q->sending;
+    if (n > room)
+        n = room;
+    while (done < n && make_own(q, &mbufs[done]))
+        done++;
+    if (done == 0 || xsk_ring_prod__reserve(&q->tx, done, &at) != done)
+        return 0;
+    for (uint32_t i = 0; i < done; i++) {
+        struct rte_mbuf *m = mbufs[i];
+        struct xdp_desc *desc = xsk_ring_prod__tx_desc(&q->tx, at + i);
+        uint64_t chunk = chunk_of(q->area, m);
+        uint64_t offset =
+            (uint64_t)(rte_pktmbuf_mtod(m, uint8_t *) - q->area->base) - chunk;
+
+        desc->addr = chunk | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT;
+        desc->len = m->data_len;
+        desc->options = 0;
+    }
+    xsk_ring_prod__submit(&q->tx, done);
+    q->sending += done;
+    return done;
+}
