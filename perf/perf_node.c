@@ -9,6 +9,7 @@
 #include "eal.h"
 #include "lane.h"
 #include "node_internal.h"
+#include "perf_netns.h"
 #include "port.h"
 
 static uint32_t power_of_two(uint32_t least)
@@ -33,6 +34,9 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
         break;
     case PERF_PORT_UDP:
         snprintf(port->spec, sizeof(port->spec), "udp:127.0.0.1:0");
+        break;
+    case PERF_PORT_AF_XDP:
+        snprintf(port->spec, sizeof(port->spec), "af_xdp:" PERF_NETNS_INTERFACE);
         break;
     default:
         snprintf(port->spec, sizeof(port->spec), "ring:proa-perf-%d", (int)getpid());

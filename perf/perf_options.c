@@ -10,7 +10,7 @@
 static const char *const mode_names[PERF_MODES] = {
     "tell",           "ask",         "raw",           "local-count",
     "local-pingpong", "cross-count", "cross-pingpong"};
-static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring"};
+static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp"};
 
 static const char usage[] =
     "usage: proa-perf [OPTION...]\n"
@@ -21,7 +21,8 @@ static const char usage[] =
     "each\n"
     "figure means.\n"
     "\n"
-    "  --port vhost|udp|ring   where packets go (vhost)\n"
+    "  --port vhost|udp|ring|af_xdp   where packets go (vhost); af_xdp: veth between two "
+    "network namespaces, as root\n"
     "  --mode tell|ask|raw     what is measured (tell); raw is the bare loop on the "
     "port\n"
     "         local-count, local-pingpong   two actors on one lane\n"
@@ -208,6 +209,10 @@ static bool consistent(struct perf_options *o)
     }
     if (perf_mode_is_local(o->mode))
         o->port = PERF_PORT_RING;
+    if (o->port == PERF_PORT_AF_XDP && (o->with_raw || o->mode == PERF_MODE_RAW)) {
+        fputs("proa-perf: there is no bare loop for af_xdp yet\n", stderr);
+        return false;
+    }
     if (perf_mode_is_pingpong(o->mode))
         o->window = o->receivers = 1;
     if (o->sample == 0)

@@ -25,7 +25,13 @@ enum perf_mode {
     PERF_MODES
 };
 
-enum perf_port { PERF_PORT_VHOST, PERF_PORT_UDP, PERF_PORT_RING, PERF_PORTS };
+enum perf_port {
+    PERF_PORT_VHOST,
+    PERF_PORT_UDP,
+    PERF_PORT_RING,
+    PERF_PORT_AF_XDP, /* veth between two network namespaces */
+    PERF_PORTS
+};
 
 struct perf_options {
     enum perf_mode mode;

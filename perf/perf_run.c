@@ -10,6 +10,7 @@
 
 #include "perf_clock.h"
 #include "perf_load.h"
+#include "perf_netns.h"
 #include "perf_process.h"
 #include "perf_sink.h"
 
@@ -130,6 +131,14 @@ static void collect_received(const struct receivers *r, struct perf_received *re
     perf_node_stats(&r->node, r->lane, &ret->stats);
 }
 
+/* Over af_xdp each side is in a network namespace of its own. */
+static bool enter(const struct run *run, const struct perf_pipe *pipe, bool second,
+                  char *err, size_t err_len)
+{
+    return run->options.port != PERF_PORT_AF_XDP ||
+           perf_netns_enter(pipe, second, err, err_len);
+}
+
 static int receiving_process(const struct perf_pipe *pipe, void *ctx)
 {
     const struct run *run = ctx;
@@ -140,7 +149,8 @@ static int receiving_process(const struct perf_pipe *pipe, void *ctx)
     proa_ns until;
     char quit;
 
-    hello.ok = perf_node_start(&r.node, &args, hello.error, sizeof(hello.error)) &&
+    hello.ok = enter(run, pipe, false, hello.error, sizeof(hello.error)) &&
+               perf_node_start(&r.node, &args, hello.error, sizeof(hello.error)) &&
                spawn_receivers(&r, 0, &run->options, hello.error, sizeof(hello.error));
     if (hello.ok)
         proa_node_address(r.node.node, hello.address, sizeof(hello.address));
@@ -254,7 +264,8 @@ static int sending_process(const struct perf_pipe *pipe, void *ctx)
     struct hello hello;
     char quit;
 
-    if (refs == NULL || !perf_pipe_read(pipe, &hello, sizeof(hello), START_IN) ||
+    if (refs == NULL || !enter(run, pipe, true, report.error, sizeof(report.error)) ||
+        !perf_pipe_read(pipe, &hello, sizeof(hello), START_IN) ||
         !perf_pipe_read(pipe, refs, refs_len, START_IN))
         return 1;
     args.seed = hello.address;
@@ -398,6 +409,9 @@ static bool run_two(struct run *run, struct perf_result *result)
     if (!perf_process_start(&receiver, receiving_process, run) ||
         !perf_process_start(&sender, sending_process, run))
         ok = failed(result, "proa-perf", "no process could be made");
+    else if (run->options.port == PERF_PORT_AF_XDP &&
+             !perf_netns_join(&receiver, &sender, result->error, sizeof(result->error)))
+        ok = false;
     else
         ok = introduce(run, &receiver, &sender, result) &&
              collect(run, &receiver, &sender, result);

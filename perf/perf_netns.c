@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "perf_netns.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IP PERF_NETNS_INTERFACE
+#define PATIENCE (10 * PROA_S)
+
+/* Tells the parent that the namespace is there, or why not. */
+struct entered {
+    bool ok;
+    char why[80];
+};
+
+bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
+                     char *err, size_t err_len)
+{
+    struct entered entered[2];
+    char command[160];
+    const char go = 1;
+
+    if (!perf_pipe_read(&a->pipe, &entered[0], sizeof(entered[0]), PATIENCE) ||
+        !perf_pipe_read(&b->pipe, &entered[1], sizeof(entered[1]), PATIENCE)) {
+        snprintf(err, err_len, "no namespaces");
+        return false;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if (!entered[i].ok) {
+            snprintf(err, err_len, "af_xdp: a network namespace: %s; run as root",
+                     entered[i].why);
+            return false;
+        }
+    }
+    snprintf(command, sizeof(command),
+             "ip link add " IP " netns %d type veth peer name " IP " netns %d",
+             (int)a->pid, (int)b->pid);
+    if (system(command) != 0) {
+        snprintf(err, err_len, "failed: %s (is iproute2 installed?)", command);
+        return false;
+    }
+    return perf_pipe_write(&a->pipe, &go, 1) && perf_pipe_write(&b->pipe, &go, 1);
+}
+
+bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
+                      size_t err_len)
+{
+    struct entered entered = {.ok = unshare(CLONE_NEWNET) == 0};
+    char command[160], go;
+
+    snprintf(entered.why, sizeof(entered.why), "%s", strerror(errno));
+    if (!perf_pipe_write(pipe, &entered, sizeof(entered)) || !entered.ok ||
+        !perf_pipe_read(pipe, &go, 1, PATIENCE)) {
+        snprintf(err, err_len, "no namespace of its own");
+        return false;
+    }
+    snprintf(command, sizeof(command),
+             "ip link set lo up && ip link set " IP " up && ip address add 10.76.0.%d/24 "
+             "dev " IP,
+             1 + second);
+    if (system(command) == 0)
+        return true;
+    snprintf(err, err_len, "failed: %s", command);
+    return false;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_netns.h - two processes with a network namespace each, joined by veth, for AF_XDP.
+
+   The namespaces belong to the processes and end with them; nothing is left to be deleted.  Needs
+   root and iproute2.
+
+   Threads: the process' first, before it has others.  Units: none.
+   Errors:  false, with the reason in err. */
+#ifndef PERF_NETNS_H
+#define PERF_NETNS_H
+
+#include "perf_process.h"
+
+#define PERF_NETNS_INTERFACE "perf0"
+
+/* The parent's part: joins the namespaces of two processes that are in perf_netns_enter. */
+bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
+                     char *err, size_t err_len);
+
+/* A child's part: a namespace of its own, with the interface up and address 10.76.0.1 or, for the
+   second, 10.76.0.2. */
+bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
+                      size_t err_len);
+
+#endif
