@@ -8,14 +8,33 @@
    before the bulk message is complete.  Every fragment fills a packet of its own, built and sent
    in link_bulk_flush when the window has room: bulk never stands in the outbox. */
 
+static bool budget_allows(const struct link *link, size_t len)
+{
+    const struct link_budget *budget = link->env.budget;
+    size_t share = budget->bulk_max / 4;
+
+    /* The largest message there may be finds room on an idle link. */
+    if (share < link->params.message_max + sizeof(struct link_behind))
+        share = link->params.message_max + sizeof(struct link_behind);
+    return budget->bulk + len <= budget->bulk_max && link->bulk_bytes + len <= share;
+}
+
+bool link_bulk_may(const struct link *link)
+{
+    if (link->streams_used >= LINK_BULK_MAX || !budget_allows(link, link->again_need))
+        return false;
+    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
+        if (link->streams[i].used && link->streams[i].behind >= LINK_BEHIND_MAX)
+            return false;
+    }
+    return true;
+}
+
 bool link_bulk_charge(struct link *link, size_t len)
 {
     struct link_budget *budget = link->env.budget;
-    size_t share = budget->bulk_max / 4;
 
-    if (share < link->params.message_max)
-        share = link->params.message_max;
-    if (budget->bulk + len > budget->bulk_max || link->bulk_bytes + len > share)
+    if (!budget_allows(link, len))
         return false;
     budget->bulk += len;
     link->bulk_bytes += len;
@@ -59,17 +78,18 @@ struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg
 /* Keeps msg: with the buffer it came in, or copied. */
 static struct link_behind *keep(struct link *link, const struct proa_msg *msg, void *buf)
 {
-    size_t len = sizeof(struct link_behind) + (buf == NULL ? msg->len : 0);
+    size_t charged = sizeof(struct link_behind) + msg->len;
     struct link_behind *b;
 
-    if (!link_bulk_charge(link, len))
+    if (!link_bulk_charge(link, charged))
         return NULL;
-    b = link->env.bulk_alloc(link->env.ctx, len);
+    b = link->env.bulk_alloc(link->env.ctx,
+                             buf == NULL ? charged : sizeof(struct link_behind));
     if (b == NULL) {
-        link_bulk_uncharge(link, len);
+        link_bulk_uncharge(link, charged);
         return NULL;
     }
-    *b = (struct link_behind){.msg = *msg, .buf = buf, .charged = len};
+    *b = (struct link_behind){.msg = *msg, .buf = buf, .charged = charged};
     if (buf == NULL) {
         memcpy(b + 1, msg->data, msg->len);
         b->msg.data = b + 1;
@@ -130,6 +150,8 @@ static enum proa_outcome none_to_be_had(struct link *link, const struct proa_msg
             link->env.bulk_free(link->env.ctx, buf);
         return PROA_OK;
     }
+    if (link->again_need < sizeof(struct link_behind) + msg->len)
+        link->again_need = sizeof(struct link_behind) + msg->len;
     return link_say_again(link, true, now);
 }
 

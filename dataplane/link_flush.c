@@ -173,13 +173,19 @@ static void flush_new(struct link *link, proa_ns now)
         link->cc.limited = true;
 }
 
-static void tell_writable(struct link *link)
+/* Not before there is room for what was refused: who is told too early tries again each loop.
+   Other links of the lane may have to give it first, so it is looked at again soon. */
+static void tell_writable(struct link *link, proa_ns now)
 {
-    bool bulk_ok = !link->again_bulk || link->streams_used < LINK_BULK_MAX;
-
-    if (!link->again || !bulk_ok || link_out_count(link) > LINK_OUTBOX_MAX / 2)
+    if (link_out_count(link) > LINK_OUTBOX_MAX / 2)
         return;
+    if (link->again_bulk && !link_bulk_may(link)) {
+        if (link->retry_at == PROA_NS_NEVER)
+            link->retry_at = now + LINK_RETRY;
+        return;
+    }
     link->again = link->again_bulk = false;
+    link->again_need = 0;
     link->env.writable(link->env.ctx, link);
 }
 
@@ -198,5 +204,5 @@ void link_flush(struct link *link, proa_ns now)
     if (link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)
-        tell_writable(link);
+        tell_writable(link, now);
 }

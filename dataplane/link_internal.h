@@ -187,6 +187,7 @@ struct link {
     /* Bulk. */
     uint32_t stream_next_id, stream_turn, streams_started;
     size_t bulk_bytes; /* of the budget */
+    size_t again_need; /* the most that got AGAIN would have taken of it */
 
     struct link_stats stats;
 
@@ -288,6 +289,7 @@ struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg
 uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now);
 void link_bulk_aborted(struct link *link, const struct sysmsg *abort, proa_ns now);
 void link_bulk_fini(struct link *link);
+bool link_bulk_may(const struct link *link); /* what got AGAIN would find room now */
 bool link_bulk_charge(struct link *link, size_t len);
 void link_bulk_uncharge(struct link *link, size_t len);
 

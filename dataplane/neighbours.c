@@ -37,6 +37,7 @@
 struct entry {
     _Atomic uint64_t key[2];
     _Atomic uint64_t value; /* 0: unknown; VALID | mac:48 */
+    _Atomic bool seen;      /* found since the last look */
     uint8_t ip[16], hop[16];
     bool used, routed;
     unsigned age; /* looks since it was asked for, or told to be in use */
@@ -86,13 +87,13 @@ static void changed(struct neighbours *n)
 
 /* An entry gets another key only after it has been unknown for seconds: a value that is the same
    before and after the key was read belongs to that key. */
-bool neighbours_find(const struct neighbours *n, const uint8_t ip[16], uint8_t mac[6])
+bool neighbours_find(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6])
 {
     uint64_t key[2], value;
 
     words_of(ip, key);
     for (uint32_t i = 0; i < CHAIN; i++) {
-        const struct entry *e = &n->entries[(place_of(key) + i) % ENTRIES];
+        struct entry *e = &n->entries[(place_of(key) + i) % ENTRIES];
 
         /* acquire, pairs with the releases in put_value and add. */
         value = atomic_load_explicit(&e->value, memory_order_acquire);
@@ -104,6 +105,8 @@ bool neighbours_find(const struct neighbours *n, const uint8_t ip[16], uint8_t m
         if ((value & VALID) == 0 ||
             value != atomic_load_explicit(&e->value, memory_order_acquire))
             return false;
+        /* relaxed: a mark that somebody uses it, looked at seconds later. */
+        atomic_store_explicit(&e->seen, true, memory_order_relaxed);
         memcpy(mac, &value, 6);
         return true;
     }
@@ -320,6 +323,8 @@ static void resolve(struct neighbours *n, struct entry *e)
 
 /* ---- News ---- */
 
+static void look_again(struct neighbours *n);
+
 static int on_news(const struct nlmsghdr *h, void *ctx)
 {
     struct neighbours *n = ctx;
@@ -347,15 +352,24 @@ static int on_news(const struct nlmsghdr *h, void *ctx)
         return MNL_CB_OK;
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
-        for (uint32_t i = 0; i < ENTRIES; i++) {
-            if (n->entries[i].used)
-                n->entries[i].age = USE_EVERY; /* looked at again in a moment */
-        }
+        look_again(n);
         return MNL_CB_OK;
     default:
         return MNL_CB_OK;
     }
 }
+
+static void look_again(struct neighbours *n)
+{
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        if (n->entries[i].used) {
+            n->entries[i].age = USE_EVERY; /* in a moment */
+            atomic_store(&n->entries[i].seen, true);
+        }
+    }
+}
+
+static bool look_at_link(struct neighbours *n);
 
 static void take_news(struct neighbours *n)
 {
@@ -364,6 +378,10 @@ static void take_news(struct neighbours *n)
 
     if (len > 0)
         (void)mnl_cb_run(buf, (size_t)len, 0, 0, on_news, n);
+    if (len < 0 && errno == ENOBUFS) { /* more happened than was told */
+        (void)look_at_link(n);
+        look_again(n);
+    }
 }
 
 static void take_wants(struct neighbours *n)
@@ -394,8 +412,12 @@ static void look(struct neighbours *n)
         struct entry *e = &n->entries[i];
         bool known = atomic_load(&e->value) != 0;
 
-        if (e->used && ++e->age >= USE_EVERY && known)
+        if (!e->used || ++e->age < USE_EVERY || !known)
+            continue;
+        if (atomic_exchange(&e->seen, false))
             resolve(n, e);
+        else
+            put_value(n, e, NULL); /* nobody sends there any more */
     }
 }
 
@@ -425,18 +447,17 @@ static void *follow(void *arg)
     return NULL;
 }
 
-void neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16])
+bool neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16])
 {
     struct want *w = &n->wants[lane];
     const uint64_t one = 1;
 
     /* acquire: the thread has read the ip before. */
     if (atomic_load_explicit(&w->asked, memory_order_acquire))
-        return;
+        return false;
     memcpy(w->ip, ip, 16);
     atomic_store_explicit(&w->asked, true, memory_order_release);
-    if (write(n->wanted, &one, sizeof(one)) < 0)
-        return; /* full: it is awake */
+    return write(n->wanted, &one, sizeof(one)) > 0 || errno == EAGAIN; /* full: awake */
 }
 
 bool neighbours_up(const struct neighbours *n)

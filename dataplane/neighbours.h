@@ -26,11 +26,12 @@ void neighbours_close(struct neighbours *n); /* NULL is nothing */
    still holds. */
 uint64_t neighbours_version(const struct neighbours *n);
 
-/* neighbours_find: the MAC address frames for ip go to.  False: not known. */
-bool neighbours_find(const struct neighbours *n, const uint8_t ip[16], uint8_t mac[6]);
+/* neighbours_find: the MAC address frames for ip go to.  False: not known.  What nobody finds for
+   ten seconds is forgotten. */
+bool neighbours_find(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6]);
 
-/* neighbours_want asks for ip; one question of a lane at a time, others are dropped. */
-void neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16]);
+/* neighbours_want asks for ip.  False: the lane's last question is still being looked at. */
+bool neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16]);
 
 bool neighbours_up(const struct neighbours *n);      /* the interface has carrier */
 uint32_t neighbours_mtu(const struct neighbours *n); /* its present MTU */

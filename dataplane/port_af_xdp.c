@@ -22,7 +22,9 @@
 
 #define GENERIC ",generic"
 #define KICK_AGAIN (20 * PROA_US) /* while the kernel has frames of ours */
-#define WANT_EVERY (10 * PROA_MS) /* questions of a lane for unknown neighbours */
+#define DOWN_AGAIN (10 * PROA_MS) /* while the interface is down */
+#define WANT_EVERY (10 * PROA_MS) /* questions of a lane for one unknown neighbour */
+#define HOP_FOR PROA_S /* then the table is asked again, and sees that it is in use */
 
 _Static_assert(PORT_AF_XDP_FRONT == XSK_FRONT, "one number");
 
@@ -34,7 +36,8 @@ struct xdp_lane {
     unsigned count, next_rx;
     int epoll;
     bool busy; /* the kernel has frames to send */
-    proa_ns now, wanted_at;
+    proa_ns now, wanted_at, hop_at;
+    uint8_t wanted_ip[16];
     struct tx_backlog backlog;
     /* The last neighbour sent to. */
     uint64_t hop_version; /* 0: none */
@@ -108,17 +111,22 @@ static const uint8_t *hop_to(struct xdp_port *port, unsigned queue, const uint8_
     struct xdp_lane *lane = &port->lanes[queue];
     uint64_t version = neighbours_version(port->neighbours);
 
-    if (likely(lane->hop_version == version && memcmp(lane->hop_ip, ip, 16) == 0))
+    if (likely(lane->hop_version == version && memcmp(lane->hop_ip, ip, 16) == 0 &&
+               lane->now - lane->hop_at < HOP_FOR))
         return lane->hop_mac;
     if (neighbours_find(port->neighbours, ip, lane->hop_mac)) {
         memcpy(lane->hop_ip, ip, 16);
         lane->hop_version = version;
+        lane->hop_at = lane->now;
         return lane->hop_mac;
     }
     lane->hop_version = 0;
-    if (lane->now - lane->wanted_at >= WANT_EVERY || lane->wanted_at == 0) {
-        lane->wanted_at = lane->now;
-        neighbours_want(port->neighbours, queue, ip);
+    if (memcmp(lane->wanted_ip, ip, 16) != 0 ||
+        lane->now - lane->wanted_at >= WANT_EVERY) {
+        if (neighbours_want(port->neighbours, queue, ip)) {
+            memcpy(lane->wanted_ip, ip, 16);
+            lane->wanted_at = lane->now;
+        }
     }
     return NULL;
 }
@@ -149,6 +157,7 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
 {
     struct port_stats *stats = &port->base.stats[queue];
     const struct tx_backlog *backlog = &port->lanes[queue].backlog;
+    bool up = neighbours_up(port->neighbours);
     unsigned count = 0;
     uint64_t bytes = 0;
 
@@ -157,6 +166,8 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
         enum port_drop why = frame_unsendable(&port->base, p);
         const uint8_t *mac = NULL;
 
+        if (unlikely(!up))
+            why = PORT_DROP_DOWN;
         if (likely(why == PORT_OK)) {
             mac = hop_to(port, queue, p->peer.ip);
             if (mac == NULL)
@@ -204,6 +215,11 @@ static unsigned af_xdp_tx(struct port *base, unsigned queue, struct pkt **pkts,
 
 /* ---- sleeping ---- */
 
+static bool af_xdp_up(struct port *base)
+{
+    return neighbours_up(xdp_of(base)->neighbours);
+}
+
 static int af_xdp_fd(struct port *base, unsigned queue)
 {
     return xdp_of(base)->lanes[queue].epoll;
@@ -220,15 +236,12 @@ static proa_ns af_xdp_deadline(struct port *base, unsigned queue)
 {
     const struct xdp_lane *lane = &xdp_of(base)->lanes[queue];
 
-    return lane->busy || lane->backlog.count > 0 ? lane->now + KICK_AGAIN : PROA_NS_NEVER;
+    if (!lane->busy && lane->backlog.count == 0)
+        return PROA_NS_NEVER;
+    return lane->now + (af_xdp_up(base) ? KICK_AGAIN : DOWN_AGAIN);
 }
 
 /* ---- the port ---- */
-
-static bool af_xdp_up(struct port *base)
-{
-    return neighbours_up(xdp_of(base)->neighbours);
-}
 
 static void af_xdp_state(struct port *base, char *buf, size_t len)
 {
@@ -402,9 +415,13 @@ static bool open_lane(struct xdp_port *port, unsigned index, char *err, size_t e
         struct xsk_queue *q = &lane->queues[lane->count];
         struct epoll_event event = {.events = EPOLLIN};
 
-        if (!xsk_queue_open(q, &lane->area, port->interface.name,
-                            index + lane->count * lanes, steer_sockets(port->steer), err,
-                            err_len))
+        struct xsk_queue_args args = {.interface = port->interface.name,
+                                      .queue = index + lane->count * lanes,
+                                      .share = count,
+                                      .copies = port->generic,
+                                      .sockets = steer_sockets(port->steer)};
+
+        if (!xsk_queue_open(q, &lane->area, &args, err, err_len))
             return false;
         if (epoll_ctl(lane->epoll, EPOLL_CTL_ADD, q->fd, &event) != 0) {
             snprintf(err, err_len, "af_xdp:%s: %s", port->interface.name,
@@ -427,8 +444,12 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
         !interface_look(name, interface, err, err_len) ||
         !set_address(port, args, err, err_len) || !set_mtu(port, args, err, err_len))
         return false;
-    if (interface->queues > STEER_QUEUES_MAX)
-        interface->queues = STEER_QUEUES_MAX;
+    if (interface->queues > STEER_QUEUES_MAX) {
+        snprintf(err, err_len,
+                 "af_xdp:%s: has %u queues, more than %d; ethtool -L %s combined %d",
+                 name, interface->queues, STEER_QUEUES_MAX, name, STEER_QUEUES_MAX);
+        return false;
+    }
     if (interface->queues < args->queues) {
         snprintf(err, err_len,
                  "af_xdp:%s: has %u queues, the node %u lanes; ethtool -L %s combined "
@@ -462,7 +483,11 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
         if (!open_lane(port, i, err, err_len))
             return false;
     }
-    return steer_listen(port->steer, &port->base.address);
+    if (steer_listen(port->steer, &port->base.address))
+        return true;
+    snprintf(err, err_len, "af_xdp:%s: its address could not be told to the XDP program",
+             name);
+    return false;
 }
 
 struct port *port_af_xdp_open(const struct port_open_args *args, char *err,

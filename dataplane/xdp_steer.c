@@ -123,11 +123,14 @@ static int attach(const struct steer *steer, unsigned index, uint32_t mode)
         link = bpf_link_create(prog, (int)index, BPF_XDP, &opts);
         if (link >= 0 || (errno != EBUSY && errno != EEXIST))
             break;
-        if (present(index, name, sizeof(name), &id) && strcmp(name, OURS) != 0) {
+        /* "?": we may not see whose it is; it may be what a killed process of ours leaves. */
+        bool there = present(index, name, sizeof(name), &id);
+        bool ours = there && strcmp(name, OURS) == 0;
+        if (there && !ours && strcmp(name, "?") != 0) {
             errno = EBUSY;
             break;
         }
-        if (i == GONE_TRIES / 2) /* its owner is gone: the name is ours */
+        if (i == GONE_TRIES / 2 && ours) /* its owner is gone: the name is ours */
             (void)bpf_xdp_detach((int)index, mode, NULL);
         nap();
         errno = EBUSY;

@@ -99,6 +99,8 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
 
 void xsk_area_close(struct xsk_area *area)
 {
+    while (area->spare_count > 0)
+        dpdk_store_put(dpdk_store_of(area->mempool), area->spare[--area->spare_count]);
     if (area->umem != NULL)
         (void)xsk_umem__delete(area->umem);
     area->umem = NULL;
@@ -131,12 +133,22 @@ static void explain(int error, const char *interface, unsigned queue, char *err,
     }
 }
 
+static void keep_spares(struct xsk_area *area)
+{
+    struct dpdk_store *store = dpdk_store_of(area->mempool);
+    struct rte_mbuf *m;
+
+    while (area->spare_count < XSK_SPARE && (m = dpdk_store_pop(store)) != NULL)
+        area->spare[area->spare_count++] = m;
+}
+
 /* Gives the kernel what it is owed, or as much as there is. */
 static void refill(struct xsk_queue *q)
 {
     struct dpdk_store *store = dpdk_store_of(q->area->mempool);
     uint32_t at, n = REFILL;
 
+    keep_spares(q->area);
     while (q->owed >= REFILL && n == REFILL) {
         struct rte_mbuf *mbufs[REFILL];
 
@@ -157,15 +169,17 @@ static void refill(struct xsk_queue *q)
     }
 }
 
-bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area, const char *interface,
-                    unsigned queue, int sockets, char *err, size_t err_len)
+bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area,
+                    const struct xsk_queue_args *args, char *err, size_t err_len)
 {
     const struct xsk_socket_config config = {
         .rx_size = XSK_FILL,
         .tx_size = XSK_SEND,
         .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-        .bind_flags = XDP_USE_NEED_WAKEUP,
+        .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (args->copies ? XDP_COPY : 0)),
     };
+    const char *interface = args->interface;
+    unsigned queue = args->queue;
     struct xdp_options options = {0};
     socklen_t len = sizeof(options);
     int status;
@@ -186,7 +200,7 @@ bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area, const char *inte
     if (status == 0) {
         area->sockets++;
         q->fd = xsk_socket__fd(q->xsk);
-        status = xsk_socket__update_xskmap(q->xsk, sockets);
+        status = xsk_socket__update_xskmap(q->xsk, args->sockets);
     }
     if (status != 0) {
         explain(-status, interface, queue, err, err_len);
@@ -195,7 +209,8 @@ bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area, const char *inte
     }
     if (getsockopt(q->fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0)
         q->zero_copy = (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
-    q->owed = XSK_FILL;
+    /* All queues of the lane together get what one would: the rest is for links and sending. */
+    q->owed = XSK_FILL / args->share > 2 * REFILL ? XSK_FILL / args->share : 2 * REFILL;
     return true;
 }
 
@@ -260,7 +275,8 @@ bool xsk_queue_kick(struct xsk_queue *q)
 {
     if (q->sending == 0)
         return false;
-    /* EAGAIN, EBUSY, ENOBUFS: the device has enough for now; the next loop tries again. */
+    /* EAGAIN, EBUSY, ENOBUFS: the device has enough for now; the next loop tries again.  Others:
+       the interface is down or gone, which its neighbours' thread tells. */
     if (xsk_ring_prod__needs_wakeup(&q->tx))
         (void)sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
     reap(q);
@@ -272,6 +288,8 @@ static struct rte_mbuf *copy_of(struct xsk_queue *q, const struct rte_mbuf *m)
 {
     struct rte_mbuf *own = dpdk_store_pop(dpdk_store_of(q->area->mempool));
 
+    if (own == NULL && q->area->spare_count > 0)
+        own = q->area->spare[--q->area->spare_count];
     if (own == NULL)
         return NULL;
     own->data_off = RTE_PKTMBUF_HEADROOM;

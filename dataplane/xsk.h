@@ -20,9 +20,10 @@
 
 #include "pkt.h"
 
-#define XSK_FRONT 256       /* XDP_PACKET_HEADROOM */
-#define XSK_FILL 2048u      /* descriptors of fill and rx ring each */
-#define XSK_SEND 1024u      /* of tx and completion ring each */
+#define XSK_FRONT 256  /* XDP_PACKET_HEADROOM */
+#define XSK_FILL 2048u /* descriptors of fill and rx ring each */
+#define XSK_SEND 1024u /* of tx and completion ring each */
+#define XSK_SPARE 64u
 #define XSK_CHUNK_MAX 4096u /* a page: what the kernel takes */
 
 /* The memory of one pool. */
@@ -34,6 +35,9 @@ struct xsk_area {
     uint32_t header; /* of an object, in front of its mbuf */
     uint32_t chunk;  /* bytes of an object */
     uint32_t sockets;
+    uint32_t
+        spare_count; /* buffers kept for copies of control packets when the pool is dry */
+    struct rte_mbuf *spare[XSK_SPARE];
     struct xsk_ring_prod first_fill; /* the first socket's: made with the UMEM */
     struct xsk_ring_cons first_comp;
 };
@@ -55,9 +59,16 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
                    size_t err_len);
 void xsk_area_close(struct xsk_area *area); /* after its queues */
 
-/* xsk_queue_open binds a socket to a queue and enters it in the map `sockets`. */
-bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area, const char *interface,
-                    unsigned queue, int sockets, char *err, size_t err_len);
+/* xsk_queue_open binds a socket to a queue and enters it in the map `sockets`.  It is one of
+   `share` queues that receive into this area.  copies: the kernel is not to try without. */
+struct xsk_queue_args {
+    const char *interface;
+    unsigned queue, share;
+    bool copies;
+    int sockets;
+};
+bool xsk_queue_open(struct xsk_queue *q, struct xsk_area *area,
+                    const struct xsk_queue_args *args, char *err, size_t err_len);
 /* What the kernel still holds of the pool stays out until the pool is destroyed. */
 void xsk_queue_close(struct xsk_queue *q);
 

@@ -111,6 +111,8 @@ done < <(includes "${all[@]}")
 line_comments() # prints file:line of each // outside strings and block comments
 {
     awk 'FNR == 1 { block = 0 }
+    block && !index($0, "*/") { next }
+    !block && !index($0, "//") && !index($0, "/*") { next }
     {
         quote = ""
         for (i = 1; i <= length($0); i++) {
