@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that talks in lines, for the tests that start and kill some."""
+"""A process that talks in lines, for the tests that start and kill some; and what a lab needs."""
 
 import os
 import selectors
+import shutil
 import subprocess
 import sys
 import time
@@ -49,3 +50,23 @@ class Peer:
         self.process.stdout.close()
         self.process = None
         return status
+
+
+def no_lab():
+    """Why there can be no network namespaces with XDP programs here, or None."""
+    needed = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}  # which includes CAP_BPF
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("ip") is None:
+        return "needs iproute2"
+    with open("/proc/self/status", encoding="ascii") as file:
+        caps = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff"))
+    for name, bit in needed.items():
+        if not caps >> bit & 1:
+            return f"needs {name}"
+    name = f"proa-try-{os.getpid()}"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return "no network namespaces: " + done.stderr.strip().replace("\n", " ")
+    subprocess.run(["ip", "netns", "del", name], check=False)
+    return None

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from peer_lines import Gone, Peer
+from peer_lines import Gone, Peer, no_lab
 
 PROA, LOSS = sys.argv[1], sys.argv[2]
 NODES = int(sys.argv[3]) if len(sys.argv) > 3 else 3
@@ -153,8 +153,9 @@ def end(lab):
 
 
 def main():
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        print("ok - lab # SKIP needs root and iproute2")
+    why = no_lab()
+    if why:
+        print("ok - lab # SKIP", why)
         return
     folder = tempfile.mkdtemp(prefix="proa-lab-")
     os.environ["RUNTIME_DIRECTORY"] = folder
