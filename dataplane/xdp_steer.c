@@ -80,7 +80,7 @@ static int own(unsigned index)
 /* The program that is on the interface now; false: none.  link: its BPF link, or 0. */
 static bool present(unsigned index, char *name, size_t name_len, uint32_t *ret_id)
 {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
+    struct bpf_xdp_query_opts query = {.sz = sizeof(query)};
     struct bpf_prog_info info = {0};
     uint32_t len = sizeof(info);
     int fd;
@@ -114,7 +114,7 @@ static void nap(void)
 static int attach(const struct steer *steer, unsigned index, uint32_t mode)
 {
     int prog = bpf_program__fd(steer->bpf->progs.proa_steer), link = -1;
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
+    struct bpf_link_create_opts opts = {.sz = sizeof(opts), .flags = mode};
 
     for (unsigned i = 0; i < GONE_TRIES; i++) {
         char name[BPF_OBJ_NAME_LEN];
