@@ -57,7 +57,6 @@ struct neighbours {
     unsigned serial;
     _Atomic uint64_t version;
     _Atomic bool up;
-    _Atomic uint32_t mtu;
     struct want *wants;
     struct entry entries[ENTRIES];
 };
@@ -329,7 +328,6 @@ static int on_news(const struct nlmsghdr *h, void *ctx)
 {
     struct neighbours *n = ctx;
     const struct ifinfomsg *link = mnl_nlmsg_get_payload(h);
-    const struct nlattr *a;
 
     switch (h->nlmsg_type) {
     case RTM_NEWNEIGH:
@@ -340,11 +338,6 @@ static int on_news(const struct nlmsghdr *h, void *ctx)
             return MNL_CB_OK;
         atomic_store(&n->up, (link->ifi_flags & (IFF_UP | IFF_RUNNING)) ==
                                  (IFF_UP | IFF_RUNNING));
-        mnl_attr_for_each(a, h, sizeof(*link))
-        {
-            if (mnl_attr_get_type(a) == IFLA_MTU && mnl_attr_get_payload_len(a) == 4)
-                atomic_store(&n->mtu, mnl_attr_get_u32(a));
-        }
         return MNL_CB_OK;
     case RTM_DELLINK:
         if ((unsigned)link->ifi_index == n->interface)
@@ -464,11 +457,6 @@ bool neighbours_up(const struct neighbours *n)
 {
     return atomic_load_explicit(&n->up,
                                 memory_order_relaxed); /* relaxed: a state alone */
-}
-
-uint32_t neighbours_mtu(const struct neighbours *n)
-{
-    return atomic_load_explicit(&n->mtu, memory_order_relaxed);
 }
 
 /* ---- Life ---- */

@@ -33,7 +33,6 @@ bool neighbours_find(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6])
 /* neighbours_want asks for ip.  False: the lane's last question is still being looked at. */
 bool neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16]);
 
-bool neighbours_up(const struct neighbours *n);      /* the interface has carrier */
-uint32_t neighbours_mtu(const struct neighbours *n); /* its present MTU */
+bool neighbours_up(const struct neighbours *n); /* the interface has carrier */
 
 #endif

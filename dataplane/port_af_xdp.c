@@ -62,7 +62,7 @@ static struct xdp_port *xdp_of(struct port *base)
 
 /* ---- receiving ---- */
 
-static void flush_backlog(struct xdp_port *port, struct xdp_lane *lane);
+static void flush_backlog(struct xdp_lane *lane);
 
 static unsigned af_xdp_rx(struct port *base, unsigned queue, struct pkt **pkts,
                           unsigned max, proa_ns now)
@@ -77,7 +77,7 @@ static unsigned af_xdp_rx(struct port *base, unsigned queue, struct pkt **pkts,
     if (lane->busy)
         lane->busy = xsk_queue_kick(&lane->queues[0]);
     if (unlikely(lane->backlog.count > 0))
-        flush_backlog(xdp_of(base), lane);
+        flush_backlog(lane);
     got = xsk_queue_rx(&lane->queues[lane->next_rx], mbufs, max);
     if (++lane->next_rx == lane->count)
         lane->next_rx = 0;
@@ -131,13 +131,12 @@ static const uint8_t *hop_to(struct xdp_port *port, unsigned queue, const uint8_
     return NULL;
 }
 
-static void flush_backlog(struct xdp_port *port, struct xdp_lane *lane)
+static void flush_backlog(struct xdp_lane *lane)
 {
     struct tx_backlog *backlog = &lane->backlog;
     struct pkt *pkts[PORT_BURST];
     struct rte_mbuf *mbufs[PORT_BURST];
 
-    (void)port;
     while (backlog->count > 0) {
         unsigned n = tx_backlog_peek(backlog, pkts, PORT_BURST), done;
 
@@ -197,7 +196,7 @@ static unsigned af_xdp_tx(struct port *base, unsigned queue, struct pkt **pkts,
 
     lane->now = now;
     if (unlikely(backlog->count > 0))
-        flush_backlog(port, lane);
+        flush_backlog(lane);
     while (taken < n) {
         struct rte_mbuf *mbufs[PORT_BURST];
         unsigned count = build(port, queue, pkts, n, &taken, mbufs), sent = 0;
@@ -250,17 +249,13 @@ static void af_xdp_state(struct port *base, char *buf, size_t len)
     bool zero_copy = port->lanes[0].queues[0].zero_copy;
 
     steer_counts(port->steer, counts);
-    snprintf(
-        buf, len,
-        "%s: %s, %s, %u queues; ours %llu, no socket %llu, denied %llu, limited %llu",
-        port->interface.name, neighbours_up(port->neighbours) ? "up" : "no carrier",
-        port->generic ? "generic XDP"
-        : zero_copy   ? "zero copy"
-                      : "XDP in the driver, with copies",
-        port->interface.queues, (unsigned long long)counts[STEER_OURS],
-        (unsigned long long)counts[STEER_NO_SOCKET],
-        (unsigned long long)counts[STEER_DENIED],
-        (unsigned long long)counts[STEER_LIMITED]);
+    snprintf(buf, len, "%s: %s, %s, %u queues; ours %llu, no socket %llu",
+             port->interface.name, neighbours_up(port->neighbours) ? "up" : "no carrier",
+             port->generic ? "generic XDP"
+             : zero_copy   ? "zero copy"
+                           : "XDP in the driver, with copies",
+             port->interface.queues, (unsigned long long)counts[STEER_OURS],
+             (unsigned long long)counts[STEER_NO_SOCKET]);
 }
 
 static void close_lane(struct xdp_lane *lane)

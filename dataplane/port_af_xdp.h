@@ -3,7 +3,7 @@
 
    Datagrams for the port's address and UDP port come to the lanes by AF_XDP sockets, steered by
    our XDP program (xdp_steer.h); everything else on the interface remains the kernel's, which
-   also owns the address, routes, neighbours and MTU (neighbours.h).  `generic` works with any
+   also owns the address, routes and neighbours (neighbours.h).  `generic` works with any
    driver, through the kernel's slow path.
 
    The interface has at least as many queues as the node has lanes; lane i sends on queue i and

@@ -33,7 +33,7 @@ struct steer {
     struct steer_bpf *bpf;
     int owner; /* the socket whose name owns the interface */
     int link;
-    uint32_t listening, sources;
+    uint32_t listening;
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -50,8 +50,7 @@ const char *steer_count_name(enum steer_count count)
         [STEER_OURS] = "ours",           [STEER_NOT_IP] = "not ip",
         [STEER_NOT_UDP] = "not udp",     [STEER_OPTIONS] = "options",
         [STEER_FRAGMENT] = "fragment",   [STEER_ELSEWHERE] = "elsewhere",
-        [STEER_NO_SOCKET] = "no socket", [STEER_DENIED] = "denied",
-        [STEER_LIMITED] = "limited",
+        [STEER_NO_SOCKET] = "no socket",
     };
 
     return (unsigned)count < STEER_COUNTS ? names[count] : "?";
@@ -238,20 +237,6 @@ bool steer_listen(struct steer *steer, const struct proa_addr *addr)
                              sizeof(one), BPF_ANY) != 0)
         return false;
     steer->listening++;
-    return true;
-}
-
-bool steer_limit(struct steer *steer, const struct proa_addr *prefix, unsigned bits,
-                 uint64_t rate)
-{
-    struct steer_source_key key = {.prefix = bits};
-    struct steer_source value = {.rate = rate};
-
-    memcpy(key.ip, prefix->ip, sizeof(key.ip));
-    if (bpf_map__update_elem(steer->bpf->maps.sources, &key, sizeof(key), &value,
-                             sizeof(value), BPF_ANY) != 0)
-        return false;
-    steer->bpf->bss->source_count = ++steer->sources;
     return true;
 }
 

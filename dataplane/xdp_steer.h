@@ -26,11 +26,6 @@ void steer_close(struct steer *steer);
 /* steer_listen adds datagrams for addr (address and port) to what is ours.  False: too many. */
 bool steer_listen(struct steer *steer, const struct proa_addr *addr);
 
-/* steer_limit lets `rate` packets a second pass from the network prefix/bits (of 128), 0: none.
-   False: too many. */
-bool steer_limit(struct steer *steer, const struct proa_addr *prefix, unsigned bits,
-                 uint64_t rate);
-
 int steer_sockets(const struct steer *steer); /* descriptor of the map: queue -> socket */
 
 /* steer_counts adds up the CPUs' counters, by enum steer_count. */

@@ -275,8 +275,8 @@ bool xsk_queue_kick(struct xsk_queue *q)
 {
     if (q->sending == 0)
         return false;
-    /* EAGAIN, EBUSY, ENOBUFS: the device has enough for now; the next loop tries again.  Others:
-       the interface is down or gone, which its neighbours' thread tells. */
+    /* It fails when the device has enough for now, and then the next loop tries again, or when the
+       interface is down or gone, and then the neighbours' thread tells the port. */
     if (xsk_ring_prod__needs_wakeup(&q->tx))
         (void)sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
     reap(q);

@@ -16,7 +16,6 @@
 #include "steer.h"
 
 #define FRAGMENT_BITS 0x3fff /* more fragments, and the offset */
-#define SECOND 1000000000ull
 
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -39,17 +38,6 @@ struct {
     __type(value, __u64);
 } counters SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-    __uint(max_entries, STEER_SOURCES_MAX);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct steer_source_key);
-    __type(value, struct steer_source);
-} sources SEC(".maps");
-
-/* The node's to set: how many sources are limited.  Most have none, and pay nothing. */
-__u32 source_count = 0;
-
 static __always_inline void count(__u32 which)
 {
     __u64 *n = bpf_map_lookup_elem(&counters, &which);
@@ -64,39 +52,12 @@ static __always_inline int pass(__u32 why)
     return XDP_PASS;
 }
 
-/* Windows of a second; two CPUs that count at once may let a packet more through. */
-static __always_inline int drops(const struct steer_source_key *key)
-{
-    struct steer_source *source = bpf_map_lookup_elem(&sources, key);
-    __u64 now;
-
-    if (!source)
-        return -1;
-    if (source->rate == 0)
-        return STEER_DENIED;
-    now = bpf_ktime_get_ns();
-    if (now - source->since >= SECOND) {
-        source->since = now;
-        source->count = 0;
-    }
-    return source->count++ >= source->rate ? STEER_LIMITED : -1;
-}
-
-static __always_inline int steer(struct xdp_md *ctx, const struct steer_listen *to,
-                                 const struct steer_source_key *from)
+static __always_inline int steer(struct xdp_md *ctx, const struct steer_listen *to)
 {
     long action;
 
     if (!bpf_map_lookup_elem(&listening, to))
         return pass(STEER_ELSEWHERE);
-    if (source_count > 0) {
-        int why = drops(from);
-
-        if (why >= 0) {
-            count(why);
-            return XDP_DROP;
-        }
-    }
     action = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
     count(action == XDP_REDIRECT ? STEER_OURS : STEER_NO_SOCKET);
     return action;
@@ -107,7 +68,6 @@ static __always_inline int ipv4(struct xdp_md *ctx, void *at, void *end)
     const struct iphdr *ip = at;
     const struct udphdr *udp = (const void *)(ip + 1);
     struct steer_listen to = {.zero = 0};
-    struct steer_source_key from = {.prefix = 128};
 
     if ((void *)(ip + 1) > end)
         return pass(STEER_NOT_IP);
@@ -119,11 +79,10 @@ static __always_inline int ipv4(struct xdp_md *ctx, void *at, void *end)
         return pass(STEER_FRAGMENT);
     if ((void *)(udp + 1) > end)
         return pass(STEER_NOT_UDP);
-    to.ip[2] = from.ip[2] = bpf_htonl(0xffff);
+    to.ip[2] = bpf_htonl(0xffff);
     to.ip[3] = ip->daddr;
-    from.ip[3] = ip->saddr;
     to.port = udp->dest;
-    return steer(ctx, &to, &from);
+    return steer(ctx, &to);
 }
 
 static __always_inline int ipv6(struct xdp_md *ctx, void *at, void *end)
@@ -131,7 +90,6 @@ static __always_inline int ipv6(struct xdp_md *ctx, void *at, void *end)
     const struct ipv6hdr *ip = at;
     const struct udphdr *udp = (const void *)(ip + 1);
     struct steer_listen to = {.zero = 0};
-    struct steer_source_key from = {.prefix = 128};
 
     if ((void *)(ip + 1) > end)
         return pass(STEER_NOT_IP);
@@ -140,9 +98,8 @@ static __always_inline int ipv6(struct xdp_md *ctx, void *at, void *end)
     if (ip->nexthdr != IPPROTO_UDP || (void *)(udp + 1) > end)
         return pass(STEER_NOT_UDP);
     __builtin_memcpy(to.ip, &ip->daddr, sizeof(to.ip));
-    __builtin_memcpy(from.ip, &ip->saddr, sizeof(from.ip));
     to.port = udp->dest;
-    return steer(ctx, &to, &from);
+    return steer(ctx, &to);
 }
 
 SEC("xdp") int proa_steer(struct xdp_md *ctx)

@@ -2,7 +2,7 @@
 /* steer.h - what the XDP program and the node share: keys, values and counters of its maps.
 
    Threads: the program runs on every CPU that receives; counters are per CPU.
-   Units:   addresses and ports in network order, IPv4 as ::ffff:a.b.c.d; rates a second.
+   Units:   addresses and ports in network order, IPv4 as ::ffff:a.b.c.d.
    Errors:  a packet that is not clearly ours passes to the kernel. */
 #ifndef STEER_H
 #define STEER_H
@@ -11,7 +11,6 @@
 
 #define STEER_QUEUES_MAX 64
 #define STEER_LISTEN_MAX 16
-#define STEER_SOURCES_MAX 1024
 
 enum steer_count {
     STEER_OURS,      /* handed to a socket */
@@ -21,8 +20,6 @@ enum steer_count {
     STEER_FRAGMENT,  /* passed */
     STEER_ELSEWHERE, /* passed: UDP for another address or port */
     STEER_NO_SOCKET, /* passed: ours, by a queue without socket */
-    STEER_DENIED,    /* dropped: its source is denied */
-    STEER_LIMITED,   /* dropped: its source sent more than it may */
     STEER_COUNTS
 };
 
@@ -31,17 +28,6 @@ struct steer_listen {
     __u32 ip[4];
     __u16 port;
     __u16 zero;
-};
-
-/* A network whose packets are limited; the longest prefix counts. */
-struct steer_source_key {
-    __u32 prefix; /* bits of ip, 0..128 */
-    __u32 ip[4];
-};
-
-struct steer_source {
-    __u64 rate;         /* packets a second; 0: none at all */
-    __u64 since, count; /* the program's */
 };
 
 #endif

@@ -16,6 +16,7 @@ import time
 from peer_lines import Gone, Peer
 
 NOTICE_NS = 1_000_000_000
+EARLY_NS = 400_000_000  # silence takes more than twice as long
 SLACK_NS = 150_000_000  # the ping that found nobody, and this script
 RESTARTS = int(os.environ.get("PROA_RESTARTS", "3"))
 
@@ -55,8 +56,9 @@ def killed(serve, watch):
     return None
 
 
-def restarted(serve, watch):
-    """Kills serve, whose successor is there before silence could tell."""
+def restarted(serve, watch, at_once):
+    """Kills serve, whose successor is there before silence could tell.  at_once: the port is open
+    as soon as the process runs, so that its first packet ends its predecessor."""
     watch.wait_line("watching", 60)
     since = time.monotonic_ns()
     serve.end(signal.SIGKILL)
@@ -67,7 +69,11 @@ def restarted(serve, watch):
     print(f"# DOWN({reason}) {took / 1e6:.2f} ms after the new process ran, which was "
           f"{(started - since) / 1e6:.0f} ms after KILL, longest loop gap {gap / 1e6:.1f} ms; "
           f"it had joined after {joined / 1e6:.2f} ms")
-    return None if reason == "node-lost" else f"DOWN says {reason}"
+    if reason != "node-lost":
+        return f"DOWN says {reason}"
+    if at_once and started - since < EARLY_NS and took > EARLY_NS + gap:
+        return f"it was told by silence, {took} ns after the restart"
+    return None
 
 
 def pair(name, specs, folder, program):
@@ -81,7 +87,7 @@ def pair(name, specs, folder, program):
         bad |= verdict(f"{name}: asks in flight when their actor fails", None)
         bad |= verdict(f"{name}: KILL is told by DOWN", killed(serve, watch))
         for count in range(RESTARTS):
-            why = restarted(serve, watch)
+            why = restarted(serve, watch, name == "udp")
             if why or count == RESTARTS - 1:
                 bad |= verdict(f"{name}: KILL and a restart are told by DOWN", why)
                 break
