@@ -54,7 +54,9 @@ static inline bool frame_receive(const struct port *port, struct port_stats *sta
 static inline enum port_drop frame_unsendable(const struct port *port,
                                               const struct pkt *p)
 {
-    uint32_t limit = port->payload_max + (pkt_is_krpc(p) ? port->lead : 0);
+    /* relaxed: a number alone. */
+    uint32_t limit = atomic_load_explicit(&port->payload_max, memory_order_relaxed) +
+                     (pkt_is_krpc(p) ? port->lead : 0);
 
     if (unlikely(p->len > limit))
         return PORT_DROP_OVERSIZE;

@@ -95,7 +95,7 @@ struct port {
     uint8_t index;  /* in the node's list; stamped into pkt.port */
     uint16_t mtu;   /* of an IP packet */
     uint32_t lead;  /* zero bytes between UDP and a link packet: 6 or 2 */
-    uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
+    _Atomic uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
     unsigned queues;
     const char *kind;         /* "vhost", ... */
     struct port_stats *stats; /* one per queue: one writer each */
@@ -163,6 +163,11 @@ struct port_open_args {
 bool port_init(struct port *port, const struct port_ops *ops, const char *kind,
                const struct port_open_args *args);
 void port_set_address(struct port *port);
+
+/* port_follow_mtu: the interface's MTU is another now.  The port's own is the most it sends; below
+   that it sends no larger packets from now on, links that do end as stuck, and new ones are
+   opened for what fits.  Any thread. */
+void port_follow_mtu(struct port *port, uint32_t mtu);
 void port_fini(struct port *port);
 
 /* port_stats_sum adds up all queues. */
