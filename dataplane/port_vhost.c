@@ -19,7 +19,7 @@
 #include "addr.h"
 #include "eal.h"
 #include "pool_dpdk.h"
-#include "port_ethdev.h"
+#include "ethdev.h"
 #include "vhost_meet.h"
 
 #define ANSWER_MS 2000  /* to a message of the meeting */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port_ethdev.h - what ports over a DPDK device share: bursts, headers, checks, sleeping.
+/* ethdev.h - what ports over a DPDK device share: bursts, headers, checks, sleeping.
 
    The device has at least as many queue pairs as the node has lanes.  Lane i sends on queue i
    and receives from the queues i, i + lanes, i + 2 lanes, ...: a neighbour with more lanes than
@@ -14,8 +14,8 @@
 
    Threads: as port.h; ethdev_start: one ordinary thread, once.
    Units:   bytes.  Errors: ethdev_start fills err. */
-#ifndef PORT_ETHDEV_H
-#define PORT_ETHDEV_H
+#ifndef ETHDEV_H
+#define ETHDEV_H
 
 #include <pthread.h>
 

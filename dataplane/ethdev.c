@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "port_ethdev.h"
+#include "ethdev.h"
 
 #include <errno.h>
 #include <semaphore.h>
