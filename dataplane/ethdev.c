@@ -23,13 +23,29 @@
 
 /* ---- receiving ---- */
 
-static bool usable(const struct ethdev_port *port)
+bool ethdev_usable(const struct ethdev_port *port)
 {
     /* acquire, pairs with the release in ethdev_start: dev and dev_queues are set. */
     return atomic_load_explicit(&port->ready, memory_order_acquire);
 }
 
-static void flush_backlog(struct ethdev_port *port, unsigned queue);
+uint16_t ethdev_burst_in(struct ethdev_port *port, unsigned queue,
+                         struct rte_mbuf **mbufs, unsigned max)
+{
+    struct ethdev_lane *lane = &port->lanes[queue];
+    unsigned lanes = port->base.queues;
+    uint16_t got;
+
+    if (unlikely(queue >= port->dev_queues))
+        return 0;
+    got = rte_eth_rx_burst(port->dev, (uint16_t)lane->next_rx, mbufs, (uint16_t)max);
+    if (port->dev_queues > lanes) { /* the next of this lane's queues */
+        lane->next_rx += lanes;
+        if (lane->next_rx >= port->dev_queues)
+            lane->next_rx = queue;
+    }
+    return got;
+}
 
 unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigned max,
                    proa_ns now)
@@ -43,16 +59,11 @@ unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
     uint16_t got;
 
     lane->now = now;
-    if (unlikely(!usable(port)))
+    if (unlikely(!ethdev_usable(port)))
         return 0;
     if (unlikely(lane->backlog.count > 0))
-        flush_backlog(port, queue);
-    got = rte_eth_rx_burst(port->dev, (uint16_t)lane->next_rx, mbufs, (uint16_t)max);
-    if (port->dev_queues > base->queues) { /* the next of this lane's queues */
-        lane->next_rx += base->queues;
-        if (lane->next_rx >= port->dev_queues)
-            lane->next_rx = queue;
-    }
+        ethdev_flush_backlog(port, queue);
+    got = ethdev_burst_in(port, queue, mbufs, max);
     if (got == 0)
         return 0;
     for (uint16_t i = 0; i < got && i < PREFETCH; i++)
@@ -72,14 +83,14 @@ unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
 
 /* ---- sending ---- */
 
-static void drop(struct ethdev_port *port, unsigned queue, struct pkt *p,
+void ethdev_drop(struct ethdev_port *port, unsigned queue, struct pkt *p,
                  enum port_drop why)
 {
     port_stat_add(&port->base.stats[queue].drops[why], 1);
     pkt_free(port->lanes[queue].pool, p);
 }
 
-static void flush_backlog(struct ethdev_port *port, unsigned queue)
+void ethdev_flush_backlog(struct ethdev_port *port, unsigned queue)
 {
     struct tx_backlog *backlog = &port->lanes[queue].backlog;
     struct pkt *pkts[PORT_BURST];
@@ -96,7 +107,7 @@ static void flush_backlog(struct ethdev_port *port, unsigned queue)
             done = rte_eth_tx_burst(port->dev, (uint16_t)queue, mbufs, (uint16_t)n);
         } else {
             for (unsigned i = 0; i < n; i++)
-                drop(port, queue, pkts[i], PORT_DROP_DOWN);
+                ethdev_drop(port, queue, pkts[i], PORT_DROP_DOWN);
         }
         tx_backlog_drop(backlog, done);
         if (done < n)
@@ -104,11 +115,23 @@ static void flush_backlog(struct ethdev_port *port, unsigned queue)
     }
 }
 
+void ethdev_burst_out(struct ethdev_port *port, unsigned queue, struct rte_mbuf **mbufs,
+                      unsigned n)
+{
+    struct tx_backlog *backlog = &port->lanes[queue].backlog;
+    unsigned sent = 0;
+
+    if (likely(backlog->count == 0))
+        sent = rte_eth_tx_burst(port->dev, (uint16_t)queue, mbufs, (uint16_t)n);
+    for (unsigned i = sent; i < n; i++)
+        tx_backlog_push(backlog, pkt_of_mbuf(mbufs[i]));
+}
+
 static void drop_all(struct ethdev_port *port, unsigned queue, struct pkt **pkts,
                      unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        drop(port, queue, pkts[i], PORT_DROP_DOWN);
+        ethdev_drop(port, queue, pkts[i], PORT_DROP_DOWN);
 }
 
 unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigned n,
@@ -122,14 +145,14 @@ unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
 
     lane->now = now;
     if (unlikely(backlog->count > 0))
-        flush_backlog(port, queue);
+        ethdev_flush_backlog(port, queue);
     if (unlikely(!ethdev_up(base))) {
         drop_all(port, queue, pkts, n);
         return n;
     }
     while (taken < n) {
         struct rte_mbuf *mbufs[PORT_BURST];
-        unsigned count = 0, sent = 0;
+        unsigned count = 0;
         uint64_t bytes = 0;
 
         while (taken < n && count < PORT_BURST && tx_backlog_room(backlog) > count) {
@@ -140,16 +163,13 @@ unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
                 bytes += p->len;
                 mbufs[count++] = frame_build(&port->template, p, port->checksum);
             } else {
-                drop(port, queue, p, why);
+                ethdev_drop(port, queue, p, why);
             }
         }
         /* Counted as they are handed over; the backlog leaves by the device or with its link. */
         port_stat_add(&stats->tx, count);
         port_stat_add(&stats->tx_bytes, bytes);
-        if (likely(backlog->count == 0))
-            sent = rte_eth_tx_burst(port->dev, (uint16_t)queue, mbufs, (uint16_t)count);
-        for (unsigned i = sent; i < count; i++)
-            tx_backlog_push(backlog, pkt_of_mbuf(mbufs[i]));
+        ethdev_burst_out(port, queue, mbufs, count);
         if (tx_backlog_room(backlog) == 0)
             break;
     }
@@ -160,14 +180,17 @@ unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
 
 int ethdev_fd(struct port *base, unsigned queue)
 {
-    return ethdev_of(base)->lanes[queue].epoll;
+    const struct ethdev_port *port = ethdev_of(base);
+
+    /* Before the device is there, its coming rings the lanes' bells. */
+    return !ethdev_usable(port) || port->interrupts ? port->lanes[queue].epoll : -1;
 }
 
 void ethdev_arm(struct port *base, unsigned queue)
 {
     struct ethdev_port *port = ethdev_of(base);
 
-    if (!usable(port))
+    if (!ethdev_usable(port) || !port->interrupts)
         return; /* port->wake ends the sleep when the device is there */
     for (unsigned q = queue; q < port->dev_queues; q += base->queues) {
         struct epoll_event event = {.events = EPOLLIN | EPOLLET};
@@ -185,7 +208,7 @@ void ethdev_disarm(struct port *base, unsigned queue)
     struct ethdev_port *port = ethdev_of(base);
     struct epoll_event events[8];
 
-    if (!usable(port))
+    if (!ethdev_usable(port) || !port->interrupts)
         return;
     for (unsigned q = queue; q < port->dev_queues; q += base->queues)
         (void)rte_eth_dev_rx_intr_disable(port->dev, (uint16_t)q);
@@ -255,73 +278,100 @@ void ethdev_fini(struct ethdev_port *port)
     port_fini(&port->base);
 }
 
+bool ethdev_look(struct ethdev_port *port)
+{
+    struct rte_eth_link link;
+    bool before, now = false;
+
+    if (!ethdev_usable(port))
+        return false;
+    pthread_mutex_lock(&port->link_lock);
+    before = now = atomic_load_explicit(&port->link, memory_order_relaxed);
+    if (rte_eth_link_get_nowait(port->dev, &link) == 0)
+        now = link.link_status == RTE_ETH_LINK_UP;
+    atomic_store_explicit(&port->link, now, memory_order_release);
+    pthread_mutex_unlock(&port->link_lock);
+    if (now != before && port->wake != NULL)
+        port->wake(port->wake_ctx);
+    return now && !before;
+}
+
 /* On a thread of DPDK's. */
 static int link_changed(uint16_t dev, enum rte_eth_event_type type, void *arg, void *ret)
 {
     struct ethdev_port *port = arg;
-    struct rte_eth_link link;
 
+    (void)dev;
     (void)type;
     (void)ret;
     atomic_store(&port->changed, clock_ns());
-    if (!usable(port))
-        return 0;
-    pthread_mutex_lock(&port->link_lock);
-    if (rte_eth_link_get_nowait(dev, &link) == 0)
-        atomic_store_explicit(&port->link, link.link_status == RTE_ETH_LINK_UP,
-                              memory_order_release);
-    pthread_mutex_unlock(&port->link_lock);
-    if (port->wake != NULL)
-        port->wake(port->wake_ctx);
+    (void)ethdev_look(port);
     return 0;
 }
 
-static int setup_queues(struct ethdev_port *port, uint16_t descriptors)
+static int setup_queues(struct ethdev_port *port, const struct ethdev_setup *setup)
 {
+    uint16_t rx = setup->descriptors, tx = setup->descriptors;
     int socket = rte_eth_dev_socket_id(port->dev);
+    int status = rte_eth_dev_adjust_nb_rx_tx_desc(port->dev, &rx, &tx);
 
-    for (uint16_t q = 0; q < port->dev_queues; q++) {
+    for (uint16_t q = 0; q < setup->rx_queues && status == 0; q++) {
         struct pkt_pool *pool = port->lanes[q % port->base.queues].pool;
-        int status = rte_eth_rx_queue_setup(port->dev, q, descriptors, (unsigned)socket,
-                                            NULL, pool_dpdk_mempool(pool));
 
-        if (status == 0)
-            status =
-                rte_eth_tx_queue_setup(port->dev, q, descriptors, (unsigned)socket, NULL);
-        if (status != 0)
-            return status;
+        status = rte_eth_rx_queue_setup(port->dev, q, rx, (unsigned)socket, NULL,
+                                        pool_dpdk_mempool(pool));
     }
-    return 0;
+    for (uint16_t q = 0; q < setup->tx_queues && status == 0; q++)
+        status = rte_eth_tx_queue_setup(port->dev, q, tx, (unsigned)socket, NULL);
+    return status;
 }
 
-bool ethdev_start(struct ethdev_port *port, uint16_t dev, uint16_t queues,
-                  uint16_t descriptors, char *err, size_t err_len)
+/* Has each lane that receives something to sleep on? */
+static bool has_interrupts(const struct ethdev_port *port)
+{
+    for (uint16_t q = 0; q < port->dev_queues; q++) {
+        if (rte_eth_dev_rx_intr_ctl_q_get_fd(port->dev, q) < 0)
+            return false;
+    }
+    return true;
+}
+
+bool ethdev_start(struct ethdev_port *port, const struct ethdev_setup *setup, char *err,
+                  size_t err_len)
 {
     struct rte_eth_conf conf = {
-        .rxmode.mtu = port->base.mtu,
-        .intr_conf = {.rxq = 1, .lsc = 1},
+        .rxmode = {.mtu = port->base.mtu,
+                   .mq_mode = setup->rss != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE,
+                   .offloads = setup->rx_offloads},
+        .txmode.offloads = setup->tx_offloads,
+        .rx_adv_conf.rss_conf.rss_hf = setup->rss,
+        .intr_conf = {.rxq = 1, .lsc = setup->link_events},
     };
     const char *step = "configuring its queues";
+    uint16_t dev = setup->dev;
     int status;
 
-    PROA_ASSERT(queues >= port->base.queues);
+    PROA_ASSERT(setup->tx_queues >= port->base.queues);
     port->dev = dev;
-    port->dev_queues = queues;
-    status = rte_eth_dev_configure(dev, queues, queues, &conf);
+    port->dev_queues = setup->rx_queues;
+    status = rte_eth_dev_configure(dev, setup->rx_queues, setup->tx_queues, &conf);
     if (status == 0) {
         step = "setting its queues up";
-        status = setup_queues(port, descriptors);
+        status = setup_queues(port, setup);
     }
     if (status == 0) {
         step = "starting it";
-        rte_eth_dev_callback_register(dev, RTE_ETH_EVENT_INTR_LSC, link_changed, port);
+        if (setup->link_events)
+            rte_eth_dev_callback_register(dev, RTE_ETH_EVENT_INTR_LSC, link_changed,
+                                          port);
         status = rte_eth_dev_start(dev);
     }
     if (status != 0) {
         snprintf(err, err_len, "%s failed: %s", step, strerror(-status));
         return false;
     }
-    /* release, pairs with the acquire in usable. */
+    port->interrupts = setup->interrupts || has_interrupts(port);
+    /* release, pairs with the acquire in ethdev_usable. */
     atomic_store_explicit(&port->ready, true, memory_order_release);
     link_changed(dev, RTE_ETH_EVENT_INTR_LSC, port, NULL);
     return true;
@@ -349,7 +399,7 @@ void ethdev_stop(struct ethdev_port *port)
 {
     struct stopping stopping = {.port = port};
 
-    if (!usable(port))
+    if (!ethdev_usable(port))
         return;
     sem_init(&stopping.done, 0, 0);
     if (rte_eal_alarm_set(1, stop_when_quiet, &stopping) != 0)

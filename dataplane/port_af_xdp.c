@@ -148,7 +148,7 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
             continue;
         }
         bytes += p->len;
-        mbufs[count] = frame_build(&port->template, p, true);
+        mbufs[count] = frame_build(&port->template, p, NET_CHECKSUM_FULL);
         memcpy(rte_pktmbuf_mtod(mbufs[count], uint8_t *), mac, 6);
         count++;
     }

@@ -233,8 +233,10 @@ void resolver_learn(struct resolver *r, const uint8_t ip[16], const uint8_t mac[
         begin(r, n, NEIGHBOUR_CHECKED, now);
 }
 
-void resolver_conflict(struct resolver *r, proa_ns now)
+void resolver_conflict(struct resolver *r, const uint8_t mac[6], proa_ns now)
 {
+    if (memcmp(mac, r->config.mac, 6) == 0)
+        return; /* what we said ourselves, come back */
     r->stats.conflicts++;
     if (r->defended != 0 && now - r->defended < RESOLVER_DEFEND_EVERY)
         return;
@@ -270,8 +272,8 @@ bool resolver_wants(const uint8_t *frame, size_t len)
 
 void resolver_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now)
 {
-    if (!resolver_wants(frame, len) || memcmp(frame + 6, r->config.mac, 6) == 0)
-        return; /* our own, come back */
+    if (!resolver_wants(frame, len))
+        return;
     if (!mac_is_unicast(frame + 6)) {
         r->stats.malformed++;
         return;

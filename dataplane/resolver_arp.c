@@ -72,7 +72,7 @@ void arp_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now
     op = load_be16(arp + 6);
     to_me = memcmp(arp + 24, mine, 4) == 0;
     if (memcmp(arp + 14, mine, 4) == 0) {
-        resolver_conflict(r, now);
+        resolver_conflict(r, arp + 8, now);
         return;
     }
     if (op == ARP_REQUEST && to_me) {

@@ -70,8 +70,8 @@ bool resolver_allowed(struct allowance *a, proa_ns now);
 void resolver_learn(struct resolver *r, const uint8_t ip[16], const uint8_t mac[6],
                     bool asked, proa_ns now);
 
-/* Somebody else says that our address is his. */
-void resolver_conflict(struct resolver *r, proa_ns now);
+/* Whoever has mac says that our address is his. */
+void resolver_conflict(struct resolver *r, const uint8_t mac[6], proa_ns now);
 
 /* ---- resolver_arp.c ---- */
 

@@ -178,7 +178,7 @@ static void on_advertisement(struct resolver *r, const uint8_t *frame,
     const uint8_t *mac = option != NULL ? option : frame + 6;
 
     if (memcmp(target, r->config.address.ip, 16) == 0) {
-        resolver_conflict(r, now);
+        resolver_conflict(r, frame + 6, now);
         return;
     }
     if (solicited && to[0] == 0xff) { /* RFC 4861, 7.1.2 */
