@@ -80,7 +80,7 @@ static inline struct rte_mbuf *frame_build(const struct net_template *template,
                                            struct pkt *p, enum net_checksum checksum)
 {
     struct rte_mbuf *m = mbuf_of_pkt(p);
-    uint32_t front = net_build(template, p->data, p->len, &p->peer, checksum);
+    uint32_t front = net_build(template, p->data, p->len, &p->peer, p->source, checksum);
 
     m->data_off = (uint16_t)(p->data - front - (uint8_t *)m->buf_addr);
     m->data_len = (uint16_t)(front + p->len);

@@ -24,6 +24,14 @@
 
 struct lane_peer;
 
+/* From which UDP port the peer is to send, so that its packets arrive on this lane. */
+struct lane_steering {
+    proa_ns at;            /* proposed then */
+    uint16_t port, before; /* the last two proposals; 0: none */
+    uint16_t tried;
+    uint16_t astray; /* packets, until the first */
+};
+
 /* A link in its slot. */
 struct lane_link {
     struct link *link; /* NULL: the slot is free */
@@ -37,6 +45,7 @@ struct lane_link {
     bool dirty;      /* is in lane->dirty */
     bool waits;      /* is in lane->waiting */
     bool keeps;      /* a monitor came by it: it is no surplus */
+    struct lane_steering steering;
 
     /* The link has ended, and its slot waits for the marks that follow its last messages to the
        other lanes: only then may control open a successor. */
@@ -175,6 +184,8 @@ uint32_t lane_receive(struct lane *lane);             /* what lane_poll got; pac
 void lane_input(struct lane *lane, struct pkt *p);    /* takes p */
 void lane_transmit(struct lane *lane, struct pkt *p); /* takes p */
 void lane_send_queued(struct lane *lane);
+void lane_astray(struct lane *lane, struct lane_link *ll, const struct pkt *p);
+bool lane_steered(const struct lane_link *ll, const struct proa_addr *from);
 void lane_foreign_item(void *ctx, uint32_t from_lane, const struct pair_item *item);
 
 /* lane_peer.c */

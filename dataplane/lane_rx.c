@@ -33,6 +33,7 @@ static void hand_over(struct lane *lane, struct pkt *p, uint32_t to)
         free_packet(lane, p);
         return;
     }
+    p->flags |= PKT_ASTRAY;
     item->kind = PAIR_PKT;
     item->ptr = p;
     pair_ring_commit(ring);
@@ -64,12 +65,15 @@ static void link_packet(struct lane *lane, struct pkt *p)
         free_packet(lane, p);
         return;
     }
-    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0) {
+    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0 &&
+        !lane_steered(ll, &p->peer)) {
         lane_count(&lane->stats.wrong_source, 1);
         free_packet(lane, p);
         return;
     }
     heard(lane, ll);
+    if (__builtin_expect((p->flags & PKT_ASTRAY) != 0, 0))
+        lane_astray(lane, ll, p);
     link_input(ll->link, p, lane->now);
     lane_dirty(lane, ll);
     if (__builtin_expect(link_waits(ll->link), 0) && !ll->waits) {

@@ -342,7 +342,8 @@ static void fill_checksum(uint8_t *udp, uint32_t udp_len, const uint8_t *address
 }
 
 uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t len,
-                   const struct proa_addr *to, enum net_checksum checksum)
+                   const struct proa_addr *to, uint16_t from_port,
+                   enum net_checksum checksum)
 {
     bool v4 = template->family == 4, krpc = data[0] == 'd';
     uint32_t lead = krpc ? 0 : net_lead(template->family);
@@ -352,6 +353,8 @@ uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t 
     /* The lead, and for KRPC what the UDP header overwrites. */
     memset(data - NET_UDP, 0, NET_UDP);
     ip = v4 ? build_v4(template, udp, udp_len, to) : build_v6(template, udp, udp_len, to);
+    if (from_port != 0)
+        store16(udp, from_port);
     store16(udp + 2, to->port);
     store16(udp + 4, udp_len);
     if (checksum != NET_CHECKSUM_NONE)

@@ -81,10 +81,12 @@ void net_template_init(struct net_template *ret, const struct proa_addr *from,
                        const uint8_t mac_from[6], const uint8_t mac_to[6]);
 
 /* net_build writes headers and lead in front of data, which it only reads: data must have
-   NET_HEADERS_MAX bytes before it.  to->family must be the template's.  Writing twice gives the same bytes.  Returns how many bytes there now
+   NET_HEADERS_MAX bytes before it.  to->family must be the template's.  from_port: 0 is the
+   template's.  Writing twice gives the same bytes.  Returns how many bytes there now
    are in front of data. */
 uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t len,
-                   const struct proa_addr *to, enum net_checksum checksum);
+                   const struct proa_addr *to, uint16_t from_port,
+                   enum net_checksum checksum);
 
 /* net_sum adds bytes, as big-endian 16-bit words in host order of memory, to sum;
    net_sum_fold makes the 16-bit one's complement sum of it.  Source: RFC 1071. */

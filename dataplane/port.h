@@ -81,6 +81,11 @@ struct port_ops {
        layer); PROA_NS_NEVER otherwise. */
     proa_ns (*deadline)(struct port *port, unsigned queue);
     bool (*up)(struct port *port); /* a neighbour is attached */
+    /* Of ports that steer: the UDP port that packets of `from` should come from, so that they
+       arrive on this queue.  tried: earlier answers of which it turned out that they do not.  0:
+       there is none.  NULL otherwise. */
+    uint16_t (*source_port)(struct port *port, unsigned queue,
+                            const struct proa_addr *from, unsigned tried);
     /* One sentence for people on how the port is: "waits for its neighbour at PATH". */
     void (*state)(struct port *port, char *buf, size_t len);
     void (*close)(struct port *port); /* the lanes no longer call rx and tx */
@@ -94,7 +99,9 @@ struct port {
     uint8_t prefix; /* bits of address.ip (of 128) that are on this port's network */
     uint8_t index;  /* in the node's list; stamped into pkt.port */
     uint16_t mtu;   /* of an IP packet */
-    uint32_t lead;  /* zero bytes between UDP and a link packet: 6 or 2 */
+    bool
+        steers; /* the queue a packet arrives on follows from its addresses and UDP ports */
+    uint32_t lead;                /* zero bytes between UDP and a link packet: 6 or 2 */
     _Atomic uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
     unsigned queues;
     const char *kind;         /* "vhost", ... */

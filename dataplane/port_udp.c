@@ -115,6 +115,7 @@ static struct pkt *deliver(struct port *base, struct udp_queue *q,
     p->len = (uint16_t)(len - lead);
     p->room = p->len;
     p->port = base->index;
+    p->flags = 0;
     p->sent_at = q->now;
     memcpy(p->data, bytes + lead, p->len);
     return p;

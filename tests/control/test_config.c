@@ -281,8 +281,8 @@ static void parse__what_a_nic_needs(void **state)
     refused(NIC "    address: 10.0.0.1/24\n    gateway: router\n",
             "n.yaml:4: ports[0].gateway: 'router' is no address");
     refused(
-        PORT "    vlan: 7\n",
-        "n.yaml:2: ports[0].vlan: only for ethdev: ports; others use a VLAN interface "
+        "ports:\n  - spec: ring:a\n    vlan: 7\n",
+        "n.yaml:3: ports[0].vlan: only for ethdev: ports; others use a VLAN interface "
         "of the kernel's");
     refused("ports:\n  - spec: ring:a\n    gateway: 10.0.0.254\n",
             "n.yaml:3: ports[0].gateway: only for ethdev: ports; others follow the "

@@ -35,7 +35,7 @@ static void build(struct frame *f, unsigned family, const void *data, uint16_t l
     memset(f->bytes, 0xee, sizeof(f->bytes));
     memcpy(f->bytes + ROOM, data, len);
     net_template_init(&template, &f->from, macs[0], macs[1]);
-    front = net_build(&template, f->bytes + ROOM, len, &f->to, checksum);
+    front = net_build(&template, f->bytes + ROOM, len, &f->to, 0, checksum);
     f->at = ROOM - front;
     f->len = front + len;
 }
@@ -149,7 +149,7 @@ static void build__twice_gives_the_same_bytes(void **state)
     once = f;
     net_template_init(&template, &f.from, macs, macs);
     memcpy(template.bytes, f.bytes + f.at, 12);
-    net_build(&template, f.bytes + ROOM, sizeof(data), &f.to, NET_CHECKSUM_FULL);
+    net_build(&template, f.bytes + ROOM, sizeof(data), &f.to, 0, NET_CHECKSUM_FULL);
     assert_memory_equal(f.bytes, once.bytes, sizeof(f.bytes));
 }
 
