@@ -44,8 +44,10 @@ static struct result talk(const char *answer, size_t len, bool ends)
     struct result result = {0};
     struct capture_wish wish;
     int fds[2];
-    FILE *err = open_memstream(&said, &said_len);
+    FILE *err;
 
+    free(said); /* of the talk before */
+    err = open_memstream(&said, &said_len);
     assert_non_null(err);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     assert_int_equal(write(fds[1], answer, len), (ssize_t)len);
