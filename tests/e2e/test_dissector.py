@@ -232,7 +232,7 @@ def damage(rng, packet):
 
 def bears_damage(folder):
     seed = int(os.environ.get("PROA_FUZZ_SEED", random.SystemRandom().randrange(1 << 32)))
-    packets = int(os.environ.get("PROA_FUZZ_PACKETS", 4000))
+    packets = int(os.environ.get("PROA_FUZZ_PACKETS", 2000))
     rng = random.Random(seed)
     known = [split(v)[1] for v in vectors("wire.md")]
     datagrams = [bytes.fromhex(h) for h in
