@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "lane.h"
 #include "net.h"
 #include "pcapng.h"
 

