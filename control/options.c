@@ -244,9 +244,14 @@ static const char *take_value(enum option_kind kind, const char *text,
     case KIND_FOLLOW:
         ret->follow = true;
         return NULL;
-    default:
+    case KIND_PEER:
+    case KIND_KIND:
+    case KIND_SNAP:
+    case KIND_FOR:
+    case KIND_PACKETS:
         return take_capture(kind, text, &ret->capture);
     }
+    return "nothing";
 }
 
 /* ---- Reading ---- */
