@@ -12,6 +12,8 @@
 #include <proa/node.h>
 #include <stdio.h>
 
+#include "capture.h"
+
 enum options_verb {
     OPTIONS_NODE,
     OPTIONS_DEMO,
@@ -21,6 +23,7 @@ enum options_verb {
     OPTIONS_ASK,
     OPTIONS_EVENTS,
     OPTIONS_TOP,
+    OPTIONS_CAPTURE,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */
@@ -39,6 +42,8 @@ struct options {
     enum proa_pages pages; /* demo */
     enum proa_idle idle;   /* demo */
     bool follow;           /* events */
+
+    struct capture_wish capture; /* capture, whose FILE is a word */
 };
 
 #define OPTIONS_SECONDS 10 /* of load in the demo, unless the user says */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "builtin.h"
+#include "capture_client.h"
 #include "cli_client.h"
 #include "config.h"
 #include "demo.h"
@@ -267,6 +268,15 @@ static int verb_top(const struct options *options)
     return find_socket(options, path) ? (int)top_run(path) : 1;
 }
 
+static int verb_capture(const struct options *options)
+{
+    char path[PROA_TEXT_MAX];
+
+    if (!find_socket(options, path))
+        return 1;
+    return (int)capture_client_run(path, &options->capture, options->words[0], stderr);
+}
+
 static int run_request(const struct options *options, const struct cli_request *request)
 {
     char path[PROA_TEXT_MAX];
@@ -360,6 +370,8 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
         return verb_request(&options);
     case OPTIONS_TOP:
         return verb_top(&options);
+    case OPTIONS_CAPTURE:
+        return verb_capture(&options);
     case OPTIONS_HELP:
         return verb_help(program, &options);
     case OPTIONS_VERSION:

@@ -7,6 +7,7 @@
 
 #include "bulk.h"
 #include "lane.h"
+#include "tap.h"
 
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
 #define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
@@ -125,6 +126,8 @@ struct lane {
     bool slept;  /* since the last loop */
     bool worked; /* the last loop */
     bool put_up; /* something for the control thread, in this loop */
+
+    struct tap_point tap; /* tap.now: looked at for each packet */
 
     struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;

@@ -67,7 +67,8 @@ static void system_message(struct lane *lane, struct link *link,
                            (struct proa_ref){link_node(link), m.slot, m.generation});
         break;
     case SYSMSG_STEER:
-        link_set_source(link, m.port);
+        if (!lane->config.ports[link_port(link)]->one_source)
+            link_set_source(link, m.port);
         break;
     case SYSMSG_STOP:
         sched_stop_actor(lane->sched,

@@ -10,6 +10,13 @@ static void free_packet(struct lane *lane, struct pkt *p)
     lane->config.pool->ops->free(p);
 }
 
+/* Shows p to whoever captures; nobody, as a rule. */
+static inline void tap(struct lane *lane, const struct pkt *p, proa_ns at, bool out)
+{
+    if (__builtin_expect(lane->tap.now != NULL, 0))
+        tap_packet(lane->tap.now, p, at, out);
+}
+
 /* Hands a datagram to the control thread as bytes: its buffer never leaves the lane. */
 static void punt_up(struct lane *lane, struct pkt *p)
 {
@@ -157,6 +164,7 @@ uint32_t lane_receive(struct lane *lane)
             }
             if (q->at + 1 < q->count)
                 __builtin_prefetch(q->pkts[q->at + 1]->data);
+            tap(lane, q->pkts[q->at], q->pkts[q->at]->sent_at, false);
             lane_input(lane, q->pkts[q->at++]);
             total++;
         }
@@ -211,6 +219,7 @@ void lane_transmit(struct lane *lane, struct pkt *p)
         free_packet(lane, p);
         return;
     }
+    tap(lane, p, lane->now, true);
     q->pkts[q->count++] = p;
     if (q->count % PORT_BURST == 0)
         send_queue(lane, p->port);

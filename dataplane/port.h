@@ -95,10 +95,11 @@ struct port {
     const struct port_ops *ops;
     struct proa_addr address; /* ours as others reach it by this port */
     struct proa_addr
-        neighbour;  /* the only one there is (point to point); family 0: many */
-    uint8_t prefix; /* bits of address.ip (of 128) that are on this port's network */
-    uint8_t index;  /* in the node's list; stamped into pkt.port */
-    uint16_t mtu;   /* of an IP packet */
+        neighbour;   /* the only one there is (point to point); family 0: many */
+    uint8_t prefix;  /* bits of address.ip (of 128) that are on this port's network */
+    uint8_t index;   /* in the node's list; stamped into pkt.port */
+    uint16_t mtu;    /* of an IP packet */
+    bool one_source; /* sends from its own UDP port only */
     bool
         steers; /* the queue a packet arrives on follows from its addresses and UDP ports */
     uint32_t lead;                /* zero bytes between UDP and a link packet: 6 or 2 */

@@ -158,7 +158,7 @@ static void begin(struct cluster *c, const struct proa_test_config *config)
 
 static void steer(struct proa_test_config config)
 {
-    struct sim_seeds seeds = sim_seeds(10);
+    struct sim_seeds seeds = sim_seeds(4);
 
     for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         uint64_t rx, astray, rx_before, astray_before;
