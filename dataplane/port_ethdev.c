@@ -13,6 +13,7 @@
 #include "dpdk_frame.h"
 #include "eal.h"
 #include "ethdev.h"
+#include "ethdev_steer.h"
 #include "pool_dpdk.h"
 #include "resolver_thread.h"
 
@@ -35,6 +36,7 @@ struct nic_port {
     bool found;   /* eth.dev is valid */
     struct resolver_thread *resolver;
     struct nic_lane *nic_lanes;
+    struct ethdev_steer steer;
     uint64_t tx_flags; /* of each packet that leaves */
     uint16_t vlan;     /* 0: none */
     bool tags;         /* the device inserts it */
@@ -234,10 +236,17 @@ static void nic_state(struct port *base, char *buf, size_t len)
     char resolver[256];
 
     resolver_thread_state(port->resolver, resolver, sizeof(resolver));
-    snprintf(buf, len, "%s: %s, receives by %u queues%s%s; %s", port->device,
+    snprintf(buf, len, "%s: %s, receives by %u queues, %s%s%s; %s", port->device,
              ethdev_up(base) ? "up" : "no link", port->eth.dev_queues,
+             ethdev_steer_way(&port->steer),
              port->eth.interrupts ? "" : ", no interrupts",
              port->tx_flags != 0 ? ", checksums by the device" : "", resolver);
+}
+
+static uint16_t nic_source_port(struct port *base, unsigned queue,
+                                const struct proa_addr *from, unsigned tried)
+{
+    return ethdev_steer_port(&nic_of(base)->steer, queue, from, tried);
 }
 
 static void nic_close(struct port *base)
@@ -245,6 +254,7 @@ static void nic_close(struct port *base)
     struct nic_port *port = nic_of(base);
 
     resolver_thread_close(port->resolver);
+    ethdev_steer_fini(&port->steer);
     ethdev_stop(&port->eth);
     if (port->plugged)
         (void)rte_eal_hotplug_remove("vdev", port->device);
@@ -263,6 +273,7 @@ static const struct port_ops nic_ops = {
     .disarm = ethdev_disarm,
     .deadline = ethdev_deadline,
     .up = ethdev_up,
+    .source_port = nic_source_port,
     .state = nic_state,
     .close = nic_close,
 };
@@ -489,6 +500,9 @@ static bool open_all(struct nic_port *port, const struct port_open_args *args, c
         return false;
     }
     set_filters(port, &setup);
+    ethdev_steer_init(&port->steer, port->eth.dev, setup.rx_queues, args->queues,
+                      &port->eth.base.address);
+    port->eth.base.steers = setup.rx_queues > 1;
     return true;
 }
 
