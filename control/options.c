@@ -16,6 +16,8 @@ enum option_kind {
     KIND_PAGES = 1u << 4,
     KIND_IDLE = 1u << 5,
     KIND_FOLLOW = 1u << 6,
+    KIND_JSON = 1u << 7,
+    KIND_FIX_PRINT = 1u << 8,
 };
 
 struct option_row {
@@ -33,6 +35,8 @@ static const struct option_row option_rows[] = {
     {KIND_PAGES, "--pages", "WORD", "auto, huge or none (default auto)"},
     {KIND_IDLE, "--idle", "WORD", "adaptive or spin (default adaptive)"},
     {KIND_FOLLOW, "--follow", "", "go on with what happens from now on, until Ctrl-C"},
+    {KIND_JSON, "--json", "", "print one JSON document"},
+    {KIND_FIX_PRINT, "--fix-print", "", "print only the commands of the remedies"},
 };
 
 struct verb_row {
@@ -59,6 +63,8 @@ static const struct verb_row verb_rows[] = {
      "print what happened to a running node"},
     {OPTIONS_TOP, "top", KIND_SOCKET, 0, 0, "",
      "show a running node's lanes, links and behaviours, live; q quits"},
+    {OPTIONS_DOCTOR, "doctor", KIND_CONFIG | KIND_JSON | KIND_FIX_PRINT, 0, 0, "",
+     "say what of this machine costs a node latency, or keeps it from starting"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
     {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
@@ -196,6 +202,12 @@ static const char *take_value(enum option_kind kind, const char *text,
     case KIND_FOLLOW:
         ret->follow = true;
         return NULL;
+    case KIND_JSON:
+        ret->json = true;
+        return NULL;
+    case KIND_FIX_PRINT:
+        ret->fix_print = true;
+        return NULL;
     }
     return "nothing";
 }
@@ -264,6 +276,10 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
             return refuse(err, err_len, verb->name,
                           "TYPE is a number below 2147483648, not", ret->words[1], "");
         ret->type = (uint32_t)type;
+    }
+    if (ret->json && ret->fix_print) {
+        snprintf(err, err_len, "doctor: --json or --fix-print, not both");
+        return false;
     }
     if (ret->verb == OPTIONS_NODE && ret->config == NULL) {
         snprintf(err, err_len, "node: --config FILE missing");

@@ -21,6 +21,7 @@ enum options_verb {
     OPTIONS_ASK,
     OPTIONS_EVENTS,
     OPTIONS_TOP,
+    OPTIONS_DOCTOR,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */
@@ -28,7 +29,7 @@ enum options_verb {
 
 struct options {
     enum options_verb verb;
-    const char *config; /* node */
+    const char *config; /* node, doctor */
     const char *socket; /* node, and verbs that ask one; NULL: in the state directory */
     const char
         *words[3]; /* keygen FILE; lookup NAME; ask NAME TYPE HEX; help VERB; borrowed */
@@ -39,6 +40,7 @@ struct options {
     enum proa_pages pages; /* demo */
     enum proa_idle idle;   /* demo */
     bool follow;           /* events */
+    bool json, fix_print;  /* doctor: at most one */
 };
 
 #define OPTIONS_SECONDS 10 /* of load in the demo, unless the user says */
