@@ -5,8 +5,10 @@
 What it finds here is the machine's own business; that the forms agree with each other is not.
 Where there can be network namespaces, its word about an interface is compared with the node's.
 """
+import glob
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -127,6 +129,22 @@ def port_in_the_way(proa, folder):
     return None if finding(found, "udp-buffers") else "the port was not looked at"
 
 
+def documented():
+    """docs/doctor.md lists every check that the sources can report."""
+    root = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..")
+    with open(f"{root}/docs/doctor.md", encoding="utf-8") as file:
+        docs = file.read()
+    names = set()
+    for source in glob.glob(f"{root}/control/doctor*.c"):
+        with open(source, encoding="utf-8") as file:
+            names |= set(re.findall(r'\b(?:doctor_add|doctor_ok|add_to|refuse)\('
+                                    r'\s*[^,()"]+,\s*(?:&?x,\s*)?"([a-z-]+)"', file.read()))
+    missing = [name for name in names if f"`{name}`" not in docs]
+    if len(names) < 50:
+        return f"only {len(names)} checks found in the sources"
+    return f"not in docs/doctor.md: {missing}" if missing else None
+
+
 def changes_nothing(proa):
     """No file is opened for writing, no socket bound, nothing started."""
     log = tempfile.NamedTemporaryFile(delete=False)
@@ -201,6 +219,7 @@ def main():
     try:
         check("text, JSON and commands agree", forms_agree, proa, folder)
         check("exit statuses", statuses, proa, folder)
+        check("every check is documented", documented)
         check("a port that cannot be opened", port_in_the_way, proa, folder)
         if shutil.which("strace") is None:
             print("# nothing is changed: skipped, there is no strace")
