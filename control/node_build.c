@@ -67,12 +67,23 @@ static uint32_t buffer_mtu(const struct proa_config *config)
     return (mtu + front + unit - 1) / unit * unit;
 }
 
+uint32_t node_memory_mb(const struct proa_config *config)
+{
+    uint64_t bytes =
+        pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED, (uint16_t)buffer_mtu(config));
+    unsigned lanes = config->lanes != 0 ? config->lanes : 1;
+
+    if (config->memory_mb != 0)
+        return config->memory_mb;
+    return NODE_MEMORY_MB + (uint32_t)(bytes * lanes >> 20);
+}
+
 static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
 {
     struct eal_config args = {.lanes = node->lane_count,
                               .cores = node->cores.core,
                               .pages = node->config.pages,
-                              .memory_mb = node->config.memory_mb};
+                              .memory_mb = node_memory_mb(&node->config)};
 
     node->on_dpdk = wants_dpdk(&node->config);
     if (!node->on_dpdk)
@@ -83,11 +94,6 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
 
         if (port_ethdev_pci(spec, pci))
             args.devices[args.device_count++] = spec + strlen(PORT_ETHDEV);
-    }
-    if (args.memory_mb == 0) {
-        uint64_t bytes = pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED,
-                                          (uint16_t)buffer_mtu(&node->config));
-        args.memory_mb = NODE_MEMORY_MB + (uint32_t)(bytes * node->lane_count >> 20);
     }
     enum proa_outcome outcome = eal_start(&args, err, err_len);
     node->eal_started = outcome == PROA_OK;

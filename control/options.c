@@ -22,6 +22,8 @@ enum option_kind {
     KIND_SNAP = 1u << 9,
     KIND_FOR = 1u << 10,
     KIND_PACKETS = 1u << 11,
+    KIND_JSON = 1u << 12,
+    KIND_FIX_PRINT = 1u << 13,
 };
 
 struct option_row {
@@ -46,6 +48,8 @@ static const struct option_row option_rows[] = {
     {KIND_SNAP, "--snap", "BYTES", "bytes kept of each packet (default: all)"},
     {KIND_FOR, "--seconds", "N", "seconds to capture (default: until Ctrl-C)"},
     {KIND_PACKETS, "--packets", "N", "packets to capture (default: any number)"},
+    {KIND_JSON, "--json", "", "print one JSON document"},
+    {KIND_FIX_PRINT, "--fix-print", "", "print only the commands of the remedies"},
 };
 
 struct verb_row {
@@ -75,6 +79,8 @@ static const struct verb_row verb_rows[] = {
     {OPTIONS_CAPTURE, "capture",
      KIND_SOCKET | KIND_PEER | KIND_KIND | KIND_SNAP | KIND_FOR | KIND_PACKETS, 1, 1,
      "FILE", "write a running node's packets to a pcapng file; - is standard output"},
+    {OPTIONS_DOCTOR, "doctor", KIND_CONFIG | KIND_JSON | KIND_FIX_PRINT, 0, 0, "",
+     "say what of this machine costs a node latency, or keeps it from starting"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
     {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
@@ -250,6 +256,12 @@ static const char *take_value(enum option_kind kind, const char *text,
     case KIND_FOR:
     case KIND_PACKETS:
         return take_capture(kind, text, &ret->capture);
+    case KIND_JSON:
+        ret->json = true;
+        return NULL;
+    case KIND_FIX_PRINT:
+        ret->fix_print = true;
+        return NULL;
     }
     return "nothing";
 }
@@ -318,6 +330,10 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
             return refuse(err, err_len, verb->name,
                           "TYPE is a number below 2147483648, not", ret->words[1], "");
         ret->type = (uint32_t)type;
+    }
+    if (ret->json && ret->fix_print) {
+        snprintf(err, err_len, "doctor: --json or --fix-print, not both");
+        return false;
     }
     if (ret->verb == OPTIONS_NODE && ret->config == NULL) {
         snprintf(err, err_len, "node: --config FILE missing");

@@ -198,7 +198,7 @@ static enum proa_outcome choose_pages(const struct eal_config *config, char *err
             return PROA_OK;
         return fail(
             PROA_NO_MEMORY, err, err_len,
-            "%u MiB of memory wanted, %llu MiB available; lower `memory`, `mtu` or "
+            "%u MiB of memory wanted, %llu MiB available; lower `memory_mb`, `mtu` or "
             "`lanes`",
             config->memory_mb, (unsigned long long)there_mb);
     }
