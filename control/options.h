@@ -24,6 +24,8 @@ enum options_verb {
     OPTIONS_EVENTS,
     OPTIONS_TOP,
     OPTIONS_CAPTURE,
+    OPTIONS_DENY,
+    OPTIONS_ALLOW,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */

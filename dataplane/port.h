@@ -103,6 +103,10 @@ struct port_ops {
     unsigned (*counts)(struct port *port, struct port_count ret[PORT_COUNTS_MAX]);
     /* Adds what the kernel dropped in front of the queues; NULL: nothing.  Any thread. */
     void (*dropped)(const struct port *port, uint64_t drops[PORT_DROP_COUNT]);
+    /* Drops from now on what comes from the first `prefix` bits (of 128) of `from`; not deny: no
+       longer.  NULL: only other kinds can.  NULL, or why it cannot; control thread only. */
+    const char *(*deny)(struct port *port, const struct proa_addr *from, uint8_t prefix,
+                        bool deny);
     void (*close)(struct port *port); /* the lanes no longer call rx and tx */
 };
 

@@ -25,6 +25,7 @@
 #define DOWN_AGAIN (10 * PROA_MS) /* while the interface is down */
 
 _Static_assert(PORT_AF_XDP_FRONT == XSK_FRONT, "one number");
+_Static_assert(STEER_DENY_MAX == 256, "af_xdp_deny says it");
 _Static_assert((unsigned)STEER_COUNTS <= PORT_COUNTS_MAX, "all of them");
 
 /* One lane's part.  Its lane alone uses it. */
@@ -266,6 +267,27 @@ static void af_xdp_dropped(const struct port *base, uint64_t drops[PORT_DROP_COU
     }
 }
 
+static const char *af_xdp_deny(struct port *base, const struct proa_addr *from,
+                               uint8_t prefix, bool deny)
+{
+    const struct steer_deny who = {.addr = *from, .prefix = prefix};
+    struct steer *steer = xdp_of(base)->steer;
+    int status = deny ? steer_deny(steer, &who) : steer_allow(steer, &who);
+
+    switch (-status) {
+    case 0:
+        return NULL;
+    case ENOSPC:
+        return "256 are denied already; allow one of them";
+    case ENOENT:
+        return "it is not denied";
+    case EPERM:
+        return "the kernel lets only CAP_BPF do it";
+    default:
+        return "the kernel refuses it";
+    }
+}
+
 static void close_lane(struct xdp_lane *lane)
 {
     struct pkt *p;
@@ -309,6 +331,7 @@ static const struct port_ops af_xdp_ops = {
     .state = af_xdp_state,
     .counts = af_xdp_counts,
     .dropped = af_xdp_dropped,
+    .deny = af_xdp_deny,
     .close = af_xdp_close,
 };
 

@@ -339,6 +339,16 @@ static unsigned faults_counts(struct port *base, struct port_count ret[PORT_COUN
     return inner->ops->counts != NULL ? inner->ops->counts(inner, ret) : 0;
 }
 
+static const char *faults_deny(struct port *base, const struct proa_addr *from,
+                               uint8_t prefix, bool deny)
+{
+    struct port *inner = ((struct faults_port *)base)->inner;
+
+    if (inner->ops->deny == NULL)
+        return "only an af_xdp port can";
+    return inner->ops->deny(inner, from, prefix, deny);
+}
+
 static void faults_dropped(const struct port *base, uint64_t drops[PORT_DROP_COUNT])
 {
     const struct port *inner = ((const struct faults_port *)base)->inner;
@@ -384,6 +394,7 @@ static const struct port_ops faults_ops = {
     .state = faults_state,
     .counts = faults_counts,
     .dropped = faults_dropped,
+    .deny = faults_deny,
     .close = faults_close,
 };
 

@@ -252,22 +252,38 @@ static void configure(struct steer_bpf *bpf, const struct steer_args *args)
         memcpy((void *)&bpf->rodata->listening[i], &own, sizeof(own));
     }
     bpf->rodata->listening_count = args->listen_count;
-    bpf->rodata->denying = args->deny_count > 0;
     bpf->rodata->source_interval = interval;
     bpf->rodata->source_burst = burst > STEER_BURST ? burst : STEER_BURST;
     if (interval == 0) /* its memory is there from the beginning */
         (void)bpf_map__set_max_entries(bpf->maps.sources, 1);
 }
 
-static bool deny(struct steer_bpf *bpf, const struct steer_deny *who)
+static struct steer_prefix prefix_of(const struct steer_deny *who)
 {
     struct steer_prefix key = {.bits = STEER_FAMILY_BITS + who->prefix,
                                .family = who->addr.family};
-    const uint8_t one = 1;
 
     memcpy(key.source.ip, who->addr.ip, sizeof(key.source.ip));
-    return bpf_map__update_elem(bpf->maps.denied, &key, sizeof(key), &one, sizeof(one),
-                                BPF_ANY) == 0;
+    return key;
+}
+
+int steer_deny(struct steer *steer, const struct steer_deny *who)
+{
+    struct steer_prefix key = prefix_of(who);
+    const uint8_t one = 1;
+    int status = bpf_map__update_elem(steer->bpf->maps.denied, &key, sizeof(key), &one,
+                                      sizeof(one), BPF_ANY);
+
+    if (status == 0)
+        steer->bpf->bss->denying = 1;
+    return status;
+}
+
+int steer_allow(struct steer *steer, const struct steer_deny *who)
+{
+    struct steer_prefix key = prefix_of(who);
+
+    return bpf_map__delete_elem(steer->bpf->maps.denied, &key, sizeof(key), 0);
 }
 
 /* 0, or errno. */
@@ -293,8 +309,9 @@ static int load(struct steer *steer, const struct steer_args *args)
         return errno;
     }
     for (unsigned i = 0; i < args->deny_count; i++) {
-        if (!deny(steer->bpf, &args->deny[i]))
-            return errno != 0 ? errno : ENOSPC;
+        status = steer_deny(steer, &args->deny[i]);
+        if (status != 0)
+            return -status;
     }
     return 0;
 }

@@ -51,6 +51,11 @@ bool steer_sources(struct steer_args *args, struct steer_deny deny[PROA_DENY_MAX
 struct steer *steer_open(const struct steer_args *args, char *err, size_t err_len);
 void steer_close(struct steer *steer);
 
+/* steer_deny and steer_allow add to what is denied, and take from it exactly what was added.  0, or
+   -errno: -ENOSPC, STEER_DENY_MAX are denied already; -ENOENT, it is not denied. */
+int steer_deny(struct steer *steer, const struct steer_deny *who);
+int steer_allow(struct steer *steer, const struct steer_deny *who);
+
 int steer_sockets(const struct steer *steer); /* descriptor of the map: queue -> socket */
 int steer_program(const struct steer *steer); /* descriptor of the program */
 

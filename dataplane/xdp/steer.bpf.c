@@ -59,10 +59,12 @@ struct {
 const volatile struct steer_listen listening[STEER_LISTEN_MAX] = {{.family = 0}};
 const volatile __u32 listening_count = 0;
 const volatile __u32 cpu_mask = 0; /* a CPU's number has so many bits */
-const volatile __u32 denying = 0;  /* there are denied addresses */
 const volatile __u64 source_interval =
     0; /* ns a datagram of one source costs; 0: no limit */
 const volatile __u64 source_burst = 0; /* ns a source may be ahead */
+
+/* Some source is or was denied: it may be the first while the program runs. */
+volatile __u32 denying = 0;
 
 static __always_inline void count(__u32 which)
 {

@@ -30,6 +30,13 @@ static void from(struct frame *f, const char *text)
         memcpy(ip_of(f) + 8, addr.ip, 16);
 }
 
+static int setup(void **state)
+{
+    (void)state;
+    open_with(NULL, 0, 0);
+    return 0;
+}
+
 static int setup_denied(void **state)
 {
     struct steer_deny deny[4] = {net_of("10.0.0.9"), net_of("10.9.0.0/16"),
@@ -112,6 +119,23 @@ static void deny__all_of_ipv6_is_not_ipv4(void **state)
     meets(&v6, XDP_DROP, STEER_DENIED);
 }
 
+static void deny__and_allow_while_it_runs(void **state)
+{
+    struct steer_deny one = net_of("10.0.0.2"), all = net_of("10.0.0.0/24");
+    struct frame f = datagram(4);
+
+    (void)state;
+    meets(&f, XDP_REDIRECT, STEER_OURS);
+    assert_int_equal(steer_deny(steer, &all), 0);
+    assert_int_equal(steer_deny(steer, &one), 0);
+    meets(&f, XDP_DROP, STEER_DENIED);
+    assert_int_equal(steer_allow(steer, &one), 0); /* not from the whole network yet */
+    assert_int_equal(steer_allow(steer, &one), -ENOENT);
+    meets(&f, XDP_DROP, STEER_DENIED);
+    assert_int_equal(steer_allow(steer, &all), 0);
+    meets(&f, XDP_REDIRECT, STEER_OURS);
+}
+
 static void deny__as_many_as_there_is_room_for(void **state)
 {
     struct steer_deny deny[STEER_DENY_MAX];
@@ -127,6 +151,10 @@ static void deny__as_many_as_there_is_room_for(void **state)
     open_with(deny, STEER_DENY_MAX, 0);
     from(&f, "10.7.0.255");
     meets(&f, XDP_DROP, STEER_DENIED);
+    deny[0] = net_of("10.8.0.1");
+    assert_int_equal(steer_deny(steer, &deny[0]), -ENOSPC);
+    assert_int_equal(steer_allow(steer, &deny[1]), 0);
+    assert_int_equal(steer_deny(steer, &deny[0]), 0);
 }
 
 static void deny__one_too_many_is_an_error(void **state)
@@ -255,6 +283,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(deny__all_of_ipv6_is_not_ipv4,
                                         setup_all_of_v6_denied, teardown),
+        cmocka_unit_test_setup_teardown(deny__and_allow_while_it_runs, setup, teardown),
         cmocka_unit_test_teardown(deny__as_many_as_there_is_room_for, teardown),
         cmocka_unit_test_teardown(deny__one_too_many_is_an_error, teardown),
         cmocka_unit_test_setup_teardown(rate__a_burst_is_taken_and_more_is_not,

@@ -82,6 +82,33 @@ def denied(lab, wire, a, b):
     verdict("the other node's asks go on", None if b.asks(0) and a.asks(1) else "no answer")
 
 
+def at_run_time(lab, wire, a, b):
+    """proa deny and allow."""
+    def order(verb, network, node=a):
+        done = run(PROA, verb, network, "--socket", f"{node.home}/socket", check=False)
+        return done.returncode, done.stderr.strip()
+
+    before = a.port()["denied"]
+    said = order("deny", "10.78.0.64/26")
+    verdict("proa deny", None if said == (0, "") else said)
+    wire.send(datagram(lab, LOUD), SENT)
+    within(10, lambda: a.port()["denied"] >= before + SENT)
+    moved = a.port()["denied"] - before
+    verdict("... drops them all", None if moved == SENT else f"{moved} dropped")
+    said = [order("allow", "10.78.0.65"), order("allow", "10.78.0.64/26"), order("allow", DENIED)]
+    wanted = [(1, "proa: allow: it is not denied"), (0, ""), (0, "")]
+    verdict("proa allow", None if said == wanted else said)
+    wire.send(datagram(lab, DENIED), BURST // 2)
+    verdict("... lets them through", None if stays(a, "denied") and a.port()["denied"] == before + SENT
+            else a.port())
+    order("deny", lab.v4(1))
+    gone = within(20, lambda: not a.asks(1))
+    verdict("a denied node is out of reach", None if gone else "it still answers")
+    order("allow", lab.v4(1))
+    verdict("and back when it is allowed", None if within(60, lambda: a.asks(1) and b.asks(0))
+            else "it is not")
+
+
 def stays(node, counter):
     """All that was sent has arrived: the counter moves no more."""
     before = node.port()[counter]
@@ -126,6 +153,7 @@ def main():
         thread.join()
         denied(lab, wires[0], a, b)
         limited(lab, wires[0], a, b)
+        at_run_time(lab, wires[0], a, b)
         for node in nodes:
             code = node.peer.end(signal.SIGTERM)
             verdict(f"node {node.side} ends and leaves nothing",
