@@ -199,6 +199,10 @@ const char *cli_request_read(const char *line, size_t len, uint8_t *data,
         ret->follow = count == 2;
         return NULL;
     }
+    if ((is_verb(&words[0], "deny") || is_verb(&words[0], "allow")) && count == 2) {
+        ret->verb = is_verb(&words[0], "deny") ? CLI_DENY : CLI_ALLOW;
+        return unescape(&words[1], ret->name) ? NULL : "the address is not 1..255 bytes";
+    }
     if (is_verb(&words[0], "lookup") && count == 2) {
         ret->verb = CLI_LOOKUP;
         return unescape(&words[1], ret->name)
@@ -246,6 +250,9 @@ size_t cli_request_print(const struct cli_request *request, char *buf, size_t ca
         return print_ask(request, name, buf, cap);
     if (request->verb == CLI_LOOKUP)
         n = snprintf(buf, cap, "lookup %s\n", name);
+    else if (request->verb == CLI_DENY || request->verb == CLI_ALLOW)
+        n = snprintf(buf, cap, "%s %s\n", request->verb == CLI_DENY ? "deny" : "allow",
+                     name);
     else if (request->verb == CLI_EVENTS)
         n = snprintf(buf, cap, "events%s\n", request->follow ? " follow" : "");
     else if (request->verb == CLI_TOP)

@@ -12,6 +12,8 @@
                capture PEER KINDS SNAP SECONDS PACKETS
                                  capture_words.h has the first two; "-" or 0: no such bound;
                                  cli_capture.h has the answer
+               deny NETWORK      ADDRESS or ADDRESS/PREFIX
+               allow NETWORK
      answer    lines of result, each after one space; then one last line:
                ok          or          error TEXT
 
@@ -39,11 +41,20 @@
 #define CLI_ESCAPED_MAX (3 * PROA_NAME_MAX + 1)
 #define CLI_REF_MAX 48 /* bytes of a printed reference and its NUL */
 
-enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK, CLI_EVENTS, CLI_TOP, CLI_CAPTURE };
+enum cli_verb {
+    CLI_LS,
+    CLI_LOOKUP,
+    CLI_ASK,
+    CLI_EVENTS,
+    CLI_TOP,
+    CLI_CAPTURE,
+    CLI_DENY,
+    CLI_ALLOW
+};
 
 struct cli_request {
     enum cli_verb verb;
-    char name[PROA_NAME_MAX + 1]; /* lookup, ask */
+    char name[PROA_NAME_MAX + 1]; /* lookup, ask; deny, allow: the network */
     uint32_t type;                /* ask */
     proa_ns deadline;             /* ask */
     bool follow;                  /* events */

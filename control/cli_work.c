@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "addr.h"
 #include "cli_capture.h"
 #include "cli_server.h"
 #include "node_internal.h"
@@ -227,6 +228,51 @@ static const char *run_top(struct cli_job *job, struct cli_answer *answer)
     return NULL;
 }
 
+/* ---- deny and allow ---- */
+
+struct denial {
+    struct proa_addr from;
+    uint8_t prefix;
+    bool deny;
+    unsigned done;     /* ports that have done it */
+    const char *error; /* why another has not */
+};
+
+/* On every port that can. */
+static void deny_on_ports(struct proa_node *node, void *ctx)
+{
+    struct denial *denial = ctx;
+
+    for (unsigned i = 0; i < node->port_count; i++) {
+        struct port *port = node->ports[i];
+        const char *error;
+
+        if (port->ops->deny == NULL)
+            continue;
+        error = port->ops->deny(port, &denial->from, denial->prefix, denial->deny);
+        if (error == NULL)
+            denial->done++;
+        else
+            denial->error = error;
+    }
+}
+
+static const char *run_deny(struct cli_job *job, const struct cli_request *request)
+{
+    struct denial denial = {.deny = request->verb == CLI_DENY,
+                            .error = "only an af_xdp port can"};
+
+    if (addr_parse_prefix(request->name, &denial.from, &denial.prefix))
+        node_call(job->node, deny_on_ports, &denial);
+    else
+        denial.error = "no address or network, like 10.0.0.9 or fd00:9::/32";
+    if (denial.done > 0)
+        return NULL;
+    snprintf(job->error, sizeof(job->error), "%s: %s", denial.deny ? "deny" : "allow",
+             denial.error);
+    return job->error;
+}
+
 const char *cli_work_run(void *ctx, const struct cli_request *request,
                          struct cli_answer *answer)
 {
@@ -243,6 +289,8 @@ const char *cli_work_run(void *ctx, const struct cli_request *request,
         return run_top(job, answer);
     if (request->verb == CLI_CAPTURE)
         return cli_capture_run(job, &request->capture, answer);
+    if (request->verb == CLI_DENY || request->verb == CLI_ALLOW)
+        return run_deny(job, request);
     outcome = proa_client_open(job->node, &client);
     if (outcome != PROA_OK)
         return say(job, "client", outcome);

@@ -41,6 +41,9 @@ static const cyaml_schema_field_t faults_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t deny_entry = {CYAML_VALUE_STRING(
+    CYAML_FLAG_DEFAULT, char[PROA_NETWORK_MAX], 1, PROA_NETWORK_MAX - 1)};
+
 static const cyaml_schema_field_t port_fields[] = {
     CYAML_FIELD_STRING("spec", CYAML_FLAG_DEFAULT, struct proa_port_config, spec, 1),
     CYAML_FIELD_STRING("address", OPTIONAL, struct proa_port_config, address, 1),
@@ -49,6 +52,9 @@ static const cyaml_schema_field_t port_fields[] = {
     CYAML_FIELD_UINT("mtu", OPTIONAL, struct proa_port_config, mtu),
     CYAML_FIELD_MAPPING("faults", OPTIONAL, struct proa_port_config, faults,
                         faults_fields),
+    CYAML_FIELD_SEQUENCE("deny", OPTIONAL, struct proa_port_config, deny, &deny_entry, 0,
+                         PROA_DENY_MAX),
+    CYAML_FIELD_UINT("source_rate", OPTIONAL, struct proa_port_config, source_rate),
     CYAML_FIELD_END,
 };
 

@@ -103,6 +103,42 @@ static enum proa_outcome check_network(struct config_reading *r, unsigned item,
     return PROA_OK;
 }
 
+static enum proa_outcome check_sources(struct config_reading *r, unsigned item,
+                                       const struct proa_port_config *port)
+{
+    static const char kind[] = "af_xdp:";
+    bool steered = strncmp(port->spec, kind, sizeof(kind) - 1) == 0;
+    struct proa_addr addr;
+    uint8_t prefix;
+
+    if (!steered && port->deny_count > 0)
+        return config_refuse(r, line_of_item(r, "ports", item, "deny"),
+                             "ports[%u].deny: only an af_xdp port has it; drop them by "
+                             "the machine's firewall",
+                             item);
+    if (!steered && port->source_rate != 0)
+        return config_refuse(r, line_of_item(r, "ports", item, "source_rate"),
+                             "ports[%u].source_rate: only an af_xdp port has it; limit "
+                             "them by the machine's firewall",
+                             item);
+    for (unsigned i = 0; i < port->deny_count; i++) {
+        const struct config_step path[] = {
+            {.key = "ports"}, {.item = item}, {.key = "deny"}, {.item = i}};
+        if (!addr_parse_prefix(port->deny[i], &addr, &prefix))
+            return config_refuse(r, config_lines_at(&r->lines, path, 4),
+                                 "ports[%u].deny[%u]: '%s' is no address or network, "
+                                 "like 10.0.0.9 or fd00:9::/32",
+                                 item, i, port->deny[i]);
+    }
+    if (port->source_rate != 0 && (port->source_rate < PROA_SOURCE_RATE_MIN ||
+                                   port->source_rate > PROA_SOURCE_RATE_MAX))
+        return config_refuse(r, line_of_item(r, "ports", item, "source_rate"),
+                             "ports[%u].source_rate: %u is outside %u..%u; 0: no limit",
+                             item, port->source_rate, PROA_SOURCE_RATE_MIN,
+                             PROA_SOURCE_RATE_MAX);
+    return PROA_OK;
+}
+
 static enum proa_outcome check_port(struct config_reading *r, unsigned item,
                                     const struct proa_port_config *port)
 {
@@ -126,6 +162,8 @@ static enum proa_outcome check_port(struct config_reading *r, unsigned item,
                              "ports[%u].mtu: %u is outside %u..%u", item, port->mtu,
                              MTU_MIN, MTU_MAX);
     outcome = check_network(r, item, port);
+    if (outcome == PROA_OK)
+        outcome = check_sources(r, item, port);
     if (outcome != PROA_OK)
         return outcome;
     return check_faults(r, item, &port->faults);
@@ -238,6 +276,7 @@ static enum proa_outcome check_numbers(struct config_reading *r)
         "corrupt_ppm", "delay_us",   "jitter_us",     "mtu",
         "vlan",        "lanes",      "cores",         "memory_mb",
         "message_max", "actors_max", "lane",          "offload_threads",
+        "source_rate",
     };
     const char *key, *text;
     unsigned line;

@@ -4,6 +4,7 @@
 #include <proa/client.h>
 #include <string.h>
 
+#include "addr.h"
 #include "capture_words.h"
 #include "cli_protocol.h"
 
@@ -81,6 +82,10 @@ static const struct verb_row verb_rows[] = {
      "FILE", "write a running node's packets to a pcapng file; - is standard output"},
     {OPTIONS_DOCTOR, "doctor", KIND_CONFIG | KIND_JSON | KIND_FIX_PRINT, 0, 0, "",
      "say what of this machine costs a node latency, or keeps it from starting"},
+    {OPTIONS_DENY, "deny", KIND_SOCKET, 1, 1, "ADDRESS[/PREFIX]",
+     "drop what comes from there to a running node's af_xdp ports"},
+    {OPTIONS_ALLOW, "allow", KIND_SOCKET, 1, 1, "ADDRESS[/PREFIX]",
+     "no longer: what was denied, by the configuration too"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
     {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
@@ -315,7 +320,9 @@ static bool take_option(const struct verb_row *verb, int argc, char **argv, int 
 static bool check_words(const struct verb_row *verb, struct options *ret, char *err,
                         size_t err_len)
 {
+    struct proa_addr network;
     uint64_t type;
+    uint8_t prefix;
 
     if (ret->word_count < verb->words_min) {
         snprintf(err, err_len, "%s: %s missing", verb->name, verb->words);
@@ -324,6 +331,11 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
     if ((ret->verb == OPTIONS_LOOKUP || ret->verb == OPTIONS_ASK) &&
         (ret->words[0][0] == '\0' || strlen(ret->words[0]) > PROA_NAME_MAX))
         return refuse(err, err_len, verb->name, "NAME is 1..255 bytes, not",
+                      ret->words[0], "");
+    if ((ret->verb == OPTIONS_DENY || ret->verb == OPTIONS_ALLOW) &&
+        !addr_parse_prefix(ret->words[0], &network, &prefix))
+        return refuse(err, err_len, verb->name,
+                      "ADDRESS[/PREFIX] is like 10.0.0.9 or fd00:9::/32, not",
                       ret->words[0], "");
     if (ret->verb == OPTIONS_ASK) {
         if (!read_number(ret->words[1], 0, PROA_TYPE_SYSTEM - 1, &type))

@@ -25,6 +25,8 @@ enum options_verb {
     OPTIONS_TOP,
     OPTIONS_CAPTURE,
     OPTIONS_DOCTOR,
+    OPTIONS_DENY,
+    OPTIONS_ALLOW,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */

@@ -327,6 +327,10 @@ static int verb_request(const struct options *options)
         snprintf(request.name, sizeof(request.name), "%s", options->words[0]);
     if (options->verb == OPTIONS_LOOKUP)
         request.verb = CLI_LOOKUP;
+    if (options->verb == OPTIONS_DENY)
+        request.verb = CLI_DENY;
+    if (options->verb == OPTIONS_ALLOW)
+        request.verb = CLI_ALLOW;
     if (options->verb != OPTIONS_ASK)
         return run_request(options, &request);
     request.verb = CLI_ASK;
@@ -379,6 +383,8 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
     case OPTIONS_LOOKUP:
     case OPTIONS_ASK:
     case OPTIONS_EVENTS:
+    case OPTIONS_DENY:
+    case OPTIONS_ALLOW:
         return verb_request(&options);
     case OPTIONS_TOP:
         return verb_top(&options);

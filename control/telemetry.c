@@ -301,6 +301,45 @@ static bool say_dht(struct proa_node *node, const char *params, struct rte_tel_d
     return true;
 }
 
+/* What went through one port, and what else it counts. */
+static void say_port(struct rte_tel_data *d, unsigned number, struct port *port)
+{
+    struct port_count counts[PORT_COUNTS_MAX];
+    struct rte_tel_data *inner = rte_tel_data_alloc();
+    struct port_stats stats;
+    char text[RTE_TEL_MAX_STRING_LEN];
+    unsigned n = port->ops->counts != NULL ? port->ops->counts(port, counts) : 0;
+
+    if (inner == NULL)
+        return;
+    rte_tel_data_start_dict(inner);
+    port_stats_sum(port, &stats);
+    rte_tel_data_add_dict_string(inner, "kind", port->kind);
+    port->ops->state(port, text, sizeof(text));
+    rte_tel_data_add_dict_string(inner, "state", text);
+    add(inner, "", "up", port_up(port));
+    add(inner, "", "rx", atomic_load_explicit(&stats.rx, memory_order_relaxed));
+    add(inner, "", "rx_bytes",
+        atomic_load_explicit(&stats.rx_bytes, memory_order_relaxed));
+    add(inner, "", "tx", atomic_load_explicit(&stats.tx, memory_order_relaxed));
+    add(inner, "", "tx_bytes",
+        atomic_load_explicit(&stats.tx_bytes, memory_order_relaxed));
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "%s", counts[i].name);
+        add_words(inner, "", text, counts[i].value);
+    }
+    snprintf(text, sizeof(text), "port_%u", number);
+    rte_tel_data_add_dict_container(d, text, inner, 0);
+}
+
+static bool say_ports(struct proa_node *node, const char *params, struct rte_tel_data *d)
+{
+    (void)params;
+    for (unsigned i = 0; i < node->port_count; i++)
+        say_port(d, i, node->ports[i]);
+    return true;
+}
+
 static void say_port_drops(const struct proa_node *node, struct rte_tel_data *d)
 {
     for (unsigned drop = 0; drop < PORT_DROP_COUNT; drop++) {
@@ -353,6 +392,7 @@ static const struct command commands[] = {
      say_dead_letters},
     {"/proa/directory", "Names and nodes of the shared lookup tables", say_directory},
     {"/proa/dht", "Kademlia's contacts, records and traffic", say_dht},
+    {"/proa/ports", "Each port's packets, and what it counts besides", say_ports},
     {"/proa/drops", "All that was dropped, by reason. Parameter: a lane", say_drops},
 };
 

@@ -28,6 +28,9 @@ const char *port_drop_name(enum port_drop drop)
         [PORT_DROP_OVERSIZE] = "oversize",
         [PORT_DROP_TX] = "tx",
         [PORT_DROP_DOWN] = "down",
+        [PORT_DROP_DENIED] = "denied",
+        [PORT_DROP_RATE] = "over rate",
+        [PORT_DROP_RING] = "ring full",
     };
 
     return (unsigned)drop < PORT_DROP_COUNT ? names[drop] : "?";
@@ -75,7 +78,13 @@ void port_fini(struct port *port)
 
 void port_stats_sum(const struct port *port, struct port_stats *ret)
 {
+    uint64_t before[PORT_DROP_COUNT] = {0};
+
     memset(ret, 0, sizeof(*ret));
+    if (port->ops->dropped != NULL)
+        port->ops->dropped(port, before);
+    for (unsigned i = 0; i < PORT_DROP_COUNT; i++)
+        ret->drops[i] = before[i];
     for (unsigned q = 0; q < port->queues; q++) {
         const struct port_stats *s = &port->stats[q];
 

@@ -39,6 +39,9 @@ enum port_drop {
     PORT_DROP_OVERSIZE, /* tx: larger than the MTU */
     PORT_DROP_TX,       /* tx: the device did not take it and the backlog was full */
     PORT_DROP_DOWN,     /* tx: no neighbour attached */
+    PORT_DROP_DENIED,   /* from an address that the configuration denies */
+    PORT_DROP_RATE,     /* from a source that sends more than the configuration allows */
+    PORT_DROP_RING,     /* the queue in front of the lane was full */
     PORT_DROP_COUNT,
     PORT_OK = PORT_DROP_COUNT /* of functions that return a reason: none */
 };
@@ -62,6 +65,14 @@ static inline void port_stat_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 struct port;
+
+/* What a port counts besides port_stats. */
+struct port_count {
+    const char *name; /* for people, static: "not ip" */
+    uint64_t value;
+};
+
+#define PORT_COUNTS_MAX 16
 
 struct port_ops {
     /* Receives up to max (<= PORT_BURST) packets of `queue`; the lane owns them. now stamps. */
@@ -88,6 +99,14 @@ struct port_ops {
                             const struct proa_addr *from, unsigned tried);
     /* One sentence for people on how the port is: "waits for its neighbour at PATH". */
     void (*state)(struct port *port, char *buf, size_t len);
+    /* NULL: nothing.  Returns how many there are; any thread. */
+    unsigned (*counts)(struct port *port, struct port_count ret[PORT_COUNTS_MAX]);
+    /* Adds what the kernel dropped in front of the queues; NULL: nothing.  Any thread. */
+    void (*dropped)(const struct port *port, uint64_t drops[PORT_DROP_COUNT]);
+    /* Drops from now on what comes from the first `prefix` bits (of 128) of `from`; not deny: no
+       longer.  NULL: only other kinds can.  NULL, or why it cannot; control thread only. */
+    const char *(*deny)(struct port *port, const struct proa_addr *from, uint8_t prefix,
+                        bool deny);
     void (*close)(struct port *port); /* the lanes no longer call rx and tx */
 };
 
@@ -178,7 +197,7 @@ void port_set_address(struct port *port);
 void port_follow_mtu(struct port *port, uint32_t mtu);
 void port_fini(struct port *port);
 
-/* port_stats_sum adds up all queues. */
+/* port_stats_sum adds up all queues, and what was dropped in front of them. */
 void port_stats_sum(const struct port *port, struct port_stats *ret);
 
 /* port_address_config reads config->address into port->address and port->prefix.  False: err

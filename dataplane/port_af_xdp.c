@@ -25,6 +25,8 @@
 #define DOWN_AGAIN (10 * PROA_MS) /* while the interface is down */
 
 _Static_assert(PORT_AF_XDP_FRONT == XSK_FRONT, "one number");
+_Static_assert(STEER_DENY_MAX == 256, "af_xdp_deny says it");
+_Static_assert((unsigned)STEER_COUNTS <= PORT_COUNTS_MAX, "all of them");
 
 /* One lane's part.  Its lane alone uses it. */
 struct xdp_lane {
@@ -220,13 +222,70 @@ static void af_xdp_state(struct port *base, char *buf, size_t len)
     bool zero_copy = port->lanes[0].queues[0].zero_copy;
 
     steer_counts(port->steer, counts);
-    snprintf(buf, len, "%s: %s, %s, %u queues; ours %llu, no socket %llu",
+    snprintf(buf, len,
+             "%s: %s, %s, %u queues; ours %llu, no socket %llu, denied %llu, over rate "
+             "%llu",
              port->interface.name, neighbours_up(port->neighbours) ? "up" : "no carrier",
              port->generic ? "generic XDP"
              : zero_copy   ? "zero copy"
                            : "XDP in the driver, with copies",
              port->interface.queues, (unsigned long long)counts[STEER_OURS],
-             (unsigned long long)counts[STEER_NO_SOCKET]);
+             (unsigned long long)counts[STEER_NO_SOCKET],
+             (unsigned long long)counts[STEER_DENIED],
+             (unsigned long long)counts[STEER_RATE]);
+}
+
+static unsigned af_xdp_counts(struct port *base, struct port_count ret[PORT_COUNTS_MAX])
+{
+    uint64_t counts[STEER_COUNTS];
+
+    steer_counts(xdp_of(base)->steer, counts);
+    for (unsigned i = 0; i < STEER_COUNTS; i++)
+        ret[i] = (struct port_count){steer_count_name((enum steer_count)i), counts[i]};
+    return STEER_COUNTS;
+}
+
+/* What the program drops, and what the kernel has no room for. */
+static void af_xdp_dropped(const struct port *base, uint64_t drops[PORT_DROP_COUNT])
+{
+    const struct xdp_port *port = (const struct xdp_port *)base;
+    uint64_t counts[STEER_COUNTS];
+
+    steer_counts(port->steer, counts);
+    drops[PORT_DROP_DENIED] += counts[STEER_DENIED];
+    drops[PORT_DROP_RATE] += counts[STEER_RATE];
+    for (unsigned i = 0; i < base->queues; i++) {
+        const struct xdp_lane *lane = &port->lanes[i];
+
+        for (unsigned j = 0; j < lane->count; j++) {
+            struct xsk_missed missed;
+
+            xsk_queue_missed(&lane->queues[j], &missed);
+            drops[PORT_DROP_POOL] += missed.pool;
+            drops[PORT_DROP_RING] += missed.ring;
+        }
+    }
+}
+
+static const char *af_xdp_deny(struct port *base, const struct proa_addr *from,
+                               uint8_t prefix, bool deny)
+{
+    const struct steer_deny who = {.addr = *from, .prefix = prefix};
+    struct steer *steer = xdp_of(base)->steer;
+    int status = deny ? steer_deny(steer, &who) : steer_allow(steer, &who);
+
+    switch (-status) {
+    case 0:
+        return NULL;
+    case ENOSPC:
+        return "256 are denied already; allow one of them";
+    case ENOENT:
+        return "it is not denied";
+    case EPERM:
+        return "the kernel lets only CAP_BPF do it";
+    default:
+        return "the kernel refuses it";
+    }
 }
 
 static void close_lane(struct xdp_lane *lane)
@@ -270,6 +329,9 @@ static const struct port_ops af_xdp_ops = {
     .deadline = af_xdp_deadline,
     .up = af_xdp_up,
     .state = af_xdp_state,
+    .counts = af_xdp_counts,
+    .dropped = af_xdp_dropped,
+    .deny = af_xdp_deny,
     .close = af_xdp_close,
 };
 
@@ -355,8 +417,9 @@ static bool hold_port(struct xdp_port *port, char *err, size_t err_len)
         (void)setsockopt(port->holder, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
     if (port->holder >= 0 && bind(port->holder, (struct sockaddr *)&to, len) == 0)
         return true;
-    snprintf(err, err_len, "af_xdp:%s: UDP port %u: %s", port->interface.name,
-             port->base.address.port, strerror(errno));
+    snprintf(err, err_len,
+             "af_xdp:%s: UDP port %u: %s; end the program that has it: ss -ulpn",
+             port->interface.name, port->base.address.port, strerror(errno));
     return false;
 }
 
@@ -405,9 +468,12 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
 {
     struct interface *interface = &port->interface;
     size_t size = args->queues * sizeof(*port->lanes);
+    struct steer_deny deny[PROA_DENY_MAX];
+    struct steer_args steer = {.listen = &port->base.address, .listen_count = 1};
     char name[IFNAMSIZ], why[160];
 
     if (!parse_spec(port, args->config->spec, name, err, err_len) ||
+        !steer_sources(&steer, deny, args->config, err, err_len) ||
         !interface_look(name, interface, err, err_len) ||
         !set_address(port, args, err, err_len) || !set_mtu(port, args, err, err_len))
         return false;
@@ -449,18 +515,17 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
         snprintf(err, err_len, "af_xdp:%s: %s", name, why);
         return false;
     }
-    port->steer = steer_open(name, interface->index, port->generic, err, err_len);
+    steer.name = name;
+    steer.index = interface->index;
+    steer.generic = port->generic;
+    port->steer = steer_open(&steer, err, err_len);
     if (port->steer == NULL || !hold_port(port, err, err_len))
         return false;
     for (unsigned i = 0; i < args->queues; i++) {
         if (!open_lane(port, i, err, err_len))
             return false;
     }
-    if (steer_listen(port->steer, &port->base.address))
-        return true;
-    snprintf(err, err_len, "af_xdp:%s: its address could not be told to the XDP program",
-             name);
-    return false;
+    return true;
 }
 
 struct port *port_af_xdp_open(const struct port_open_args *args, char *err,

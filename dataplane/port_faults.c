@@ -332,6 +332,31 @@ static void faults_state(struct port *base, char *buf, size_t len)
     inner->ops->state(inner, buf, len);
 }
 
+static unsigned faults_counts(struct port *base, struct port_count ret[PORT_COUNTS_MAX])
+{
+    struct port *inner = ((struct faults_port *)base)->inner;
+
+    return inner->ops->counts != NULL ? inner->ops->counts(inner, ret) : 0;
+}
+
+static const char *faults_deny(struct port *base, const struct proa_addr *from,
+                               uint8_t prefix, bool deny)
+{
+    struct port *inner = ((struct faults_port *)base)->inner;
+
+    if (inner->ops->deny == NULL)
+        return "only an af_xdp port can";
+    return inner->ops->deny(inner, from, prefix, deny);
+}
+
+static void faults_dropped(const struct port *base, uint64_t drops[PORT_DROP_COUNT])
+{
+    const struct port *inner = ((const struct faults_port *)base)->inner;
+
+    if (inner->ops->dropped != NULL)
+        inner->ops->dropped(inner, drops);
+}
+
 static void faults_close(struct port *base)
 {
     struct faults_port *port = (struct faults_port *)base;
@@ -367,6 +392,9 @@ static const struct port_ops faults_ops = {
     .deadline = faults_deadline,
     .up = faults_up,
     .state = faults_state,
+    .counts = faults_counts,
+    .dropped = faults_dropped,
+    .deny = faults_deny,
     .close = faults_close,
 };
 

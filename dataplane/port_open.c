@@ -36,6 +36,11 @@ struct port *port_open(const struct port_open_args *args, char *err, size_t err_
                  spec);
         return NULL;
     }
+    if (kinds[i].open != port_af_xdp_open &&
+        (args->config->deny_count > 0 || args->config->source_rate != 0)) {
+        snprintf(err, err_len, "%s: only an af_xdp port has deny and source_rate", spec);
+        return NULL;
+    }
     port = kinds[i].open(args, err, err_len);
     if (port == NULL || !port_faults_any(&args->config->faults))
         return port;

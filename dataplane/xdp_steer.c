@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "xdp_steer.h"
 
+#include "addr.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -8,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <arpa/inet.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,13 +31,14 @@
 #define OURS "proa_steer"
 #define GONE_TRIES 100 /* a killed process' link ends a moment after it */
 #define GONE_PAUSE (10 * PROA_MS)
-#define CPUS_MAX 4096
+#define CPUS_MAX 4096u
 
 struct steer {
     struct steer_bpf *bpf;
     int owner; /* the socket whose name owns the interface */
     int link;
-    uint32_t listening;
+    const struct steer_counters *counters; /* of cpus CPUs; NULL: none yet */
+    uint32_t cpus;
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -50,7 +55,8 @@ const char *steer_count_name(enum steer_count count)
         [STEER_OURS] = "ours",           [STEER_NOT_IP] = "not ip",
         [STEER_NOT_UDP] = "not udp",     [STEER_OPTIONS] = "options",
         [STEER_FRAGMENT] = "fragment",   [STEER_ELSEWHERE] = "elsewhere",
-        [STEER_NO_SOCKET] = "no socket",
+        [STEER_NO_SOCKET] = "no socket", [STEER_DENIED] = "denied",
+        [STEER_RATE] = "over rate",
     };
 
     return (unsigned)count < STEER_COUNTS ? names[count] : "?";
@@ -76,8 +82,9 @@ static int own(unsigned index)
 
 /* ---- Attaching ---- */
 
-/* The program that is on the interface now; false: none.  link: its BPF link, or 0. */
-static bool present(unsigned index, char *name, size_t name_len, uint32_t *ret_id)
+/* The program that is on the interface now; false: none. */
+static bool present(unsigned index, char *name, size_t name_len, uint32_t *ret_id,
+                    bool *ret_generic)
 {
     struct bpf_xdp_query_opts query = {.sz = sizeof(query)};
     struct bpf_prog_info info = {0};
@@ -92,6 +99,7 @@ static bool present(unsigned index, char *name, size_t name_len, uint32_t *ret_i
                                        : query.skb_prog_id;
     if (*ret_id == 0)
         return false;
+    *ret_generic = query.attach_mode == XDP_ATTACHED_SKB;
     fd = bpf_prog_get_fd_by_id(*ret_id);
     if (fd < 0)
         return true;
@@ -123,7 +131,7 @@ static int attach(const struct steer *steer, unsigned index, uint32_t mode)
         if (link >= 0 || (errno != EBUSY && errno != EEXIST))
             break;
         /* "?": we may not see whose it is; it may be what a killed process of ours leaves. */
-        bool there = present(index, name, sizeof(name), &id);
+        bool generic, there = present(index, name, sizeof(name), &id, &generic);
         bool ours = there && strcmp(name, OURS) == 0;
         if (there && !ours && strcmp(name, "?") != 0) {
             errno = EBUSY;
@@ -137,69 +145,204 @@ static int attach(const struct steer *steer, unsigned index, uint32_t mode)
     return link;
 }
 
-static void explain(int error, const char *name, unsigned index, char *err,
-                    size_t err_len)
+static void explain_load(int error, const char *name, char *err, size_t err_len)
 {
-    char other[BPF_OBJ_NAME_LEN];
-    uint32_t id = 0;
-
-    switch (error) {
-    case EPERM:
-    case EACCES:
+    if (error == EPERM || error == EACCES)
         snprintf(err, err_len,
                  "af_xdp:%s: may not load BPF programs; run as root, or with CAP_BPF, "
                  "CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK",
                  name);
-        return;
+    else
+        snprintf(err, err_len,
+                 "af_xdp:%s: loading the XDP program: %s; it needs a kernel of 5.11 or "
+                 "later, with BPF and XDP_SOCKETS",
+                 name, strerror(error));
+}
+
+static void explain_attach(int error, const struct steer_args *args, char *err,
+                           size_t err_len)
+{
+    const char *name = args->name;
+    char other[BPF_OBJ_NAME_LEN];
+    uint32_t id = 0;
+    bool generic = false;
+
+    switch (error) {
     case EBUSY:
     case EEXIST:
-        (void)present(index, other, sizeof(other), &id);
+        (void)present(args->index, other, sizeof(other), &id, &generic);
         snprintf(
             err, err_len,
             "af_xdp:%s: XDP program \"%s\" (id %u) is attached to it; end its owner, "
-            "or take it away by: ip link set dev %s xdp off",
-            name, other, id, name);
+            "or take it away by: ip link set dev %s %s off",
+            name, other, id, name, generic ? "xdpgeneric" : "xdpdrv");
         return;
+    case ERANGE: /* veth */
     case EOPNOTSUPP:
     case EINVAL:
+        if (args->generic)
+            break;
         snprintf(err, err_len,
                  "af_xdp:%s: its driver takes no XDP program at its present MTU and "
                  "offloads; lower the MTU, or write af_xdp:%s,generic (slower)",
                  name, name);
         return;
     default:
-        snprintf(err, err_len, "af_xdp:%s: attaching the XDP program: %s", name,
-                 strerror(error));
+        break;
     }
+    snprintf(err, err_len, "af_xdp:%s: attaching the XDP program: %s", name,
+             strerror(error));
 }
 
-struct steer *steer_open(const char *name, unsigned index, bool generic, char *err,
-                         size_t err_len)
+/* ---- Loading ---- */
+
+bool steer_sources(struct steer_args *args, struct steer_deny deny[PROA_DENY_MAX],
+                   const struct proa_port_config *config, char *err, size_t err_len)
+{
+    if (config->deny_count > PROA_DENY_MAX) {
+        snprintf(err, err_len, "%s: deny has more than %d entries", config->spec,
+                 PROA_DENY_MAX);
+        return false;
+    }
+    if (config->source_rate != 0 && (config->source_rate < PROA_SOURCE_RATE_MIN ||
+                                     config->source_rate > PROA_SOURCE_RATE_MAX)) {
+        snprintf(err, err_len, "%s: source_rate %u is outside %d..%d; 0: no limit",
+                 config->spec, config->source_rate, PROA_SOURCE_RATE_MIN,
+                 PROA_SOURCE_RATE_MAX);
+        return false;
+    }
+    for (unsigned i = 0; i < config->deny_count; i++) {
+        if (memchr(config->deny[i], '\0', PROA_NETWORK_MAX) != NULL &&
+            addr_parse_prefix(config->deny[i], &deny[i].addr, &deny[i].prefix))
+            continue;
+        snprintf(err, err_len,
+                 "%s: deny: \"%.*s\" is no address or network, like 10.0.0.9 or "
+                 "fd00:9::/32",
+                 config->spec, PROA_NETWORK_MAX - 1, config->deny[i]);
+        return false;
+    }
+    args->deny = deny;
+    args->deny_count = config->deny_count;
+    args->source_rate = config->source_rate;
+    return true;
+}
+
+/* Places for CPUs' counters: a power of two.  Where CPUs are numbered with gaps, some may share. */
+static uint32_t cpus(void)
+{
+    int there = libbpf_num_possible_cpus();
+    uint32_t n = 1;
+
+    while (n < CPUS_MAX && there > 0 && n < (uint32_t)there)
+        n *= 2;
+    return n;
+}
+
+/* What is set before the program is loaded is known to the kernel when it compiles it. */
+static void configure(struct steer_bpf *bpf, const struct steer_args *args)
+{
+    uint64_t interval = args->source_rate != 0 ? PROA_S / args->source_rate : 0;
+    uint64_t burst = STEER_BURST_LEAST * interval;
+
+    for (unsigned i = 0; i < args->listen_count; i++) {
+        const struct proa_addr *addr = &args->listen[i];
+        struct steer_listen own = {.port = htons(addr->port), .family = addr->family};
+
+        memcpy(own.ip, addr->ip, sizeof(own.ip));
+        memcpy((void *)&bpf->rodata->listening[i], &own, sizeof(own));
+    }
+    bpf->rodata->listening_count = args->listen_count;
+    bpf->rodata->source_interval = interval;
+    bpf->rodata->source_burst = burst > STEER_BURST ? burst : STEER_BURST;
+    if (interval == 0) /* its memory is there from the beginning */
+        (void)bpf_map__set_max_entries(bpf->maps.sources, 1);
+}
+
+static struct steer_prefix prefix_of(const struct steer_deny *who)
+{
+    struct steer_prefix key = {.bits = STEER_FAMILY_BITS + who->prefix,
+                               .family = who->addr.family};
+
+    memcpy(key.source.ip, who->addr.ip, sizeof(key.source.ip));
+    return key;
+}
+
+int steer_deny(struct steer *steer, const struct steer_deny *who)
+{
+    struct steer_prefix key = prefix_of(who);
+    const uint8_t one = 1;
+    int status = bpf_map__update_elem(steer->bpf->maps.denied, &key, sizeof(key), &one,
+                                      sizeof(one), BPF_ANY);
+
+    if (status == 0)
+        steer->bpf->bss->denying = 1;
+    return status;
+}
+
+int steer_allow(struct steer *steer, const struct steer_deny *who)
+{
+    struct steer_prefix key = prefix_of(who);
+
+    return bpf_map__delete_elem(steer->bpf->maps.denied, &key, sizeof(key), 0);
+}
+
+/* 0, or errno. */
+static int load(struct steer *steer, const struct steer_args *args)
+{
+    errno = 0;
+    if (args->listen_count > STEER_LISTEN_MAX || args->deny_count > STEER_DENY_MAX)
+        return E2BIG;
+    steer->bpf = steer_bpf__open();
+    if (steer->bpf == NULL)
+        return errno != 0 ? errno : EINVAL;
+    steer->cpus = cpus();
+    configure(steer->bpf, args);
+    steer->bpf->rodata->cpu_mask = steer->cpus - 1;
+    (void)bpf_map__set_max_entries(steer->bpf->maps.counters, steer->cpus);
+    int status = steer_bpf__load(steer->bpf);
+    if (status != 0)
+        return -status;
+    steer->counters = mmap(NULL, steer->cpus * sizeof(*steer->counters), PROT_READ,
+                           MAP_SHARED, bpf_map__fd(steer->bpf->maps.counters), 0);
+    if (steer->counters == MAP_FAILED) {
+        steer->counters = NULL;
+        return errno;
+    }
+    for (unsigned i = 0; i < args->deny_count; i++) {
+        status = steer_deny(steer, &args->deny[i]);
+        if (status != 0)
+            return -status;
+    }
+    return 0;
+}
+
+struct steer *steer_open(const struct steer_args *args, char *err, size_t err_len)
 {
     struct steer *steer = calloc(1, sizeof(*steer));
+    uint32_t mode = args->generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+    int error;
 
     if (steer == NULL) {
-        snprintf(err, err_len, "af_xdp:%s: no memory", name);
+        snprintf(err, err_len, "af_xdp:%s: no memory", args->name);
         return NULL;
     }
     libbpf_set_print(quiet);
     steer->link = -1;
-    steer->owner = own(index);
+    steer->owner = own(args->index);
     if (steer->owner < 0) {
         snprintf(err, err_len,
                  "af_xdp:%s: another proa node uses this interface; give each node one",
-                 name);
+                 args->name);
         goto failed;
     }
-    errno = 0;
-    steer->bpf = steer_bpf__open_and_load();
-    if (steer->bpf == NULL) {
-        explain(errno != 0 ? errno : EPERM, name, index, err, err_len);
+    error = load(steer, args);
+    if (error != 0) {
+        explain_load(error, args->name, err, err_len);
         goto failed;
     }
-    steer->link = attach(steer, index, generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+    steer->link = attach(steer, args->index, mode);
     if (steer->link < 0) {
-        explain(errno, name, index, err, err_len);
+        explain_attach(errno, args, err, err_len);
         goto failed;
     }
     return steer;
@@ -217,47 +360,32 @@ void steer_close(struct steer *steer)
             steer->link); /* now, not when the descriptor is collected */
         close(steer->link);
     }
+    if (steer->counters != NULL)
+        munmap((void *)steer->counters, steer->cpus * sizeof(*steer->counters));
     steer_bpf__destroy(steer->bpf);
     if (steer->owner >= 0)
         close(steer->owner);
     free(steer);
 }
 
-/* ---- What it is told, and tells ---- */
-
-bool steer_listen(struct steer *steer, const struct proa_addr *addr)
-{
-    struct steer_listen key = {.port = (uint16_t)(addr->port << 8 | addr->port >> 8)};
-    const uint8_t one = 1;
-
-    if (steer->listening == STEER_LISTEN_MAX)
-        return false;
-    memcpy(key.ip, addr->ip, sizeof(key.ip));
-    if (bpf_map__update_elem(steer->bpf->maps.listening, &key, sizeof(key), &one,
-                             sizeof(one), BPF_ANY) != 0)
-        return false;
-    steer->listening++;
-    return true;
-}
+/* ---- What it tells ---- */
 
 int steer_sockets(const struct steer *steer)
 {
     return bpf_map__fd(steer->bpf->maps.sockets);
 }
 
+int steer_program(const struct steer *steer)
+{
+    return bpf_program__fd(steer->bpf->progs.proa_steer);
+}
+
 void steer_counts(const struct steer *steer, uint64_t ret[STEER_COUNTS])
 {
-    uint64_t values[CPUS_MAX];
-    int cpus = libbpf_num_possible_cpus();
-
     memset(ret, 0, STEER_COUNTS * sizeof(ret[0]));
-    if (cpus < 1 || cpus > CPUS_MAX)
-        return;
-    for (uint32_t i = 0; i < STEER_COUNTS; i++) {
-        if (bpf_map__lookup_elem(steer->bpf->maps.counters, &i, sizeof(i), values,
-                                 (size_t)cpus * sizeof(values[0]), 0) != 0)
-            continue;
-        for (int cpu = 0; cpu < cpus; cpu++)
-            ret[i] += values[cpu];
+    for (uint32_t cpu = 0; cpu < steer->cpus; cpu++) {
+        /* relaxed: each is a count by itself; the program adds to it meanwhile. */
+        for (unsigned i = 0; i < STEER_COUNTS; i++)
+            ret[i] += __atomic_load_n(&steer->counters[cpu].n[i], __ATOMIC_RELAXED);
     }
 }

@@ -48,6 +48,29 @@ static void take_chunk(struct rte_mempool *mp, void *ctx, struct rte_mempool_mem
         *extent = (struct extent){hdr->addr, hdr->len};
 }
 
+static void explain_memory(int error, uint64_t size, char *err, size_t err_len)
+{
+    unsigned mib = (unsigned)(size >> 20);
+
+    switch (error) {
+    case EPERM:
+    case EACCES:
+        snprintf(err, err_len,
+                 "may not open AF_XDP sockets; run as root, or with CAP_NET_RAW");
+        return;
+    case ENOBUFS:
+        snprintf(
+            err, err_len,
+            "may lock less memory than its %u MiB of packets; run with CAP_IPC_LOCK, "
+            "or: ulimit -l unlimited",
+            mib);
+        return;
+    default:
+        snprintf(err, err_len, "registering %u MiB of packets with AF_XDP: %s", mib,
+                 strerror(error));
+    }
+}
+
 bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
                    size_t err_len)
 {
@@ -61,13 +84,6 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
 
     memset(area, 0, sizeof(*area));
     rte_mempool_mem_iter(mp, take_chunk, &extent);
-    if (mp->nb_mem_chunks != 1) {
-        snprintf(err, err_len,
-                 "a lane's packets lie in %u pieces of memory, AF_XDP takes one; raise "
-                 "`memory_mb`, or give it huge pages",
-                 mp->nb_mem_chunks);
-        return false;
-    }
     area->mempool = mp;
     area->header = mp->header_size;
     area->chunk = mp->header_size + mp->elt_size + mp->trailer_size;
@@ -75,6 +91,13 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
         snprintf(err, err_len,
                  "packet buffers of %u bytes, AF_XDP takes %u to %u; set another `mtu`",
                  area->chunk, CHUNK_MIN, XSK_CHUNK_MAX);
+        return false;
+    }
+    if (mp->nb_mem_chunks != 1) {
+        snprintf(err, err_len,
+                 "a lane's packets lie in %u pieces of memory, AF_XDP takes one; raise "
+                 "`memory_mb`, or give it huge pages",
+                 mp->nb_mem_chunks);
         return false;
     }
     area->base = (uint8_t *)((uintptr_t)extent.start & ~(uintptr_t)(page - 1));
@@ -87,10 +110,7 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
     int status = xsk_umem__create(&area->umem, area->base, area->size, &area->first_fill,
                                   &area->first_comp, &config);
     if (status != 0) {
-        snprintf(err, err_len,
-                 "registering %u MiB of packets with AF_XDP: %s; run as root, or with "
-                 "CAP_NET_RAW and CAP_IPC_LOCK (ulimit -l unlimited)",
-                 (unsigned)(area->size >> 20), strerror(-status));
+        explain_memory(-status, area->size, err, err_len);
         area->umem = NULL;
         return false;
     }
@@ -251,6 +271,17 @@ unsigned xsk_queue_rx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned max
     if (n == 0 && xsk_ring_prod__needs_wakeup(&q->fill))
         (void)recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
     return n;
+}
+
+void xsk_queue_missed(const struct xsk_queue *q, struct xsk_missed *ret)
+{
+    struct xdp_statistics stats = {0};
+    socklen_t len = sizeof(stats);
+
+    if (getsockopt(q->fd, SOL_XDP, XDP_STATISTICS, &stats, &len) != 0)
+        memset(&stats, 0, sizeof(stats));
+    ret->pool = stats.rx_fill_ring_empty_descs;
+    ret->ring = stats.rx_ring_full;
 }
 
 /* ---- Sending ---- */

@@ -79,6 +79,14 @@ unsigned xsk_queue_rx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned max
    count by one when the kernel is done with it, or at once when it was copied. */
 unsigned xsk_queue_tx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned n);
 
+/* xsk_queue_missed says what the kernel dropped of what was steered to the queue: it had no buffer
+   (the lane's packets are used up), or the queue was full (the lane does not keep up).  Any thread.
+   Source: struct xdp_statistics. */
+struct xsk_missed {
+    uint64_t pool, ring;
+};
+void xsk_queue_missed(const struct xsk_queue *q, struct xsk_missed *ret);
+
 /* xsk_queue_kick has the kernel go on with what was handed over before, and takes back what is
    done; true while something is left. */
 bool xsk_queue_kick(struct xsk_queue *q);

@@ -2,7 +2,10 @@
 /* Hands UDP datagrams for this node's addresses and ports to its AF_XDP sockets, by receive
    queue, and leaves everything else to the kernel: its ARP, TCP, SSH on the same interface go on.
    What needs more than a look at fixed places (fragments, options, extension headers, VLAN tags)
-   is the kernel's as well. */
+   is the kernel's as well.
+
+   Of what is ours, datagrams from denied addresses are dropped here, and those of a source that
+   sends more than it may. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -24,26 +27,52 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
+/* By CPU, and not a per-CPU map: the node reads it as memory, without a system call, which it may
+   no longer be allowed once it has given up its privileges. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, STEER_LISTEN_MAX);
-    __type(key, struct steer_listen);
-    __type(value, __u8);
-} listening SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before it is loaded: as many as there are CPUs */
+    __type(key, __u32);
+    __type(value, struct steer_counters);
+} counters SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, STEER_COUNTS);
-    __type(key, __u32);
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, STEER_DENY_MAX);
+    __type(key, struct steer_prefix);
+    __type(value, __u8);
+} denied SEC(".maps");
+
+/* Until when each source has used up what it may send: a token bucket in one word (GCRA, ITU-T
+   I.371).  Two CPUs that meet on one source charge it one datagram instead of two: no lock. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, STEER_SOURCES_MAX);
+    __type(key, struct steer_source);
     __type(value, __u64);
-} counters SEC(".maps");
+} sources SEC(".maps");
+
+/* Set before the program is loaded: compared with as constants, and what is off is no code.
+   perf/bench_steer: a hash map of addresses costs 22 ns a packet more. */
+const volatile struct steer_listen listening[STEER_LISTEN_MAX] = {{.family = 0}};
+const volatile __u32 listening_count = 0;
+const volatile __u32 cpu_mask = 0; /* a CPU's number has so many bits */
+const volatile __u64 source_interval =
+    0; /* ns a datagram of one source costs; 0: no limit */
+const volatile __u64 source_burst = 0; /* ns a source may be ahead */
+
+/* Some source is or was denied: it may be the first while the program runs. */
+volatile __u32 denying = 0;
 
 static __always_inline void count(__u32 which)
 {
-    __u64 *n = bpf_map_lookup_elem(&counters, &which);
+    __u32 cpu = bpf_get_smp_processor_id() & cpu_mask;
+    struct steer_counters *own = bpf_map_lookup_elem(&counters, &cpu);
 
-    if (n)
-        (*n)++;
+    if (own)
+        own->n[which]++;
 }
 
 static __always_inline int pass(__u32 why)
@@ -52,12 +81,61 @@ static __always_inline int pass(__u32 why)
     return XDP_PASS;
 }
 
-static __always_inline int steer(struct xdp_md *ctx, const struct steer_listen *to)
+static __always_inline int drop(__u32 why)
+{
+    count(why);
+    return XDP_DROP;
+}
+
+static __always_inline int is_ours(const struct steer_listen *to)
+{
+#pragma unroll
+    for (__u32 i = 0; i < STEER_LISTEN_MAX; i++) {
+        const volatile struct steer_listen *own = &listening[i];
+
+        if (i < listening_count && to->port == own->port && to->family == own->family &&
+            to->ip[3] == own->ip[3] && to->ip[2] == own->ip[2] &&
+            to->ip[1] == own->ip[1] && to->ip[0] == own->ip[0])
+            return 1;
+    }
+    return 0;
+}
+
+static __always_inline int is_denied(const struct steer_source *from, __u32 family)
+{
+    struct steer_prefix key = {
+        .bits = STEER_FAMILY_BITS + 128, .family = family, .source = *from};
+
+    return bpf_map_lookup_elem(&denied, &key) != NULL;
+}
+
+/* The coarse clock is a tick behind, and far cheaper; a tick is little beside a burst. */
+static __always_inline int over_rate(const struct steer_source *from)
+{
+    __u64 now = bpf_ktime_get_coarse_ns(), next = now + source_interval;
+    volatile __u64 *until = bpf_map_lookup_elem(&sources, from);
+
+    if (!until) {
+        bpf_map_update_elem(&sources, from, &next, BPF_ANY);
+        return 0;
+    }
+    if (*until > now)
+        next = *until + source_interval;
+    if (next - now > source_burst)
+        return 1;
+    *until = next;
+    return 0;
+}
+
+static __always_inline int steer(struct xdp_md *ctx, const struct steer_source *from,
+                                 __u32 family)
 {
     long action;
 
-    if (!bpf_map_lookup_elem(&listening, to))
-        return pass(STEER_ELSEWHERE);
+    if (denying && is_denied(from, family))
+        return drop(STEER_DENIED);
+    if (source_interval && over_rate(from))
+        return drop(STEER_RATE);
     action = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
     count(action == XDP_REDIRECT ? STEER_OURS : STEER_NO_SOCKET);
     return action;
@@ -67,7 +145,8 @@ static __always_inline int ipv4(struct xdp_md *ctx, void *at, void *end)
 {
     const struct iphdr *ip = at;
     const struct udphdr *udp = (const void *)(ip + 1);
-    struct steer_listen to = {.zero = 0};
+    struct steer_listen to = {.family = 4};
+    struct steer_source from = {{0}};
 
     if ((void *)(ip + 1) > end)
         return pass(STEER_NOT_IP);
@@ -82,14 +161,19 @@ static __always_inline int ipv4(struct xdp_md *ctx, void *at, void *end)
     to.ip[2] = bpf_htonl(0xffff);
     to.ip[3] = ip->daddr;
     to.port = udp->dest;
-    return steer(ctx, &to);
+    if (!is_ours(&to))
+        return pass(STEER_ELSEWHERE);
+    from.ip[2] = bpf_htonl(0xffff);
+    from.ip[3] = ip->saddr;
+    return steer(ctx, &from, 4);
 }
 
 static __always_inline int ipv6(struct xdp_md *ctx, void *at, void *end)
 {
     const struct ipv6hdr *ip = at;
     const struct udphdr *udp = (const void *)(ip + 1);
-    struct steer_listen to = {.zero = 0};
+    struct steer_listen to = {.family = 6};
+    struct steer_source from;
 
     if ((void *)(ip + 1) > end)
         return pass(STEER_NOT_IP);
@@ -99,7 +183,10 @@ static __always_inline int ipv6(struct xdp_md *ctx, void *at, void *end)
         return pass(STEER_NOT_UDP);
     __builtin_memcpy(to.ip, &ip->daddr, sizeof(to.ip));
     to.port = udp->dest;
-    return steer(ctx, &to);
+    if (!is_ours(&to))
+        return pass(STEER_ELSEWHERE);
+    __builtin_memcpy(from.ip, &ip->saddr, sizeof(from.ip));
+    return steer(ctx, &from, 6);
 }
 
 SEC("xdp") int proa_steer(struct xdp_md *ctx)

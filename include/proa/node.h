@@ -20,6 +20,10 @@ extern "C" {
 struct proa_node;
 
 #define PROA_PORTS_MAX 8
+#define PROA_DENY_MAX 64
+#define PROA_NETWORK_MAX 48      /* bytes of an address with prefix, as text */
+#define PROA_SOURCE_RATE_MIN 100 /* datagrams a second */
+#define PROA_SOURCE_RATE_MAX 10000000
 #define PROA_SEEDS_MAX 16
 #define PROA_ALLOW_MAX 64
 #define PROA_KEY_LEN 32
@@ -56,6 +60,12 @@ struct proa_port_config {
     uint32_t vlan;               /* ethdev: 1..4,094; 0 = untagged */
     uint32_t mtu;        /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
     struct proa_faults faults;
+    /* af_xdp only: datagrams for this node are dropped before a lane sees them when they are from
+       one of these addresses ("10.0.0.9", "10.9.0.0/16", "fd00:9::/32"), or are more than
+       source_rate a second from one address (PROA_SOURCE_RATE_MIN..MAX; 0 = any number). */
+    char deny[PROA_DENY_MAX][PROA_NETWORK_MAX];
+    unsigned deny_count;
+    uint32_t source_rate;
 };
 
 struct proa_config {

@@ -75,6 +75,11 @@ static void request__the_other_verbs(void **state)
     assert_true(got.follow);
     assert_null(read_text("top", &got));
     assert_int_equal(got.verb, CLI_TOP);
+    assert_null(read_text("deny 10.9.0.0/16", &got));
+    assert_int_equal(got.verb, CLI_DENY);
+    assert_string_equal(got.name, "10.9.0.0/16");
+    assert_null(read_text("allow fd00::9", &got));
+    assert_int_equal(got.verb, CLI_ALLOW);
 }
 
 static void request__events_and_top_are_read_as_printed(void **state)
@@ -90,6 +95,21 @@ static void request__events_and_top_are_read_as_printed(void **state)
     len = cli_request_print(&request, line, sizeof(line));
     assert_null(cli_request_read(line, len - 1, data, &got));
     assert_int_equal(got.verb, CLI_TOP);
+}
+
+static void request__deny_and_allow_are_read_as_printed(void **state)
+{
+    static const enum cli_verb verbs[] = {CLI_DENY, CLI_ALLOW};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct cli_request request = {.verb = verbs[i], .name = "fd00:9::/32"}, got;
+        size_t len = cli_request_print(&request, line, sizeof(line));
+
+        assert_null(cli_request_read(line, len - 1, data, &got));
+        assert_int_equal(got.verb, verbs[i]);
+        assert_string_equal(got.name, "fd00:9::/32");
+    }
 }
 
 static void request__nonsense_is_refused(void **state)
@@ -126,6 +146,9 @@ static void request__nonsense_is_refused(void **state)
         "events x",
         "events follow x",
         "top x",
+        "deny",
+        "deny ",
+        "allow a b",
         "\x01",
     };
     char long_name[8 + 256 + 1] = "lookup ";
@@ -537,6 +560,7 @@ int main(void)
         cmocka_unit_test(request__what_is_printed_is_read_again),
         cmocka_unit_test(request__the_other_verbs),
         cmocka_unit_test(request__events_and_top_are_read_as_printed),
+        cmocka_unit_test(request__deny_and_allow_are_read_as_printed),
         cmocka_unit_test(request__nonsense_is_refused),
         cmocka_unit_test(request__too_long_a_payload_is_refused),
         cmocka_unit_test(print__does_not_overrun),

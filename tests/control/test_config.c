@@ -293,6 +293,59 @@ static void parse__what_a_nic_needs(void **state)
 #undef NIC
 }
 
+#define XDP "ports:\n  - spec: af_xdp:eth0\n"
+
+static void parse__sources_of_an_af_xdp_port(void **state)
+{
+    const struct proa_port_config *port = &file.config.ports[0];
+
+    (void)state;
+    assert_int_equal(parse(XDP "    deny: [10.0.0.9, 10.9.0.0/16, 'fd00:9::/32']\n"
+                               "    source_rate: 100000\n"),
+                     PROA_OK);
+    assert_int_equal(port->deny_count, 3);
+    assert_string_equal(port->deny[0], "10.0.0.9");
+    assert_string_equal(port->deny[1], "10.9.0.0/16");
+    assert_string_equal(port->deny[2], "fd00:9::/32");
+    assert_int_equal(port->source_rate, 100000);
+    assert_int_equal(parse(XDP), PROA_OK);
+    assert_int_equal(port->deny_count, 0);
+    assert_int_equal(port->source_rate, 0);
+}
+
+static void parse__bad_sources_are_refused(void **state)
+{
+    char text[4096] = XDP "    deny:\n";
+
+    (void)state;
+    assert_int_equal(parse(XDP "    deny: []\n    source_rate: 0\n"), PROA_OK);
+    assert_int_equal(parse(XDP "    deny: [0.0.0.0/0, '::/0']\n"), PROA_OK);
+    refused(XDP "    deny:\n      - 10.0.0.9\n      - 10.0.0.0/33\n",
+            "n.yaml:5: ports[0].deny[1]: '10.0.0.0/33' is no address or network, like "
+            "10.0.0.9 or fd00:9::/32");
+    refused(XDP "    deny: [nobody]\n",
+            "n.yaml:3: ports[0].deny[0]: 'nobody' is no address or network, like "
+            "10.0.0.9 or fd00:9::/32");
+    refused(XDP "    deny: 10.0.0.9\n",
+            "n.yaml:3: ports[0].deny: expected a list, not a single value");
+    refused(XDP "    source_rate: 99\n",
+            "n.yaml:3: ports[0].source_rate: 99 is outside 100..10000000; 0: no limit");
+    refused(XDP "    source_rate: 10000001\n", "n.yaml:3: ports[0].source_rate: 10000001 "
+                                               "is outside 100..10000000; 0: no limit");
+    refused(XDP "    source_rate: 1k\n",
+            "n.yaml:3: source_rate: '1k' is not a whole number in range");
+    refused("ports:\n  - spec: udp:127.0.0.1:0\n    deny: [10.0.0.9]\n",
+            "n.yaml:3: ports[0].deny: only an af_xdp port has it; drop them by the "
+            "machine's firewall");
+    refused("ports:\n  - spec: udp:127.0.0.1:0\n    source_rate: 1000\n",
+            "n.yaml:3: ports[0].source_rate: only an af_xdp port has it; limit them by "
+            "the machine's firewall");
+    for (int i = 0; i < PROA_DENY_MAX + 1; i++)
+        strcat(text, "      - 10.0.0.9\n");
+    assert_int_equal(parse(text), PROA_BAD_CONFIG);
+    assert_non_null(strstr(err, "more than 64 entries"));
+}
+
 static void parse__too_long_texts(void **state)
 {
     char text[600], path[400];
@@ -487,6 +540,8 @@ int main(void)
         cmocka_unit_test(parse__too_many_items),
         cmocka_unit_test(parse__ports_and_addresses),
         cmocka_unit_test(parse__what_a_nic_needs),
+        cmocka_unit_test(parse__sources_of_an_af_xdp_port),
+        cmocka_unit_test(parse__bad_sources_are_refused),
         cmocka_unit_test(parse__too_long_texts),
         cmocka_unit_test(parse__broken_yaml_has_a_line),
         cmocka_unit_test(parse__aliases_are_refused),

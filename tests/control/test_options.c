@@ -56,6 +56,11 @@ static void read__every_verb(void **state)
     assert_int_equal(o.type, 2147483647);
     assert_string_equal(o.words[2], "0a00");
     assert_int_equal(o.deadline, 5 * PROA_S);
+    assert_true(READ("deny", "10.9.0.0/16"));
+    assert_int_equal(o.verb, OPTIONS_DENY);
+    assert_string_equal(o.words[0], "10.9.0.0/16");
+    assert_true(READ("allow", "fd00::9", "--socket", "s"));
+    assert_int_equal(o.verb, OPTIONS_ALLOW);
     assert_true(READ("events"));
     assert_int_equal(o.verb, OPTIONS_EVENTS);
     assert_false(o.follow);
@@ -129,6 +134,9 @@ static void read__refuses_with_a_reason(void **state)
     refused(READ("doctor", "--json=x"), "doctor: no value belongs to '--json=x'");
     refused(READ("lookup"), "lookup: NAME missing");
     refused(READ("lookup", ""), "lookup: NAME is 1..255 bytes, not ''");
+    refused(READ("deny"), "deny: ADDRESS[/PREFIX] missing");
+    refused(READ("allow", "nobody"), "allow: ADDRESS[/PREFIX] is like 10.0.0.9 or "
+                                     "fd00:9::/32, not 'nobody'");
     refused(READ("ask", "a", "1"), "ask: NAME TYPE HEX missing");
     refused(READ("ask", "a", "2147483648", "-"),
             "ask: TYPE is a number below 2147483648, not '2147483648'");

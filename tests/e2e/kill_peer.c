@@ -257,6 +257,7 @@ int main(int argc, char **argv)
         printf("end %s\n", proa_outcome_name(outcome));
         return 1;
     }
+    proa_client_close(client); /* the actors stay */
     proa_node_run(node);
     return 0;
 }

@@ -43,6 +43,16 @@ class Peer:
                     raise Gone(f"{self.argv[1]}: ended with {self.process.wait()}")
                 self.rest += got
 
+    def pending(self):
+        """The lines that are there already."""
+        while self.selector.select(0):
+            got = os.read(self.process.stdout.fileno(), 65536)
+            if not got:
+                raise Gone(f"{self.argv[1]}: ended with {self.process.wait()}")
+            self.rest += got
+        *lines, self.rest = self.rest.split(b"\n")
+        return [line.decode() for line in lines]
+
     def end(self, sig):
         self.process.send_signal(sig)
         status = self.process.wait(timeout=10)

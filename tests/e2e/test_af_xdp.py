@@ -2,176 +2,125 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_af_xdp.py PEER - two nodes on AF_XDP, in network namespaces of their own joined by veth.
 
-They talk over IPv4 and IPv6; one is killed and comes back; the kernel's own traffic on the same
-interface goes on; nothing is left on it afterwards; what cannot work says why.  Needs root.
+They talk over IPv4, IPv6 and, by the kernel's generic path, over a bridge; one is killed and comes
+back; the kernel's own traffic on the same interface goes on; nothing is left afterwards, neither on
+the interface nor in the kernel.  Needs root.
 """
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
 
+from lab_net import (PORT, Pair, exists, kernel_tcp, left, maps_of, pings, programs, status, verdict,
+                     within)
 from peer_lines import Gone, Peer, no_lab
 
 LOST_NS = 10
-bad = 0
 
 
-def verdict(name, why=None):
-    global bad
-    if why:
-        bad = 1
-        print(f"    {why}")
-    print("not ok -" if why else "ok -", name, flush=True)
+class Talk:
+    """A node on each side of a pair."""
 
+    def __init__(self, lab, folder, program, title, addresses, specs):
+        self.lab, self.title, self.addresses = lab, title, addresses
+        self.sides = []
+        for i, role in enumerate("ab"):
+            seed = addresses[1 - i]
+            seed = f"[{seed}]:{PORT}" if ":" in seed else f"{seed}:{PORT}"
+            prefix = "/64" if ":" in addresses[i] else "/24"
+            self.sides.append(Peer(lab.inside(i, program, role, specs[i], addresses[i] + prefix, seed,
+                                              f"{folder}/{title}-{role}")))
 
-def run(*argv, check=True):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if check and done.returncode != 0:
-        raise Gone(f"{' '.join(argv)}: {done.stderr.strip()}")
-    return done.stdout
+    def say(self, what, why=None):
+        return verdict(f"{self.title}: {what}", why)
 
+    def start(self):
+        for peer in self.sides:
+            peer.start()
+        for peer in self.sides:
+            peer.wait_line("talks", 60)
+        self.say("two nodes talk")
 
-class Lab:
-    """Two namespaces with an interface each."""
+    def kernels(self):
+        lost = pings(self.lab, 1, self.addresses[0], 20)
+        self.say("the kernel answers pings", f"{lost} unanswered" if lost else None)
+        tcp = kernel_tcp(self.lab, 6 if ":" in self.addresses[0] else 4)
+        self.say("the kernels' own TCP goes on", None if tcp == [b"hello"] else "it does not")
 
-    def __init__(self, queues=2):
-        self.names = [f"proa-{os.getpid()}-{side}" for side in "ab"]
-        a, b = self.names
-        for name in self.names:
-            run("ip", "netns", "add", name)
-        many = ["numrxqueues", str(queues), "numtxqueues", str(queues)]
-        run("ip", "link", "add", "lab0", "netns", a, *many, "type", "veth", "peer", "name", "lab0",
-            "netns", b, *many)
-        for i, name in enumerate(self.names):
-            self.ip(i, "link", "set", "lo", "up")
-            self.ip(i, "link", "set", "lab0", "up")
-            self.ip(i, "address", "add", f"10.78.0.{i + 1}/24", "dev", "lab0")
-            self.ip(i, "address", "add", f"fd78::{i + 1}/64", "dev", "lab0", "nodad")
+    def objects(self, side):
+        """The program of a node, and its maps: what may not outlive it."""
+        (program,) = programs(self.lab.spaces[side])
+        return [("prog", program["id"])] + [("map", i) for i in maps_of(program["id"])]
 
-    def ip(self, side, *argv):
-        return run("ip", "-n", self.names[side], *argv)
+    def gone(self, side, objects, after):
+        self.say(f"{after} leaves nothing on its interface", left(self.lab.spaces[side]))
+        within(20, lambda: not any(exists(*o) for o in objects))  # the kernel frees them later
+        self.say(f"{after} leaves nothing in the kernel",
+                 ", ".join(f"{kind} {number}" for kind, number in objects if exists(kind, number)))
 
-    def inside(self, side, *argv):
-        return ["ip", "netns", "exec", self.names[side], *argv]
+    def kill(self):
+        objects = self.objects(1)
+        self.sides[1].end(signal.SIGKILL)
+        self.sides[0].wait_line("lost", LOST_NS)
+        within(10, lambda: not left(self.lab.spaces[1]))  # its link ends a moment after it
+        self.gone(1, objects, "a killed node")
+        self.sides[1].start()
+        for peer in self.sides:
+            peer.wait_line("talks", 60)
+        self.say("killed and back, they talk again")
 
-    def program(self, side):
-        """The XDP program on the interface, or nothing."""
-        return [line for line in self.ip(side, "-details", "link", "show", "lab0").splitlines()
-                if "prog/xdp" in line]
+    def end(self):
+        for i, peer in enumerate(self.sides):
+            objects = self.objects(i)
+            code = peer.end(signal.SIGTERM)
+            self.say(f"node {'ab'[i]} ends", f"exit status {code}" if code else None)
+            self.gone(i, objects, f"node {'ab'[i]}")
 
     def close(self):
-        for name in self.names:
-            run("ip", "netns", "del", name, check=False)
+        for peer in self.sides:
+            if peer.process:
+                peer.end(signal.SIGKILL)
 
 
-def enter(name):
-    """This thread's sockets are of that namespace from now on."""
-    import ctypes
-    with open(f"/run/netns/{name}", encoding="ascii") as file:
-        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-
-
-def kernel_tcp(lab):
-    """Bytes over TCP between the two kernels; returns what came back."""
-    ready, result = threading.Event(), []
-
-    def serve():
-        enter(lab.names[0])
-        with socket.create_server(("10.78.0.1", 7999)) as server:
-            ready.set()
-            with server.accept()[0] as peer:
-                peer.sendall(peer.recv(100))
-
-    def ask():
-        enter(lab.names[1])
-        ready.wait(10)
-        with socket.create_connection(("10.78.0.1", 7999), timeout=10) as s:
-            s.sendall(b"hello")
-            result.append(s.recv(100))
-
-    threads = [threading.Thread(target=serve, daemon=True), threading.Thread(target=ask)]
-    for thread in threads:
-        thread.start()
-    threads[1].join(20)
-    return result
-
-
-def talk(lab, folder, program, title, addresses):
-    sides = []
-    for i, role in enumerate("ab"):
-        seed = addresses[1 - i]
-        seed = f"[{seed}]:7400" if ":" in seed else f"{seed}:7400"
-        prefix = "/64" if ":" in addresses[i] else "/24"
-        sides.append(Peer(lab.inside(i, program, role, "af_xdp:lab0", addresses[i] + prefix, seed,
-                                     f"{folder}/{title}-{role}")))
+def over_veth(lab, folder, program, title, addresses):
+    talk = Talk(lab, folder, program, title, addresses, ["af_xdp:lab0"] * 2)
     try:
-        for peer in sides:
-            peer.start()
-        for peer in sides:
-            peer.wait_line("talks", 60)
-        verdict(f"{title}: two nodes talk")
-        programs = lab.program(0) + lab.program(1)
-        verdict(f"{title}: a program in the driver of each",
-                None if len(programs) == 2 and "xdpgeneric" not in str(programs) else programs)
-        verdict(f"{title}: the kernels' own TCP goes on",
-                None if kernel_tcp(lab) == [b"hello"] else "it does not")
-        sides[1].end(signal.SIGKILL)
-        sides[0].wait_line("lost", LOST_NS)
-        verdict(f"{title}: a killed node leaves no program behind",
-                "\n".join(lab.program(1)) or None)
-        sides[1].start()
-        for peer in sides:
-            peer.wait_line("talks", 60)
-        verdict(f"{title}: killed and back, they talk again")
-        for i, peer in enumerate(sides):
-            status = peer.end(signal.SIGTERM)
-            left = lab.program(i)
-            verdict(f"{title}: node {'ab'[i]} ends and leaves nothing",
-                    f"exit status {status}" if status else "\n".join(left) or None)
+        talk.start()
+        modes = [lab.ip(side, "-details", "link", "show", "lab0") for side in range(2)]
+        talk.say("a program in the driver of each",
+                 None if all("prog/xdp" in m and "xdpgeneric" not in m for m in modes) else modes)
+        talk.kernels()
+        talk.kill()
+        talk.end()
     except Gone as gone:
-        verdict(f"{title}: the conversation goes on", gone)
+        talk.say("the conversation goes on", gone)
     finally:
-        for peer in sides:
-            if peer.process and peer.process.poll() is None:
-                peer.end(signal.SIGTERM)
+        talk.close()
 
 
-def refused(lab, folder, program, title, spec, address, wanted):
-    """It does not start, and says what is wanted in one line."""
-    argv = lab.inside(0, program, "a", spec, address, "-", f"{folder}/refused")
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    good = done.returncode != 0 and wanted in done.stdout and len(done.stdout.splitlines()) == 1
-    verdict(f"refused: {title}", None if good else done.stdout + done.stderr)
-
-
-def bad_input(lab, folder, program):
-    refused(lab, folder, program, "no interface", "af_xdp:nic9", "", "there is no such interface")
-    refused(lab, folder, program, "not an interface's address", "af_xdp:lab0", "10.9.9.9/24",
-            "10.9.9.9:7400 is not its address")
-    refused(lab, folder, program, "no Ethernet", "af_xdp:lo", "", "no Ethernet interface")
-    refused(lab, folder, program, "empty name", "af_xdp:", "", "write af_xdp:INTERFACE")
-    lab.ip(0, "link", "set", "lab0", "down")
-    refused(lab, folder, program, "interface down", "af_xdp:lab0", "", "ip link set lab0 up")
-    lab.ip(0, "link", "set", "lab0", "up")
-    first = Peer(lab.inside(0, program, "a", "af_xdp:lab0", "10.78.0.1/24", "-", f"{folder}/first"))
+def over_bridge(lab, folder, program):
+    """Side a has its addresses on a bridge, whose driver knows no XDP."""
+    lab.ip(0, "address", "flush", "dev", "lab0")
+    lab.ip(0, "link", "add", "bridge0", "type", "bridge")
+    lab.ip(0, "link", "set", "lab0", "master", "bridge0")
+    lab.ip(0, "link", "set", "bridge0", "up")
+    lab.address(0, "bridge0")
+    talk = Talk(lab, folder, program, "generic on a bridge", [lab.v4(0), lab.v4(1)],
+                ["af_xdp:bridge0,generic", "af_xdp:lab0"])
     try:
-        first.start()
-        first.wait_line("ready", 60)
-        refused(lab, folder, program, "a second node", "af_xdp:lab0", "",
-                "another proa node uses this interface")
+        talk.start()
+        mode = lab.ip(0, "-details", "link", "show", "bridge0")
+        talk.say("a program on the kernel's generic path", None if "xdpgeneric" in mode else mode)
+        talk.kernels()
+        talk.end()
     except Gone as gone:
-        verdict("refused: a second node", gone)
+        talk.say("the conversation goes on", gone)
     finally:
-        first.end(signal.SIGTERM)
+        talk.close()
 
 
 def main():
-    program = sys.argv[1]
     why = no_lab()
     if why:
         print("ok - af_xdp # SKIP", why)
@@ -180,17 +129,17 @@ def main():
     os.environ["RUNTIME_DIRECTORY"] = folder
     lab = None
     try:
-        lab = Lab()
-        talk(lab, folder, program, "ipv4", ["10.78.0.1", "10.78.0.2"])
-        talk(lab, folder, program, "ipv6", ["fd78::1", "fd78::2"])
-        bad_input(lab, folder, program)
+        lab = Pair()
+        over_veth(lab, folder, sys.argv[1], "ipv4", [lab.v4(0), lab.v4(1)])
+        over_veth(lab, folder, sys.argv[1], "ipv6", [lab.v6(0), lab.v6(1)])
+        over_bridge(lab, folder, sys.argv[1])
     except Gone as gone:
         verdict("the lab", gone)
     finally:
         if lab:
             lab.close()
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bad)
+    sys.exit(status())
 
 
 main()

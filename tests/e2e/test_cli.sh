@@ -100,6 +100,11 @@ refused "lookup of nobody" 1 "proa: lookup: not found" "$proa" lookup nobody "${
 says "ask" '^0a00000000000000$' "$proa" ask my_actor 1 0a00000000000000 "${at[@]}"
 says "ask again" '^0f00000000000000$' "$proa" ask my_actor 1 0500000000000000 "${at[@]}"
 says "ask with nothing" '^$' "$proa" ask $'an echo\e[2J' 7 - "${at[@]}"
+refused "deny: no port that can" 1 "proa: deny: only an af_xdp port can" \
+    "$proa" deny 10.0.0.9 "${at[@]}"
+refused "deny: no address" 2 \
+    "proa: deny: ADDRESS[/PREFIX] is like 10.0.0.9 or fd00:9::/32, not 'x'" \
+    "$proa" deny x "${at[@]}"
 refused "ask: too short" 1 "proa: ask: refused: bad length" "$proa" ask my_actor 1 0a "${at[@]}"
 refused "ask: unknown type" 1 "proa: ask: refused: unknown type" \
     "$proa" ask my_actor 99 - "${at[@]}"

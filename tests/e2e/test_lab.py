@@ -10,33 +10,15 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 
+from lab_net import inside, left, run, status, verdict, within
 from peer_lines import Gone, Peer, no_lab
 
 PROA, LOSS = sys.argv[1], sys.argv[2]
 NODES = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 ADD = "0100000000000000"  # to a counter, 1
-bad = 0
-
-
-def verdict(name, why=None):
-    global bad
-    if why:
-        bad = 1
-        print(f"    {why}")
-    print("not ok -" if why else "ok -", name, flush=True)
-    return not why
-
-
-def run(*argv, check=True, seconds=60):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
-    if check and done.returncode != 0:
-        raise Gone(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
-    return done
 
 
 class Node:
@@ -61,10 +43,7 @@ class Node:
                        f"cluster_key_file: {lab.folder}/key\n"
                        f"state_dir: {self.folder}/state\nsocket: {self.socket}\n"
                        f"actors:\n  - behaviour: counter\n    name: counter_{index}\n")
-        self.peer = Peer(self.inside(PROA, "node", "--config", f"{self.folder}/node.yaml"))
-
-    def inside(self, *argv):
-        return ["ip", "netns", "exec", self.name, *argv]
+        self.peer = Peer(inside(self.name, PROA, "node", "--config", f"{self.folder}/node.yaml"))
 
     def start(self):
         self.peer.start()
@@ -74,10 +53,6 @@ class Node:
         done = run(PROA, "ask", f"counter_{other}", "1", ADD, "--deadline", str(deadline), "--socket",
                    self.socket, check=False)
         return done.returncode == 0 and re.fullmatch(r"[0-9a-f]{16}\s*", done.stdout)
-
-    def program(self):
-        text = run("ip", "-n", self.name, "-details", "link", "show", "lab0").stdout
-        return [line.strip() for line in text.splitlines() if "prog/xdp" in line]
 
 
 class Lab:
@@ -99,15 +74,6 @@ class Lab:
                 node.peer.end(signal.SIGKILL)
             run("ip", "netns", "del", node.name, check=False)
         run("ip", "netns", "del", f"{self.name}-hub", check=False)
-
-
-def within(seconds, good):
-    """good() becomes true within that time."""
-    until = time.monotonic() + seconds
-    while not good():
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 def all_ask_all(lab, title):
@@ -146,10 +112,9 @@ def lose(lab):
 
 def end(lab):
     for node in lab.nodes:
-        status = node.peer.end(signal.SIGTERM)
-        left = node.program()
+        code = node.peer.end(signal.SIGTERM)
         verdict(f"node {node.index} ends and leaves nothing",
-                f"exit status {status}" if status else "\n".join(left) or None)
+                f"exit status {code}" if code else left(node.name))
 
 
 def main():
@@ -176,7 +141,7 @@ def main():
         if lab:
             lab.close()
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bad)
+    sys.exit(status())
 
 
 main()
