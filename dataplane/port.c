@@ -154,5 +154,9 @@ int port_route(struct port *const *ports, unsigned count, const struct proa_addr
         if (addr_same_ip(dst, &ports[i]->neighbour))
             return (int)i;
     }
+    for (unsigned i = 0; i < count; i++) {
+        if (ports[i]->far && ports[i]->address.family == dst->family)
+            return (int)i;
+    }
     return -1;
 }

@@ -114,10 +114,11 @@ struct port {
     const struct port_ops *ops;
     struct proa_addr address; /* ours as others reach it by this port */
     struct proa_addr
-        neighbour;   /* the only one there is (point to point); family 0: many */
-    uint8_t prefix;  /* bits of address.ip (of 128) that are on this port's network */
-    uint8_t index;   /* in the node's list; stamped into pkt.port */
-    uint16_t mtu;    /* of an IP packet */
+        neighbour;  /* the only one there is (point to point); family 0: many */
+    uint8_t prefix; /* bits of address.ip (of 128) that are on this port's network */
+    uint8_t index;  /* in the node's list; stamped into pkt.port */
+    uint16_t mtu;   /* of an IP packet */
+    bool far; /* it knows ways to other networks: a gateway, or the kernel's routes */
     bool one_source; /* sends from its own UDP port only */
     bool
         steers; /* the queue a packet arrives on follows from its addresses and UDP ports */
@@ -214,7 +215,7 @@ bool port_mtu_config(struct port *port, const struct port_open_args *args,
 struct port *port_open(const struct port_open_args *args, char *err, size_t err_len);
 
 /* port_route picks the port for dst: longest matching prefix, else a point-to-point port whose
-   neighbour it is, else -1. Pure. */
+   neighbour it is, else the first that reaches other networks, else -1. Pure. */
 int port_route(struct port *const *ports, unsigned count, const struct proa_addr *dst);
 
 #endif

@@ -491,6 +491,7 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
                  interface->queues);
         return false;
     }
+    port->base.far = true;
     port_set_address(&port->base);
     net_template_init(&port->template, &port->base.address, interface->mac,
                       interface->mac);

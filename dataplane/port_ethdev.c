@@ -233,14 +233,31 @@ static unsigned nic_rx(struct port *base, unsigned queue, struct pkt **pkts, uns
 static void nic_state(struct port *base, char *buf, size_t len)
 {
     struct nic_port *port = nic_of(base);
-    char resolver[256];
+    struct resolver_stats stats;
+    unsigned known = resolver_thread_stats(port->resolver, &stats);
 
-    resolver_thread_state(port->resolver, resolver, sizeof(resolver));
-    snprintf(buf, len, "%s: %s, receives by %u queues, %s%s%s; %s", port->device,
-             ethdev_up(base) ? "up" : "no link", port->eth.dev_queues,
+    snprintf(buf, len, "%s: %s, receives by %u queues, %s%s%s; next hops %u%s",
+             port->device, ethdev_up(base) ? "up" : "no link", port->eth.dev_queues,
              ethdev_steer_way(&port->steer),
              port->eth.interrupts ? "" : ", no interrupts",
-             port->tx_flags != 0 ? ", checksums by the device" : "", resolver);
+             port->tx_flags != 0 ? ", checksums by the device" : "", known,
+             stats.conflicts > 0 ? ", another host claims our address" : "");
+}
+
+static unsigned nic_counts(struct port *base, struct port_count ret[PORT_COUNTS_MAX])
+{
+    struct resolver_stats s;
+    unsigned known = resolver_thread_stats(nic_of(base)->resolver, &s);
+    const struct port_count rows[] = {
+        {"next hops", known},       {"asked", s.asked},
+        {"answered", s.answered},   {"pings", s.echoes},
+        {"malformed", s.malformed}, {"foreign", s.foreign},
+        {"conflicts", s.conflicts}, {"unsolicited", s.unsolicited},
+        {"limited", s.limited},     {"table full", s.full}};
+
+    _Static_assert(sizeof(rows) / sizeof(rows[0]) <= PORT_COUNTS_MAX, "they fit");
+    memcpy(ret, rows, sizeof(rows));
+    return sizeof(rows) / sizeof(rows[0]);
 }
 
 static uint16_t nic_source_port(struct port *base, unsigned queue,
@@ -275,6 +292,7 @@ static const struct port_ops nic_ops = {
     .up = ethdev_up,
     .source_port = nic_source_port,
     .state = nic_state,
+    .counts = nic_counts,
     .close = nic_close,
 };
 
@@ -368,6 +386,7 @@ static bool set_addresses(struct nic_port *port, const struct port_open_args *ar
     }
     resolver->address = base->address;
     resolver->prefix = base->prefix;
+    base->far = resolver->gateway.family != 0;
     port_set_address(base);
     port->vlan = config->vlan;
     return true;

@@ -187,24 +187,16 @@ void resolver_thread_announce(struct resolver_thread *t)
     doorbell_ring(&t->bell);
 }
 
-void resolver_thread_state(struct resolver_thread *t, char *buf, size_t len)
+unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret)
 {
-    struct resolver_stats s;
     unsigned known;
 
     pthread_mutex_lock(&t->lock);
-    s = t->seen;
+    *ret = t->seen;
     known = t->known;
     pthread_mutex_unlock(&t->lock);
-    snprintf(
-        buf, len,
-        "%u next hops; asked %llu, answered %llu, pings %llu, malformed %llu, foreign "
-        "%llu, unsolicited %llu, conflicts %llu, limited %llu",
-        known, (unsigned long long)s.asked, (unsigned long long)s.answered,
-        (unsigned long long)s.echoes, (unsigned long long)s.malformed,
-        (unsigned long long)s.foreign, (unsigned long long)s.unsolicited,
-        (unsigned long long)s.conflicts,
-        (unsigned long long)(s.limited + atomic_load(&t->not_sent)));
+    ret->limited += atomic_load(&t->not_sent);
+    return known;
 }
 
 /* ---- Life ---- */

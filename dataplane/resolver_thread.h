@@ -48,7 +48,7 @@ void resolver_thread_pop(struct resolver_thread *t);
 
 void resolver_thread_announce(struct resolver_thread *t); /* the link came up */
 
-/* resolver_thread_state writes its counters for people. */
-void resolver_thread_state(struct resolver_thread *t, char *buf, size_t len);
+/* resolver_thread_stats copies its counters, and returns how many next hops it knows. */
+unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret);
 
 #endif

@@ -57,6 +57,19 @@ static void route__the_whole_family_is_a_prefix_too(void **state)
     assert_int_equal(port_route(NULL, 0, &four.address), -1);
 }
 
+static void route__what_is_far_goes_by_a_port_that_knows_ways(void **state)
+{
+    struct port net = at("10.0.7.1", 96 + 24, NULL), six = at("[fd00::1]", 64, NULL);
+    struct port other = at("10.0.8.1", 96 + 24, NULL);
+
+    (void)state;
+    assert_int_equal(route(&net, &other, &six, "10.9.9.9"), -1);
+    other.far = six.far = true;
+    assert_int_equal(route(&net, &other, &six, "10.9.9.9"), 1);
+    assert_int_equal(route(&net, &other, &six, "10.0.7.9"), 0);
+    assert_int_equal(route(&net, &other, &six, "[fd99::1]"), 2);
+}
+
 static void drop_name__every_reason_has_one(void **state)
 {
     (void)state;
@@ -108,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(route__longest_prefix_then_neighbour_then_none),
         cmocka_unit_test(route__the_whole_family_is_a_prefix_too),
+        cmocka_unit_test(route__what_is_far_goes_by_a_port_that_knows_ways),
         cmocka_unit_test(drop_name__every_reason_has_one),
         cmocka_unit_test(config__bad_address_and_mtu_are_refused_with_reason),
     };
