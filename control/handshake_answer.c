@@ -71,14 +71,14 @@ static struct half_open *half_room(struct handshake *self, const struct proa_add
 }
 
 /* Where packets arrive as their lanes sent them, as over vhost or between equal queues of
-   AF_XDP, the SYN's lane is the right one.  Where the port steers, the peer's lanes are spread over ours,
+   AF_XDP, the SYN's lane is the right one.  Where the port spreads, the peer's lanes are spread over ours,
    and the link has its packets brought to it. */
 static unsigned lane_for(const struct core *core, const struct core_datagram *dgram,
                          const struct packet_open *syn)
 {
     const struct port *port = core->config.ports[dgram->port];
 
-    return port->steers ? link_id_lane(syn->link) % core->config.lanes : dgram->lane;
+    return port->spreads ? link_id_lane(syn->link) % core->config.lanes : dgram->lane;
 }
 
 static struct half_open *half_new(struct core *core, const struct core_datagram *dgram,

@@ -7,6 +7,7 @@
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@
 #include <linux/sockios.h>
 
 #include "addr.h"
+
+#define TOEPLITZ 1 /* ETH_RSS_HASH_TOP of the kernel, which its header does not give */
 
 /* Queues that carry both ways; drivers that do not say have one. */
 static unsigned queues_of(int fd, const char *name)
@@ -82,6 +85,55 @@ bool interface_look(const char *name, struct interface *ret, char *err, size_t e
     snprintf(ret->name, sizeof(ret->name), "%s", name);
     ok = look(fd, name, ret, err, err_len);
     close(fd);
+    return ok;
+}
+
+static bool ethtool(int fd, const char *name, void *command)
+{
+    struct ifreq request = {.ifr_data = command};
+
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+    return ioctl(fd, SIOCETHTOOL, &request) == 0;
+}
+
+static bool read_rss(int fd, const char *name, struct interface_rss *ret)
+{
+    struct ethtool_rxfh sizes = {.cmd = ETHTOOL_GRSSH}, *all;
+    size_t words = sizeof(ret->table) / sizeof(ret->table[0]);
+    bool ok;
+
+    if (!ethtool(fd, name, &sizes) || sizes.indir_size == 0 || sizes.indir_size > words ||
+        sizes.key_size == 0 || sizes.key_size > sizeof(ret->key))
+        return false;
+    all = calloc(1, sizeof(*all) + sizes.indir_size * sizeof(uint32_t) + sizes.key_size);
+    if (all == NULL)
+        return false;
+    *all = (struct ethtool_rxfh){
+        .cmd = ETHTOOL_GRSSH, .indir_size = sizes.indir_size, .key_size = sizes.key_size};
+    ok = ethtool(fd, name, all) && (all->hfunc == 0 || all->hfunc == TOEPLITZ) &&
+         all->indir_size == sizes.indir_size && all->key_size == sizes.key_size;
+    for (size_t i = 0; ok && i < sizes.indir_size; i++)
+        ret->table[i] = (uint16_t)all->rss_config[i];
+    if (ok)
+        memcpy(ret->key, &all->rss_config[sizes.indir_size], sizes.key_size);
+    ret->table_size = sizes.indir_size;
+    ret->key_len = sizes.key_size;
+    free(all);
+    return ok;
+}
+
+bool interface_rss(const char *name, unsigned family, struct interface_rss *ret)
+{
+    struct ethtool_rxnfc hash = {.cmd = ETHTOOL_GRXFH,
+                                 .flow_type = family == 6 ? UDP_V6_FLOW : UDP_V4_FLOW};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && read_rss(fd, name, ret);
+
+    if (ok)
+        ret->by_port = !ethtool(fd, name, &hash) ||
+                       (hash.data & RXH_L4_B_0_1) != 0; /* unknown: try */
+    if (fd >= 0)
+        close(fd);
     return ok;
 }
 

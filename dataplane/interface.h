@@ -21,6 +21,17 @@ struct interface {
 /* interface_look finds the interface; it must be Ethernet, and up. */
 bool interface_look(const char *name, struct interface *ret, char *err, size_t err_len);
 
+/* interface_rss: the key and table by which it spreads packets over its queues.  by_port: it looks
+   at UDP ports, of this family's packets.  False: the driver does not say, or hashes another way. */
+struct interface_rss {
+    uint8_t key[64];
+    size_t key_len;
+    uint16_t table[2048];
+    size_t table_size;
+    bool by_port;
+};
+bool interface_rss(const char *name, unsigned family, struct interface_rss *ret);
+
 /* interface_address finds an address of it: `addr` itself when its family is not 0, else the first
    global one.  The port of addr stays as it is.  bits: of its network, of 128.  False: it has
    none, or not that one. */

@@ -120,8 +120,9 @@ struct port {
     uint16_t mtu;   /* of an IP packet */
     bool far; /* it knows ways to other networks: a gateway, or the kernel's routes */
     bool one_source; /* sends from its own UDP port only */
+    bool steers;     /* which queue a packet arrives on may follow from its UDP ports */
     bool
-        steers; /* the queue a packet arrives on follows from its addresses and UDP ports */
+        spreads; /* so it does: lanes of a peer are spread over ours (else as they arrive) */
     uint32_t lead;                /* zero bytes between UDP and a link packet: 6 or 2 */
     _Atomic uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
     unsigned queues;

@@ -16,6 +16,7 @@
 #include "interface.h"
 #include "neighbours.h"
 #include "pool_dpdk.h"
+#include "rss.h"
 #include "tx_backlog.h"
 #include "xdp_steer.h"
 #include "xsk.h"
@@ -50,6 +51,7 @@ struct xdp_port {
     struct net_template template;
     int holder; /* a kernel socket on our port, which keeps others off it */
     bool generic;
+    struct rss rss;
     struct xdp_lane *lanes;
 };
 
@@ -288,6 +290,29 @@ static const char *af_xdp_deny(struct port *base, const struct proa_addr *from,
     }
 }
 
+static uint16_t af_xdp_source_port(struct port *base, unsigned queue,
+                                   const struct proa_addr *from, unsigned tried)
+{
+    return rss_port(&xdp_of(base)->rss, queue, from, tried);
+}
+
+/* A NIC that says how it spreads packets can be told from where they should come.  Of others
+   (veth) most bring each queue's packets to the queue of the same number; what goes astray even so
+   is tried to be steered. */
+static void learn_rss(struct xdp_port *port)
+{
+    struct port *base = &port->base;
+    struct interface_rss found;
+
+    rss_init(&port->rss, port->interface.queues, base->queues, &base->address);
+    base->steers = base->queues > 1;
+    base->spreads = base->steers &&
+                    interface_rss(port->interface.name, base->address.family, &found) &&
+                    rss_know(&port->rss, found.key, found.key_len, found.table,
+                             found.table_size, found.by_port) &&
+                    found.by_port;
+}
+
 static void close_lane(struct xdp_lane *lane)
 {
     struct pkt *p;
@@ -330,6 +355,7 @@ static const struct port_ops af_xdp_ops = {
     .up = af_xdp_up,
     .state = af_xdp_state,
     .counts = af_xdp_counts,
+    .source_port = af_xdp_source_port,
     .dropped = af_xdp_dropped,
     .deny = af_xdp_deny,
     .close = af_xdp_close,
@@ -493,6 +519,7 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
     }
     port->base.far = true;
     port_set_address(&port->base);
+    learn_rss(port);
     net_template_init(&port->template, &port->base.address, interface->mac,
                       interface->mac);
     port->lanes = aligned_alloc(PROA_CACHE_LINE, size);

@@ -521,7 +521,7 @@ static bool open_all(struct nic_port *port, const struct port_open_args *args, c
     set_filters(port, &setup);
     ethdev_steer_init(&port->steer, port->eth.dev, setup.rx_queues, args->queues,
                       &port->eth.base.address);
-    port->eth.base.steers = setup.rx_queues > 1;
+    port->eth.base.steers = port->eth.base.spreads = setup.rx_queues > 1;
     return true;
 }
 

@@ -483,7 +483,7 @@ static bool join(struct ring_port *port, const struct port_ring_args *args, char
             return false;
         }
     }
-    port->base.steers = args->rss && args->queues > 1;
+    port->base.steers = port->base.spreads = args->rss && args->queues > 1;
     port->base.mtu = args->mtu != 0 ? args->mtu : PORT_RING_MTU;
     port_set_address(&port->base);
     port->end =

@@ -30,7 +30,7 @@ declare -A may_include=(
 
 # The only files that may name DPDK: the ports that are DPDK devices, the bare loop on them, EAL,
 # telemetry.
-dpdk_owners='^(dataplane/(ethdev|port_ethdev|port_vhost|xsk|pool_dpdk|raw_wire|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
+dpdk_owners='^(dataplane/(ethdev|port_ethdev|port_vhost|rss|xsk|pool_dpdk|raw_wire|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
 
 # What a pure object may ask of the outside.  Not here on purpose: qsort, which allocates;
 # and of libsodium what draws randomness by itself (keygen, keypair, seal) or allocates.

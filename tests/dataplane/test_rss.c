@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "ethdev_steer.h"
+#include "rss.h"
 
 /* The key of Microsoft's "Verifying the RSS hash calculation". */
 static const uint8_t key[40] = {
@@ -17,21 +18,32 @@ static const uint8_t key[40] = {
     0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
     0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
 
-/* As read from a device: 128 entries that go round four queues. */
-static void know(struct ethdev_steer *s, const char *self)
+/* A table of 128 entries that goes round four queues. */
+static void know(struct rss *r, const char *self, bool by_port)
 {
-    memset(s, 0, sizeof(*s));
-    s->queues = 4;
-    s->lanes = 4;
-    s->known = s->by_port = true;
-    s->table_size = 128;
+    struct proa_addr addr;
+    uint16_t table[128];
+
     for (unsigned i = 0; i < 128; i++)
-        s->table[i] = i % 4;
-    for (unsigned i = 0; i < 10;
-         i++) /* words in host order: what rte_convert_rss_key makes */
-        s->key[i] = (uint32_t)key[4 * i] << 24 | (uint32_t)key[4 * i + 1] << 16 |
-                    (uint32_t)key[4 * i + 2] << 8 | key[4 * i + 3];
-    assert_true(addr_parse(self, 0, &s->self));
+        table[i] = i % 4;
+    assert_true(addr_parse(self, 0, &addr));
+    rss_init(r, 4, 4, &addr);
+    assert_true(rss_know(r, key, sizeof(key), table, 128, by_port));
+}
+
+static void know__sizes_that_are_none(void **state)
+{
+    static const uint16_t table[128];
+    struct rss r;
+
+    (void)state;
+    rss_init(&r, 2, 2, &(struct proa_addr){.family = 4});
+    assert_false(rss_know(&r, key, 36, table, 128, true));
+    assert_false(rss_know(&r, key, 39, table, 128, true));
+    assert_false(rss_know(&r, key, RSS_KEY_MAX + 4, table, 128, true));
+    assert_false(rss_know(&r, key, 40, table, 0, true));
+    assert_false(rss_know(&r, key, 40, table, RSS_TABLE_MAX + 1, true));
+    assert_false(r.known);
 }
 
 static void hash__is_what_microsoft_says(void **state)
@@ -50,70 +62,65 @@ static void hash__is_what_microsoft_says(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct ethdev_steer s;
+        struct rss s;
         struct proa_addr from;
 
-        know(&s, rows[i].to);
+        know(&s, rows[i].to, true);
         assert_true(addr_parse(rows[i].from, 0, &from));
-        assert_int_equal(ethdev_steer_hash(&s, &from, from.port), rows[i].hash);
+        assert_int_equal(rss_hash(&s, &from, from.port), rows[i].hash);
     }
 }
 
 static void port__known_arrives_on_its_queue(void **state)
 {
-    struct ethdev_steer s;
+    struct rss s;
     struct proa_addr from;
 
     (void)state;
-    know(&s, "10.0.0.1:7400");
+    know(&s, "10.0.0.1:7400", true);
     assert_true(addr_parse("10.0.0.2:7400", 0, &from));
     for (unsigned lane = 0; lane < 4; lane++) {
         uint16_t before = 0;
 
         for (unsigned tried = 0; tried < 8; tried++) {
-            uint16_t port = ethdev_steer_port(&s, lane, &from, tried);
+            uint16_t port = rss_port(&s, lane, &from, tried);
 
-            assert_true(port >= ETHDEV_STEER_FIRST &&
-                        port > before); /* another each time */
-            assert_int_equal(s.table[ethdev_steer_hash(&s, &from, port) % 128], lane);
+            assert_true(port >= RSS_FIRST && port > before); /* another each time */
+            assert_int_equal(s.table[rss_hash(&s, &from, port) % 128], lane);
             before = port;
         }
     }
-    assert_int_equal(ethdev_steer_port(&s, 0, &from, 100000), 0);
+    assert_int_equal(rss_port(&s, 0, &from, 100000), 0);
 }
 
 static void port__without_ports_in_the_hash_there_is_none(void **state)
 {
-    struct ethdev_steer s;
+    struct rss s;
     struct proa_addr from;
 
     (void)state;
-    know(&s, "10.0.0.1:7400");
-    s.by_port = false;
+    know(&s, "10.0.0.1:7400", false);
     assert_true(addr_parse("10.0.0.2:7400", 0, &from));
-    assert_int_equal(ethdev_steer_port(&s, 0, &from, 0), 0);
+    assert_int_equal(rss_port(&s, 0, &from, 0), 0);
 }
 
 static void port__rules_first_then_the_others(void **state)
 {
-    struct ethdev_steer s;
+    struct ethdev_steer s = {.rules = true};
     struct proa_addr from;
 
     (void)state;
-    know(&s, "10.0.0.1:7400");
-    s.rules = true;
+    know(&s.rss, "10.0.0.1:7400", true);
     assert_true(addr_parse("10.0.0.2:7400", 0, &from));
-    assert_int_equal(ethdev_steer_port(&s, 3, &from, 0), ETHDEV_STEER_FIRST + 3);
-    assert_int_equal(
-        s.table[ethdev_steer_hash(&s, &from, ethdev_steer_port(&s, 3, &from, 1)) % 128],
-        3);
-    s.queues = 2; /* lanes without a queue get nothing */
+    assert_int_equal(ethdev_steer_port(&s, 3, &from, 0), RSS_FIRST + 3);
+    assert_int_equal(ethdev_steer_port(&s, 3, &from, 1), rss_port(&s.rss, 3, &from, 0));
+    s.rss.queues = 2; /* lanes without a queue get nothing */
     assert_int_equal(ethdev_steer_port(&s, 3, &from, 0), 0);
 }
 
 static void port__unknown_tries_all_sorts(void **state)
 {
-    struct ethdev_steer s = {.queues = 2, .lanes = 2};
+    struct rss s = {.queues = 2, .lanes = 2};
     uint16_t seen[32];
     struct proa_addr from;
     unsigned same = 0;
@@ -121,8 +128,8 @@ static void port__unknown_tries_all_sorts(void **state)
     (void)state;
     assert_true(addr_parse("10.0.0.2:7400", 0, &from));
     for (unsigned tried = 0; tried < 32; tried++) {
-        seen[tried] = ethdev_steer_port(&s, 1, &from, tried);
-        assert_true(seen[tried] >= ETHDEV_STEER_FIRST);
+        seen[tried] = rss_port(&s, 1, &from, tried);
+        assert_true(seen[tried] >= RSS_FIRST);
         for (unsigned i = 0; i < tried; i++)
             same += seen[i] == seen[tried];
     }
@@ -132,6 +139,7 @@ static void port__unknown_tries_all_sorts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(know__sizes_that_are_none),
         cmocka_unit_test(hash__is_what_microsoft_says),
         cmocka_unit_test(port__known_arrives_on_its_queue),
         cmocka_unit_test(port__without_ports_in_the_hash_there_is_none),
