@@ -49,7 +49,7 @@ bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
                       size_t err_len)
 {
     struct entered entered = {.ok = unshare(CLONE_NEWNET) == 0};
-    char command[160], go;
+    char command[256], go;
 
     snprintf(entered.why, sizeof(entered.why), "%s", strerror(errno));
     if (!perf_pipe_write(pipe, &entered, sizeof(entered)) || !entered.ok ||
@@ -58,8 +58,9 @@ bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
         return false;
     }
     snprintf(command, sizeof(command),
-             "ip link set lo up && ip link set " IP " up && ip address add 10.76.0.%d/24 "
-             "dev " IP,
+             "echo 1 >/proc/sys/net/ipv6/conf/" IP
+             "/disable_ipv6 && ip link set lo up && "
+             "ip link set " IP " up && ip address add 10.76.0.%d/24 dev " IP,
              1 + second);
     if (system(command) == 0)
         return true;

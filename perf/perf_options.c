@@ -209,10 +209,6 @@ static bool consistent(struct perf_options *o)
     }
     if (perf_mode_is_local(o->mode))
         o->port = PERF_PORT_RING;
-    if (o->port == PERF_PORT_AF_XDP && (o->with_raw || o->mode == PERF_MODE_RAW)) {
-        fputs("proa-perf: there is no bare loop for af_xdp yet\n", stderr);
-        return false;
-    }
     if (perf_mode_is_pingpong(o->mode))
         o->window = o->receivers = 1;
     if (o->sample == 0)

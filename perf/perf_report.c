@@ -152,17 +152,33 @@ static void put_result(struct perf_json *json, const struct perf_options *o,
              link);
 }
 
+static void put_flood(struct perf_json *json, const char *key,
+                      const struct perf_raw_flood *flood)
+{
+    if (flood->size == 0)
+        return;
+    perf_json_open(json, key);
+    perf_json_u64(json, "frame_bytes", flood->size);
+    perf_json_num(json, "packets_per_s", flood->packets_per_s);
+    if (flood->how[0] != '\0')
+        perf_json_str(json, "how", flood->how);
+    if (flood->other > 0)
+        perf_json_num(json, "otherwise", flood->other);
+    perf_json_close(json);
+}
+
 static void put_raw(struct perf_json *json, const struct perf_raw *raw)
 {
     perf_json_open(json, "raw");
-    if (raw->flood_size != 0) {
-        perf_json_u64(json, "frame_bytes", raw->flood_size);
-        perf_json_num(json, "packets_per_s", raw->packets_per_s);
-        perf_json_bool(json, "segmented", raw->segmented);
-    }
+    put_flood(json, "packets", &raw->full);
+    put_flood(json, "one_message_packets", &raw->one);
     if (raw->trip_size != 0) {
         perf_json_u64(json, "rtt_frame_bytes", raw->trip_size);
         put_trips(json, "rtt_ns", &raw->trips);
+        if (raw->trip_how[0] != '\0')
+            perf_json_str(json, "rtt_how", raw->trip_how);
+        if (raw->trip_other > 0)
+            perf_json_u64(json, "rtt_p50_otherwise", raw->trip_other);
     }
     perf_json_close(json);
 }
@@ -177,6 +193,11 @@ static void put_bare(struct perf_json *json, const struct perf_bare *bare)
     perf_json_close(json);
 }
 
+static double packets_per_message(const struct perf_node_stats *s)
+{
+    return s->tx_messages == 0 ? 0 : (double)s->tx_packets / (double)s->tx_messages;
+}
+
 static void put_ratios(struct perf_json *json, const struct perf_options *o,
                        const struct perf_result *result, const struct perf_limits *limits)
 {
@@ -184,8 +205,13 @@ static void put_ratios(struct perf_json *json, const struct perf_options *o,
     const struct perf_trips *t = &result->sent.trips, *raw = &limits->raw.trips;
 
     perf_json_open(json, "ratio");
-    if (limits->has_raw && limits->raw.flood_size != 0)
-        perf_json_num(json, "messages_to_raw_packets", rate / limits->raw.packets_per_s);
+    if (limits->has_raw && limits->raw.full.size != 0)
+        perf_json_num(json, "messages_to_raw_packets",
+                      rate / limits->raw.full.packets_per_s);
+    if (limits->has_raw && limits->raw.one.size != 0)
+        perf_json_num(json, "packets_to_raw_packets",
+                      rate * packets_per_message(&result->sent.stats) /
+                          limits->raw.one.packets_per_s);
     if (limits->has_raw && limits->raw.trip_size != 0 && t->count > 0) {
         perf_json_num(json, "rtt_p50_to_raw", (double)t->p50 / (double)raw->p50);
         perf_json_num(json, "rtt_p99_to_raw", (double)t->p99 / (double)raw->p99);
