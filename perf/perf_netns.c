@@ -49,7 +49,7 @@ bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
                       size_t err_len)
 {
     struct entered entered = {.ok = unshare(CLONE_NEWNET) == 0};
-    char command[256], go;
+    char command[320], go;
 
     snprintf(entered.why, sizeof(entered.why), "%s", strerror(errno));
     if (!perf_pipe_write(pipe, &entered, sizeof(entered)) || !entered.ok ||
@@ -57,11 +57,14 @@ bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
         snprintf(err, err_len, "no namespace of its own");
         return false;
     }
+    const uint8_t mac[6] = PERF_NETNS_MAC((uint8_t)(1 + second));
+
     snprintf(command, sizeof(command),
              "echo 1 >/proc/sys/net/ipv6/conf/" IP
              "/disable_ipv6 && ip link set lo up && "
-             "ip link set " IP " up && ip address add 10.76.0.%d/24 dev " IP,
-             1 + second);
+             "ip link set " IP " address %02x:%02x:%02x:%02x:%02x:%02x up && "
+             "ip address add " PERF_NETNS_NET "%d/24 dev " IP,
+             mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], 1 + second);
     if (system(command) == 0)
         return true;
     snprintf(err, err_len, "failed: %s", command);

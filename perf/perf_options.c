@@ -12,6 +12,9 @@ static const char *const mode_names[PERF_MODES] = {
     "local-pingpong", "cross-count", "cross-pingpong"};
 static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp"};
 
+static const char *const flood_names[PERF_FLOOD_KINDS] = {"none", "links", "syns", "krpc",
+                                                          "mixed"};
+
 static const char usage[] =
     "usage: proa-perf [OPTION...]\n"
     "\n"
@@ -41,6 +44,11 @@ static const char usage[] =
     "  --mtu N         bytes of an IP packet (the port's own)\n"
     "  --loss PPM      lose so many packets in a million, both ways\n"
     "  --duplicate PPM, --reorder PPM   send so many twice, or later than the next ones\n"
+    "  --flood links|syns|krpc|mixed   af_xdp, tell or local-count: what datagrams of "
+    "nobody cost "
+    "the\n"
+    "                  receiving lane, at its port and at another\n"
+    "  --flood-rate N  of them in a second (1000000)\n"
     "  --idle spin|adaptive    (spin)\n"
     "  --no-huge       ordinary pages\n"
     "  --quiet         no notes on stderr\n";
@@ -53,6 +61,11 @@ const char *perf_mode_name(enum perf_mode mode)
 const char *perf_port_name(enum perf_port port)
 {
     return port < PERF_PORTS ? port_names[port] : "?";
+}
+
+const char *perf_flood_kind_name(enum perf_flood_kind kind)
+{
+    return kind < PERF_FLOOD_KINDS ? flood_names[kind] : "?";
 }
 
 /* Which of n names text is, or -1 after saying so. */
@@ -102,6 +115,8 @@ enum {
     OPT_LOSS,
     OPT_DUPLICATE,
     OPT_REORDER,
+    OPT_FLOOD,
+    OPT_FLOOD_RATE,
     OPT_IDLE,
     OPT_WITH_RAW,
     OPT_REVERSE,
@@ -125,6 +140,8 @@ static const struct option long_options[] = {
     {"loss", required_argument, NULL, OPT_LOSS},
     {"duplicate", required_argument, NULL, OPT_DUPLICATE},
     {"reorder", required_argument, NULL, OPT_REORDER},
+    {"flood", required_argument, NULL, OPT_FLOOD},
+    {"flood-rate", required_argument, NULL, OPT_FLOOD_RATE},
     {"idle", required_argument, NULL, OPT_IDLE},
     {"with-raw", no_argument, NULL, OPT_WITH_RAW},
     {"reverse", no_argument, NULL, OPT_REVERSE},
@@ -153,6 +170,8 @@ static bool set_number(struct perf_options *o, int opt, const char *text)
         return number("burst", text, 1, PERF_BURST_MAX, &o->burst);
     case OPT_SAMPLE:
         return number("sample", text, 1, 1000000, &o->sample);
+    case OPT_FLOOD_RATE:
+        return number("flood-rate", text, 1000, 100000000, &o->flood_rate);
     case OPT_MTU:
         return number("mtu", text, 1280, 9000, &o->mtu);
     default:
@@ -177,6 +196,10 @@ static bool set(struct perf_options *o, int opt, const char *text)
     case OPT_MODE:
         which = one_of("mode", text, mode_names, PERF_MODES);
         o->mode = (enum perf_mode)which;
+        return which >= 0;
+    case OPT_FLOOD:
+        which = one_of("flood", text, flood_names, PERF_FLOOD_KINDS);
+        o->flood = (enum perf_flood_kind)which;
         return which >= 0;
     case OPT_IDLE:
         which = one_of("idle", text, idle_names, 2);
@@ -207,7 +230,15 @@ static bool consistent(struct perf_options *o)
         fprintf(stderr, "proa-perf: --size: %u is no multiple of 8\n", o->size);
         return false;
     }
-    if (perf_mode_is_local(o->mode))
+    if (o->flood != PERF_FLOOD_NONE &&
+        (o->port != PERF_PORT_AF_XDP ||
+         (o->mode != PERF_MODE_TELL && o->mode != PERF_MODE_LOCAL_COUNT))) {
+        fputs(
+            "proa-perf: --flood goes with --port af_xdp and --mode tell or local-count\n",
+            stderr);
+        return false;
+    }
+    if (perf_mode_is_local(o->mode) && o->flood == PERF_FLOOD_NONE)
         o->port = PERF_PORT_RING;
     if (perf_mode_is_pingpong(o->mode))
         o->window = o->receivers = 1;
@@ -225,6 +256,7 @@ int perf_options_read(struct perf_options *options, int argc, char **argv)
                                      .warmup_ms = 500,
                                      .receivers = 1,
                                      .burst = 128,
+                                     .flood_rate = 1000000,
                                      .idle = PROA_IDLE_SPIN};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (opt == OPT_HELP) {

@@ -33,6 +33,16 @@ enum perf_port {
     PERF_PORTS
 };
 
+/* What a flood beside the load sends. */
+enum perf_flood_kind {
+    PERF_FLOOD_NONE,
+    PERF_FLOOD_LINKS, /* link packets for links there are not */
+    PERF_FLOOD_SYNS,  /* handshakes with random tags: for the control thread */
+    PERF_FLOOD_KRPC,  /* a registry's datagrams that are none: likewise */
+    PERF_FLOOD_MIXED, /* a third each */
+    PERF_FLOOD_KINDS
+};
+
 struct perf_options {
     enum perf_mode mode;
     enum perf_port port;
@@ -46,6 +56,8 @@ struct perf_options {
     uint32_t burst;     /* tells a handler sends before it lets others run */
     uint32_t sample;    /* each so-many-th round trip is timed; 0: chosen by the mode */
     uint32_t mtu;       /* 0: the port's own */
+    enum perf_flood_kind flood;
+    uint32_t flood_rate;                           /* packets/s */
     uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of packets, both ways */
     enum proa_idle idle;
     bool with_raw; /* the raw limit in the same run */
@@ -56,6 +68,7 @@ struct perf_options {
 
 const char *perf_mode_name(enum perf_mode mode); /* as on the command line */
 const char *perf_port_name(enum perf_port port);
+const char *perf_flood_kind_name(enum perf_flood_kind kind);
 
 /* Two actors of one node: the port carries nothing. */
 static inline bool perf_mode_is_local(enum perf_mode mode)

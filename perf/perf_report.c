@@ -48,7 +48,7 @@ static void put_machine(struct perf_json *json)
 static void put_options(struct perf_json *json, const struct perf_options *o)
 {
     perf_json_str(json, "mode", perf_mode_name(o->mode));
-    if (!perf_mode_is_local(o->mode))
+    if (!perf_mode_is_local(o->mode) || o->flood != PERF_FLOOD_NONE)
         perf_json_str(json, "port", perf_port_name(o->port));
     perf_json_u64(json, "size", o->size);
     if (o->mode == PERF_MODE_ASK || o->mode == PERF_MODE_RAW)
@@ -224,6 +224,58 @@ static void put_ratios(struct perf_json *json, const struct perf_options *o,
     perf_json_close(json);
 }
 
+static void put_phase(struct perf_json *json, enum perf_flood_phase which,
+                      const struct perf_watch_phase *phase)
+{
+    const struct perf_node_counts *c = &phase->counts;
+    double s = (double)phase->span / 1e9, cpu = (double)phase->cpu / 1e9;
+
+    perf_json_open(json, perf_flood_phase_name(which));
+    perf_json_num(json, "seconds", s);
+    perf_json_num(json, "messages_per_s", (double)c->messages / s);
+    perf_json_num(json, "messages_per_lane_s", (double)c->messages / cpu);
+    perf_json_num(json, "flood_per_s", (double)phase->sent / s);
+    if (which == PERF_FLOOD_OURS) {
+        perf_json_num(json, "reached_lane_per_s", (double)perf_watch_foreign(c) / s);
+        perf_json_u64(json, "unknown_link", c->unknown_link);
+        perf_json_u64(json, "wrong_source", c->wrong_source);
+        perf_json_u64(json, "short", c->short_packets);
+        perf_json_u64(json, "to_control", c->punted);
+        perf_json_u64(json, "control_full", c->punt_full);
+        perf_json_u64(json, "port_drops", c->port_drops);
+    }
+    perf_json_close(json);
+}
+
+/* Of the lane's own time, by messages it ran in a second of that. */
+static double per_lane_s(const struct perf_watch_phase *phase)
+{
+    return phase->cpu == 0 ? 0 : (double)phase->counts.messages / (double)phase->cpu;
+}
+
+static void put_flooded(struct perf_json *json, const struct perf_options *o,
+                        const struct perf_watched *w)
+{
+    const struct perf_watch_phase *others = &w->phases[PERF_FLOOD_OTHERS];
+    const struct perf_watch_phase *ours = &w->phases[PERF_FLOOD_OURS];
+    double left = per_lane_s(ours) / per_lane_s(others);
+    double foreign = (double)perf_watch_foreign(&ours->counts) / (double)ours->cpu;
+
+    perf_json_open(json, "flood");
+    perf_json_str(json, "of", perf_flood_kind_name(o->flood));
+    perf_json_u64(json, "wanted_per_s", o->flood_rate);
+    perf_json_u64(json, "rounds", w->rounds);
+    for (int i = 0; i < PERF_FLOOD_PHASES; i++)
+        put_phase(json, (enum perf_flood_phase)i, &w->phases[i]);
+    perf_json_num(json, "elsewhere_to_quiet",
+                  per_lane_s(others) / per_lane_s(&w->phases[PERF_FLOOD_QUIET]));
+    perf_json_num(json, "ours_to_elsewhere", left);
+    perf_json_num(json, "lane_ns_per_packet", (1 - left) / foreign);
+    perf_json_num(json, "percent_at_1M_per_s", 100 * (1 - left) / foreign / 1000);
+    perf_json_str(json, "port_says", w->port);
+    perf_json_close(json);
+}
+
 void perf_report(const struct perf_options *options, const struct perf_result *result,
                  const struct perf_limits *limits)
 {
@@ -234,6 +286,8 @@ void perf_report(const struct perf_options *options, const struct perf_result *r
     put_options(&json, options);
     if (result != NULL)
         put_result(&json, options, result);
+    if (result != NULL && options->flood != PERF_FLOOD_NONE)
+        put_flooded(&json, options, &result->received.watched);
     if (limits->has_raw)
         put_raw(&json, &limits->raw);
     if (limits->has_bare)
