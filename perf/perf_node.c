@@ -160,6 +160,8 @@ void perf_node_stats(const struct perf_node *n, uint32_t index,
         ret->port_drops += relaxed(&port.drops[i]);
     ret->loops = relaxed(&stats->loops);
     ret->busy_loops = relaxed(&stats->busy_loops);
+    ret->busy_ns = relaxed(&stats->busy_ns);
+    ret->idle_ns = relaxed(&stats->idle_ns);
     ret->loop_gap_max_ns = relaxed(&stats->gap_max_ns);
     ret->in_place = relaxed(&sched->in_place);
     ret->mailbox = relaxed(&sched->mailbox);

@@ -43,7 +43,7 @@ bool perf_node_spawn(struct perf_node *n, uint32_t lane,
 struct perf_node_stats {
     uint64_t links, tx_packets, tx_messages, rx_packets, rx_messages, acks_tx, acks_rx;
     uint64_t resends, spurious, rto, again, cwnd, window, srtt_ns, min_rtt_ns;
-    uint64_t port_drops, loops, busy_loops, loop_gap_max_ns;
+    uint64_t port_drops, loops, busy_loops, busy_ns, idle_ns, loop_gap_max_ns;
     uint64_t in_place, mailbox; /* messages run without a queue, and with one */
     bool huge;
 };

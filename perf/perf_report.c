@@ -109,6 +109,8 @@ static void put_node(struct perf_json *json, const char *key,
     perf_json_u64(json, "loop_gap_max_ns", s->loop_gap_max_ns);
     perf_json_num(json, "busy_loops_percent",
                   100.0 * (double)s->busy_loops / (double)(s->loops ? s->loops : 1));
+    perf_json_num(json, "busy_time_percent",
+                  100.0 * (double)s->busy_ns / (double)(s->busy_ns + s->idle_ns + 1));
     if (link) {
         perf_json_u64(json, "tx_packets", s->tx_packets);
         perf_json_u64(json, "tx_messages", s->tx_messages);
