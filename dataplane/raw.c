@@ -6,7 +6,8 @@
 #include "clock.h"
 #include "raw_wire.h"
 
-#define PING_LOST (100 * PROA_MS)
+#define PING_LOST (400 * PROA_MS) /* longer than a pong waits for its core */
+#define PING_REST (100 * PROA_MS) /* without a frame: nothing is under way */
 
 /* Frames held after they were sent. */
 struct held {
@@ -112,7 +113,7 @@ static uint64_t drain(struct raw_wire *wire)
     uint64_t frames = 0;
     raw_buf *buf;
 
-    while (clock_ns() - since < PING_LOST) {
+    while (clock_ns() - since < PING_REST) {
         if (wire->rx(wire, &buf, 1) > 0) {
             wire->free(wire, &buf, 1);
             frames++;

@@ -52,7 +52,7 @@ struct raw_options {
 struct raw_result {
     uint64_t packets; /* sent, received, or round trips */
     uint64_t bytes;   /* of frames */
-    uint64_t waits;   /* ping: no answer within 100 ms; flood: looks at a full device */
+    uint64_t waits;   /* ping: no answer within 400 ms; flood: looks at a full device */
     uint64_t
         strays; /* ping: a frame was left at the end: two were under way, nobody knows
                          how long, and the times are too short */
