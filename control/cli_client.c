@@ -96,8 +96,7 @@ enum cli_exit cli_client_talk(int fd, const struct cli_request *request, FILE *o
     return status;
 }
 
-enum cli_exit cli_client_run(const char *path, const struct cli_request *request,
-                             FILE *out, FILE *err)
+int cli_client_connect(const char *path, FILE *err, enum cli_exit *status)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd;
@@ -105,7 +104,8 @@ enum cli_exit cli_client_run(const char *path, const struct cli_request *request
     if (strlen(path) >= sizeof(addr.sun_path)) {
         fprintf(err, "proa: %s: a socket's path has at most %zu bytes\n", path,
                 sizeof(addr.sun_path) - 1);
-        return CLI_EXIT_USAGE;
+        *status = CLI_EXIT_USAGE;
+        return -1;
     }
     strcpy(addr.sun_path, path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -116,7 +116,17 @@ enum cli_exit cli_client_run(const char *path, const struct cli_request *request
         fprintf(err, "proa: %s: %s\n", path, why);
         if (fd >= 0)
             close(fd);
-        return CLI_EXIT_NO_NODE;
+        *status = CLI_EXIT_NO_NODE;
+        return -1;
     }
-    return cli_client_talk(fd, request, out, err);
+    return fd;
+}
+
+enum cli_exit cli_client_run(const char *path, const struct cli_request *request,
+                             FILE *out, FILE *err)
+{
+    enum cli_exit status = CLI_EXIT_NO_NODE;
+    int fd = cli_client_connect(path, err, &status);
+
+    return fd < 0 ? status : cli_client_talk(fd, request, out, err);
 }

@@ -20,6 +20,9 @@ enum cli_exit {
 enum cli_exit cli_client_run(const char *path, const struct cli_request *request,
                              FILE *out, FILE *err);
 
+/* cli_client_connect connects to path.  Returned owned; -1: *status says how to exit. */
+int cli_client_connect(const char *path, FILE *err, enum cli_exit *status);
+
 /* cli_client_talk does it on a connected socket, which it takes (closes). */
 enum cli_exit cli_client_talk(int fd, const struct cli_request *request, FILE *out,
                               FILE *err);

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORDS_MAX 5
+#include "capture_words.h"
+
+#define WORDS_MAX 6
 
 struct word {
     const char *text;
@@ -141,6 +143,36 @@ static const char *read_ask(const struct word words[WORDS_MAX], uint8_t *data,
     return NULL;
 }
 
+static bool is_dash(const struct word *word)
+{
+    return word->len == 1 && word->text[0] == '-';
+}
+
+static const char *read_capture(const struct word words[WORDS_MAX],
+                                struct cli_request *ret)
+{
+    struct capture_wish *wish = &ret->capture;
+    uint64_t snap, seconds;
+
+    capture_wish_init(wish);
+    if (!is_dash(&words[1]) &&
+        !capture_peer_read(words[1].text, words[1].len, &wish->filter))
+        return "the peer is no address";
+    if (!is_dash(&words[2]) &&
+        !capture_kinds_read(words[2].text, words[2].len, &wish->filter))
+        return "the kinds are not names of packet kinds";
+    if (!read_number(&words[3], CAPTURE_SNAP_MAX + 1, &snap) || snap < CAPTURE_SNAP_MIN)
+        return "the bytes of a packet are not within 32..65535";
+    if (!read_number(&words[4], CLI_CAPTURE_SECONDS_MAX + 1, &seconds))
+        return "the seconds are not within 0..86400";
+    if (!read_number(&words[5], (uint64_t)CLI_CAPTURE_PACKETS_MAX + 1, &wish->packets))
+        return "the packets are not within 0..4000000000";
+    wish->filter.snap = (uint32_t)snap;
+    wish->seconds = (unsigned)seconds;
+    ret->verb = CLI_CAPTURE;
+    return NULL;
+}
+
 static bool is_verb(const struct word *word, const char *verb)
 {
     return word->len == strlen(verb) && memcmp(word->text, verb, word->len) == 0;
@@ -175,6 +207,8 @@ const char *cli_request_read(const char *line, size_t len, uint8_t *data,
     }
     if (is_verb(&words[0], "ask") && count == 5)
         return read_ask(words, data, ret);
+    if (is_verb(&words[0], "capture") && count == 6)
+        return read_capture(words, ret);
     return "not a request";
 }
 
@@ -192,6 +226,16 @@ static size_t print_ask(const struct cli_request *request, const char *name, cha
     return strlen(buf);
 }
 
+static int print_capture(const struct capture_wish *wish, char *buf, size_t cap)
+{
+    char peer[CAPTURE_WORDS_MAX], kinds[CAPTURE_WORDS_MAX];
+
+    capture_peer_print(&wish->filter, peer);
+    capture_kinds_print(&wish->filter, kinds);
+    return snprintf(buf, cap, "capture %s %s %u %u %llu\n", peer, kinds,
+                    wish->filter.snap, wish->seconds, (unsigned long long)wish->packets);
+}
+
 size_t cli_request_print(const struct cli_request *request, char *buf, size_t cap)
 {
     char name[CLI_ESCAPED_MAX];
@@ -206,6 +250,8 @@ size_t cli_request_print(const struct cli_request *request, char *buf, size_t ca
         n = snprintf(buf, cap, "events%s\n", request->follow ? " follow" : "");
     else if (request->verb == CLI_TOP)
         n = snprintf(buf, cap, "top\n");
+    else if (request->verb == CLI_CAPTURE)
+        n = print_capture(&request->capture, buf, cap);
     else
         n = snprintf(buf, cap, "ls\n");
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;

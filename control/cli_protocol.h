@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events` and `top` say to a running node, and back.
+/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events`, `top` and `capture` say to a running node, and back.
 
    One connection carries one request line and its answer, in bytes that print:
 
@@ -9,6 +9,9 @@
                events            those kept
                events follow     and all to come: the answer ends with the node
                top               top_lines.h has the lines
+               capture PEER KINDS SNAP SECONDS PACKETS
+                                 capture_words.h has the first two; "-" or 0: no such bound;
+                                 cli_capture.h has the answer
      answer    lines of result, each after one space; then one last line:
                ok          or          error TEXT
 
@@ -25,14 +28,18 @@
 #include <proa/client.h>
 #include <proa/types.h>
 
+#include "capture.h"
+
 #define CLI_REQUEST_MAX (2 * PROA_CLIENT_MSG_MAX + 3 * PROA_NAME_MAX + 64)
 #define CLI_DEADLINE (5 * PROA_S)      /* of an ask, unless the user says */
 #define CLI_DEADLINE_MAX (60 * PROA_S) /* and at the most */
 #define CLI_LOOKUP_FOR (3 * PROA_S)    /* of a lookup */
+#define CLI_CAPTURE_SECONDS_MAX 86400
+#define CLI_CAPTURE_PACKETS_MAX 4000000000u
 #define CLI_ESCAPED_MAX (3 * PROA_NAME_MAX + 1)
 #define CLI_REF_MAX 48 /* bytes of a printed reference and its NUL */
 
-enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK, CLI_EVENTS, CLI_TOP };
+enum cli_verb { CLI_LS, CLI_LOOKUP, CLI_ASK, CLI_EVENTS, CLI_TOP, CLI_CAPTURE };
 
 struct cli_request {
     enum cli_verb verb;
@@ -42,6 +49,7 @@ struct cli_request {
     bool follow;                  /* events */
     const uint8_t *data;          /* ask: borrowed */
     size_t len;
+    struct capture_wish capture; /* capture */
 };
 
 /* cli_request_read reads one line without its newline.  The payload goes to data

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PATIENCE_STEP (60 * PROA_S) /* longest poll */
+
 static proa_ns now(void)
 {
     struct timespec ts;
@@ -26,12 +28,13 @@ static bool wait_for(int fd, short events, int stop_fd, proa_ns until)
     for (;;) {
         struct pollfd fds[2] = {{.fd = fd, .events = events},
                                 {.fd = stop_fd, .events = POLLIN}};
-        proa_ns at = now();
+        proa_ns at = now(), span;
         int n;
 
         if (at >= until)
             return false;
-        n = poll(fds, 2, (int)((until - at) / PROA_MS) + 1);
+        span = until - at < PATIENCE_STEP ? until - at : PATIENCE_STEP;
+        n = poll(fds, 2, (int)(span / PROA_MS) + 1);
         if (n < 0 && errno != EINTR)
             return false;
         if (n > 0 && fds[1].revents != 0)
@@ -63,9 +66,14 @@ static long read_line(int fd, int stop_fd, char *line, size_t cap)
     return -1;
 }
 
-static bool write_all(int fd, int stop_fd, const char *text, size_t len)
+static proa_ns patient_until(proa_ns patience)
 {
-    proa_ns until = now() + CLI_PATIENCE;
+    return patience == PROA_NS_NEVER ? PROA_NS_NEVER : now() + patience;
+}
+
+static bool write_all(int fd, int stop_fd, const char *text, size_t len, proa_ns patience)
+{
+    proa_ns until = patient_until(patience);
 
     while (len > 0) {
         ssize_t put = send(fd, text, len, MSG_NOSIGNAL);
@@ -73,7 +81,7 @@ static bool write_all(int fd, int stop_fd, const char *text, size_t len)
         if (put > 0) {
             text += put;
             len -= (size_t)put;
-            until = now() + CLI_PATIENCE;
+            until = patient_until(patience);
         } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
             return false;
         } else if (!wait_for(fd, POLLOUT, stop_fd, until)) {
@@ -121,9 +129,21 @@ void cli_answer_line(struct cli_answer *answer, const char *format, ...)
     va_end(again);
 }
 
+void cli_answer_bytes(struct cli_answer *answer, const void *bytes, size_t len)
+{
+    cli_answer_line(answer, "bytes %zu", len);
+    if (answer->cut || !grow(answer, len)) {
+        answer->cut = true;
+        return;
+    }
+    memcpy(answer->text + answer->len, bytes, len);
+    answer->len += len;
+}
+
 bool cli_answer_flush(struct cli_answer *answer)
 {
-    bool ok = write_all(answer->fd, answer->stop_fd, answer->text, answer->len);
+    bool ok = write_all(answer->fd, answer->stop_fd, answer->text, answer->len,
+                        answer->patience);
 
     answer->len = 0;
     return ok;
@@ -140,7 +160,8 @@ bool cli_answer_wait(struct cli_answer *answer, proa_ns span)
 
 void cli_serve(int fd, const struct cli_work *work, struct cli_room *room)
 {
-    struct cli_answer answer = {.fd = fd, .stop_fd = work->stop_fd};
+    struct cli_answer answer = {
+        .fd = fd, .stop_fd = work->stop_fd, .patience = CLI_PATIENCE};
     struct cli_request request;
     const char *error;
     char last[256];
@@ -160,7 +181,7 @@ void cli_serve(int fd, const struct cli_work *work, struct cli_room *room)
         snprintf(last, sizeof(last), "error %.200s\n", error);
     else
         snprintf(last, sizeof(last), "ok\n");
-    write_all(fd, work->stop_fd, answer.text, answer.len);
-    write_all(fd, work->stop_fd, last, strlen(last));
+    write_all(fd, work->stop_fd, answer.text, answer.len, CLI_PATIENCE);
+    write_all(fd, work->stop_fd, last, strlen(last), CLI_PATIENCE);
     free(answer.text);
 }

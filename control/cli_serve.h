@@ -6,7 +6,8 @@
 
    Threads: any; the connection is the caller's alone.  Units: bytes, proa_ns.
    Errors:  none for the caller: they go to the other end, or the other end is gone.
-   Bounds:  CLI_PATIENCE for a request and for each part of an answer; CLI_ANSWER_MAX bytes. */
+   Bounds:  CLI_PATIENCE for a request and, unless an answer is more patient, for each of its
+            parts; CLI_ANSWER_MAX bytes. */
 #ifndef CLI_SERVE_H
 #define CLI_SERVE_H
 
@@ -22,11 +23,16 @@ struct cli_answer {
     size_t len, cap;
     bool cut;        /* a line did not fit: CLI_ANSWER_MAX, or no memory */
     int fd, stop_fd; /* cli_serve's */
+    /* For each part of the answer; PROA_NS_NEVER: as long as the reader lives. */
+    proa_ns patience;
 };
 
 /* cli_answer_line adds one line of result; text is printf's, without space and newline. */
 __attribute__((format(printf, 2, 3))) void cli_answer_line(struct cli_answer *answer,
                                                            const char *format, ...);
+
+/* cli_answer_bytes adds the line "bytes N" and N bytes that need not print. */
+void cli_answer_bytes(struct cli_answer *answer, const void *bytes, size_t len);
 
 /* cli_answer_flush sends the lines there are now.  cli_answer_wait then waits for span.  Both
    return false when the other end has gone or the node ends: the answer is over. */

@@ -34,6 +34,7 @@ struct cli {
     ino_t inode; /* of the socket file: it is removed only if it is still this one */
     _Atomic bool stopping;
     _Atomic unsigned followers;
+    _Atomic bool capturing;
     unsigned running;
     struct server_thread threads[CLI_THREADS];
 };
@@ -146,8 +147,10 @@ static void *body(void *arg)
 {
     struct server_thread *t = arg;
     struct cli *cli = t->cli;
-    struct cli_job job = {
-        .node = cli->node, .stopping = &cli->stopping, .followers = &cli->followers};
+    struct cli_job job = {.node = cli->node,
+                          .stopping = &cli->stopping,
+                          .followers = &cli->followers,
+                          .capturing = &cli->capturing};
     struct cli_work work = {.ctx = &job, .run = cli_work_run, .stop_fd = cli->stop_fd};
 
     for (;;) {

@@ -16,7 +16,7 @@
 #include <proa/node.h>
 
 #define CLI_THREADS 4   /* requests served at a time */
-#define CLI_FOLLOWERS 2 /* of these, `events --follow` */
+#define CLI_FOLLOWERS 2 /* of these, `events --follow`; one more may be `capture` */
 #define CLI_BACKLOG 16  /* and waiting in the kernel */
 
 struct cli;

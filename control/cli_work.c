@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli_capture.h"
 #include "cli_server.h"
 #include "node_internal.h"
 #include "scheduler.h"
@@ -240,6 +241,8 @@ const char *cli_work_run(void *ctx, const struct cli_request *request,
         return run_events(job, request, answer);
     if (request->verb == CLI_TOP)
         return run_top(job, answer);
+    if (request->verb == CLI_CAPTURE)
+        return cli_capture_run(job, &request->capture, answer);
     outcome = proa_client_open(job->node, &client);
     if (outcome != PROA_OK)
         return say(job, "client", outcome);

@@ -22,6 +22,7 @@ struct cli_job {
     struct proa_node *node;
     const _Atomic bool *stopping; /* an ask gives up soon after it is set */
     _Atomic unsigned *followers;  /* requests that follow events now; of all jobs */
+    _Atomic bool *capturing;      /* one of all jobs does */
     char error[128];
 };
 

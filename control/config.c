@@ -44,6 +44,8 @@ static const cyaml_schema_field_t faults_fields[] = {
 static const cyaml_schema_field_t port_fields[] = {
     CYAML_FIELD_STRING("spec", CYAML_FLAG_DEFAULT, struct proa_port_config, spec, 1),
     CYAML_FIELD_STRING("address", OPTIONAL, struct proa_port_config, address, 1),
+    CYAML_FIELD_STRING("gateway", OPTIONAL, struct proa_port_config, gateway, 1),
+    CYAML_FIELD_UINT("vlan", OPTIONAL, struct proa_port_config, vlan),
     CYAML_FIELD_UINT("mtu", OPTIONAL, struct proa_port_config, mtu),
     CYAML_FIELD_MAPPING("faults", OPTIONAL, struct proa_port_config, faults,
                         faults_fields),

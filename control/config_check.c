@@ -14,7 +14,10 @@
 #define MESSAGE_MAX (16u << 20) /* bytes.  Source: proa/node.h */
 #define ACTORS_MAX (1u << 24)   /* slots of a lane.  Source: proa/node.h */
 #define SOCKET_MAX 107          /* bytes of a unix socket's path */
+#define VLAN_MAX 4094u          /* 4,095 is reserved.  Source: IEEE 802.1Q */
 #define DELAY_MAX 10000000u     /* us: 10 s, more than any link lives through */
+
+#define ETHDEV "ethdev:"
 
 /* One item of a list, or a key of that item. */
 static unsigned line_of_item(struct config_reading *r, const char *list, unsigned item,
@@ -35,7 +38,7 @@ static unsigned line_of(struct config_reading *r, const char *key)
 static bool spec_is_good(const char *spec)
 {
     static const char *const paths[] = {
-        "vhost:listen=", "vhost:connect=", "af_xdp:", "ring:"};
+        "vhost:listen=", "vhost:connect=", "af_xdp:", ETHDEV, "ring:"};
     struct proa_addr addr;
 
     for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -69,18 +72,50 @@ static enum proa_outcome check_faults(struct config_reading *r, unsigned item,
     return PROA_OK;
 }
 
+/* What is the kernel's on other ports. */
+static enum proa_outcome check_network(struct config_reading *r, unsigned item,
+                                       const struct proa_port_config *port)
+{
+    bool ethdev = strncmp(port->spec, ETHDEV, strlen(ETHDEV)) == 0;
+    struct proa_addr addr;
+
+    if (port->vlan > VLAN_MAX)
+        return config_refuse(r, line_of_item(r, "ports", item, "vlan"),
+                             "ports[%u].vlan: %u is outside 1..%u", item, port->vlan,
+                             VLAN_MAX);
+    if (port->gateway[0] != '\0' && !addr_parse(port->gateway, 0, &addr))
+        return config_refuse(r, line_of_item(r, "ports", item, "gateway"),
+                             "ports[%u].gateway: '%s' is no address", item,
+                             port->gateway);
+    if (!ethdev && port->gateway[0] != '\0')
+        return config_refuse(r, line_of_item(r, "ports", item, "gateway"),
+                             "ports[%u].gateway: only for ethdev: ports; others follow "
+                             "the kernel's routes",
+                             item);
+    if (!ethdev && port->vlan != 0)
+        return config_refuse(r, line_of_item(r, "ports", item, "vlan"),
+                             "ports[%u].vlan: only for ethdev: ports; others use a VLAN "
+                             "interface of the kernel's",
+                             item);
+    if (ethdev && port->address[0] == '\0')
+        return config_refuse(r, line_of_item(r, "ports", item, NULL),
+                             "ports[%u].address: an ethdev: port needs one", item);
+    return PROA_OK;
+}
+
 static enum proa_outcome check_port(struct config_reading *r, unsigned item,
                                     const struct proa_port_config *port)
 {
+    enum proa_outcome outcome;
     struct proa_addr addr;
     uint8_t prefix;
 
     if (!spec_is_good(port->spec))
-        return config_refuse(
-            r, line_of_item(r, "ports", item, "spec"),
-            "ports[%u].spec: '%s' is none of vhost:listen=PATH, "
-            "vhost:connect=PATH, af_xdp:INTERFACE, udp:ADDRESS:PORT, ring:NAME",
-            item, port->spec);
+        return config_refuse(r, line_of_item(r, "ports", item, "spec"),
+                             "ports[%u].spec: '%s' is none of vhost:listen=PATH, "
+                             "vhost:connect=PATH, af_xdp:INTERFACE, ethdev:DEVARGS, "
+                             "udp:ADDRESS:PORT, ring:NAME",
+                             item, port->spec);
     if (port->address[0] != '\0' && !addr_parse_prefix(port->address, &addr, &prefix))
         return config_refuse(r, line_of_item(r, "ports", item, "address"),
                              "ports[%u].address: '%s' is no address with prefix, like "
@@ -90,6 +125,9 @@ static enum proa_outcome check_port(struct config_reading *r, unsigned item,
         return config_refuse(r, line_of_item(r, "ports", item, "mtu"),
                              "ports[%u].mtu: %u is outside %u..%u", item, port->mtu,
                              MTU_MIN, MTU_MAX);
+    outcome = check_network(r, item, port);
+    if (outcome != PROA_OK)
+        return outcome;
     return check_faults(r, item, &port->faults);
 }
 
@@ -196,9 +234,10 @@ static enum proa_outcome check_actors(struct config_reading *r,
 static enum proa_outcome check_numbers(struct config_reading *r)
 {
     static const char *const keys[] = {
-        "seed",      "loss_ppm",    "duplicate_ppm", "reorder_ppm", "corrupt_ppm",
-        "delay_us",  "jitter_us",   "mtu",           "lanes",       "cores",
-        "memory_mb", "message_max", "actors_max",    "lane",        "offload_threads",
+        "seed",        "loss_ppm",   "duplicate_ppm", "reorder_ppm",
+        "corrupt_ppm", "delay_us",   "jitter_us",     "mtu",
+        "vlan",        "lanes",      "cores",         "memory_mb",
+        "message_max", "actors_max", "lane",          "offload_threads",
     };
     const char *key, *text;
     unsigned line;

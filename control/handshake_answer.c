@@ -70,6 +70,17 @@ static struct half_open *half_room(struct handshake *self, const struct proa_add
     return same < HANDSHAKE_HALF_ADDR_MAX ? room : NULL;
 }
 
+/* Where packets arrive as their lanes sent them, as over vhost or between equal queues of
+   AF_XDP, the SYN's lane is the right one.  Where the port steers, the peer's lanes are spread over ours,
+   and the link has its packets brought to it. */
+static unsigned lane_for(const struct core *core, const struct core_datagram *dgram,
+                         const struct packet_open *syn)
+{
+    const struct port *port = core->config.ports[dgram->port];
+
+    return port->steers ? link_id_lane(syn->link) % core->config.lanes : dgram->lane;
+}
+
 static struct half_open *half_new(struct core *core, const struct core_datagram *dgram,
                                   const struct packet_open *syn)
 {
@@ -78,7 +89,8 @@ static struct half_open *half_new(struct core *core, const struct core_datagram 
 
     if (half == NULL)
         return NULL;
-    link = peers_link_reserve(&core->peers, dgram->lane, secrets_next(&core->secrets));
+    link = peers_link_reserve(&core->peers, lane_for(core, dgram, syn),
+                              secrets_next(&core->secrets));
     if (link == NULL)
         return NULL;
     link->handshake = (uint32_t)(half - core->handshake.halves);
@@ -123,7 +135,7 @@ static void send_synack(struct core *core, const struct core_datagram *dgram,
         .start = half->start,
         .peer_start = half->peer_start,
         .mtu = mtu,
-        .lane = (uint8_t)dgram->lane,
+        .lane = (uint8_t)link_id_lane(half->link->id),
         .lanes = (uint8_t)core->config.lanes,
     };
     keyed_open_put(&core->config.identity, &core->config.keys, buf, mtu, PACKET_SYNACK,

@@ -17,6 +17,7 @@
 #include "pool_dpdk.h"
 #include "pool_plain.h"
 #include "port_af_xdp.h"
+#include "port_ethdev.h"
 #include "telemetry.h"
 
 #define NODE_PACKETS                                                                     \
@@ -51,7 +52,7 @@ static bool wants_dpdk(const struct proa_config *config)
 /* The IP packets that the lanes' buffers are to hold, and what the ports want in front. */
 static uint32_t buffer_mtu(const struct proa_config *config)
 {
-    uint32_t mtu = 1500, front = 0;
+    uint32_t mtu = 1500, front = 0, unit = 1;
 
     for (unsigned i = 0; i < config->port_count; i++) {
         const struct proa_port_config *port = &config->ports[i];
@@ -60,8 +61,21 @@ static uint32_t buffer_mtu(const struct proa_config *config)
             mtu = port->mtu;
         if (strncmp(port->spec, PORT_AF_XDP, strlen(PORT_AF_XDP)) == 0)
             front = PORT_AF_XDP_FRONT;
+        if (strncmp(port->spec, PORT_ETHDEV, strlen(PORT_ETHDEV)) == 0)
+            unit = PORT_ETHDEV_UNIT;
     }
-    return mtu + front;
+    return (mtu + front + unit - 1) / unit * unit;
+}
+
+uint32_t node_memory_mb(const struct proa_config *config)
+{
+    uint64_t bytes =
+        pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED, (uint16_t)buffer_mtu(config));
+    unsigned lanes = config->lanes != 0 ? config->lanes : 1;
+
+    if (config->memory_mb != 0)
+        return config->memory_mb;
+    return NODE_MEMORY_MB + (uint32_t)(bytes * lanes >> 20);
 }
 
 static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
@@ -69,15 +83,17 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
     struct eal_config args = {.lanes = node->lane_count,
                               .cores = node->cores.core,
                               .pages = node->config.pages,
-                              .memory_mb = node->config.memory_mb};
+                              .memory_mb = node_memory_mb(&node->config)};
 
     node->on_dpdk = wants_dpdk(&node->config);
     if (!node->on_dpdk)
         return PROA_OK;
-    if (args.memory_mb == 0) {
-        uint64_t bytes = pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED,
-                                          (uint16_t)buffer_mtu(&node->config));
-        args.memory_mb = NODE_MEMORY_MB + (uint32_t)(bytes * node->lane_count >> 20);
+    for (unsigned i = 0; i < node->config.port_count; i++) {
+        const char *spec = node->config.ports[i].spec;
+        char pci[16];
+
+        if (port_ethdev_pci(spec, pci))
+            args.devices[args.device_count++] = spec + strlen(PORT_ETHDEV);
     }
     enum proa_outcome outcome = eal_start(&args, err, err_len);
     node->eal_started = outcome == PROA_OK;

@@ -4,6 +4,7 @@
 #include <proa/client.h>
 #include <string.h>
 
+#include "capture_words.h"
 #include "cli_protocol.h"
 
 /* ---- What there is ---- */
@@ -16,6 +17,13 @@ enum option_kind {
     KIND_PAGES = 1u << 4,
     KIND_IDLE = 1u << 5,
     KIND_FOLLOW = 1u << 6,
+    KIND_PEER = 1u << 7,
+    KIND_KIND = 1u << 8,
+    KIND_SNAP = 1u << 9,
+    KIND_FOR = 1u << 10,
+    KIND_PACKETS = 1u << 11,
+    KIND_JSON = 1u << 12,
+    KIND_FIX_PRINT = 1u << 13,
 };
 
 struct option_row {
@@ -33,6 +41,15 @@ static const struct option_row option_rows[] = {
     {KIND_PAGES, "--pages", "WORD", "auto, huge or none (default auto)"},
     {KIND_IDLE, "--idle", "WORD", "adaptive or spin (default adaptive)"},
     {KIND_FOLLOW, "--follow", "", "go on with what happens from now on, until Ctrl-C"},
+    {KIND_PEER, "--peer", "ADDR", "only packets from and to ADDRESS or ADDRESS:PORT"},
+    {KIND_KIND, "--kind", "LIST",
+     "only these kinds, by commas: data ack syn synack open ping pong rst close krpc "
+     "other"},
+    {KIND_SNAP, "--snap", "BYTES", "bytes kept of each packet (default: all)"},
+    {KIND_FOR, "--seconds", "N", "seconds to capture (default: until Ctrl-C)"},
+    {KIND_PACKETS, "--packets", "N", "packets to capture (default: any number)"},
+    {KIND_JSON, "--json", "", "print one JSON document"},
+    {KIND_FIX_PRINT, "--fix-print", "", "print only the commands of the remedies"},
 };
 
 struct verb_row {
@@ -59,6 +76,11 @@ static const struct verb_row verb_rows[] = {
      "print what happened to a running node"},
     {OPTIONS_TOP, "top", KIND_SOCKET, 0, 0, "",
      "show a running node's lanes, links and behaviours, live; q quits"},
+    {OPTIONS_CAPTURE, "capture",
+     KIND_SOCKET | KIND_PEER | KIND_KIND | KIND_SNAP | KIND_FOR | KIND_PACKETS, 1, 1,
+     "FILE", "write a running node's packets to a pcapng file; - is standard output"},
+    {OPTIONS_DOCTOR, "doctor", KIND_CONFIG | KIND_JSON | KIND_FIX_PRINT, 0, 0, "",
+     "say what of this machine costs a node latency, or keeps it from starting"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
     {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
@@ -166,6 +188,38 @@ static bool take_idle(const char *text, struct options *ret)
     return at >= 0;
 }
 
+/* As take_value, of capture. */
+static const char *take_capture(enum option_kind kind, const char *text,
+                                struct capture_wish *ret)
+{
+    uint64_t number;
+
+    switch (kind) {
+    case KIND_PEER:
+        return capture_peer_read(text, strlen(text), &ret->filter)
+                   ? NULL
+                   : "ADDRESS or ADDRESS:PORT";
+    case KIND_KIND:
+        return capture_kinds_read(text, strlen(text), &ret->filter)
+                   ? NULL
+                   : "names of packet kinds and commas";
+    case KIND_SNAP:
+        if (!read_number(text, CAPTURE_SNAP_MIN, CAPTURE_SNAP_MAX, &number))
+            return "32..65535 bytes";
+        ret->filter.snap = (uint32_t)number;
+        return NULL;
+    case KIND_FOR:
+        if (!read_number(text, 1, CLI_CAPTURE_SECONDS_MAX, &number))
+            return "1..86400 seconds";
+        ret->seconds = (unsigned)number;
+        return NULL;
+    default: /* KIND_PACKETS */
+        return read_number(text, 1, CLI_CAPTURE_PACKETS_MAX, &ret->packets)
+                   ? NULL
+                   : "1..4000000000 packets";
+    }
+}
+
 /* NULL, or what the value should have been. */
 static const char *take_value(enum option_kind kind, const char *text,
                               struct options *ret)
@@ -195,6 +249,18 @@ static const char *take_value(enum option_kind kind, const char *text,
         return take_idle(text, ret) ? NULL : "adaptive or spin";
     case KIND_FOLLOW:
         ret->follow = true;
+        return NULL;
+    case KIND_PEER:
+    case KIND_KIND:
+    case KIND_SNAP:
+    case KIND_FOR:
+    case KIND_PACKETS:
+        return take_capture(kind, text, &ret->capture);
+    case KIND_JSON:
+        ret->json = true;
+        return NULL;
+    case KIND_FIX_PRINT:
+        ret->fix_print = true;
         return NULL;
     }
     return "nothing";
@@ -265,6 +331,10 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
                           "TYPE is a number below 2147483648, not", ret->words[1], "");
         ret->type = (uint32_t)type;
     }
+    if (ret->json && ret->fix_print) {
+        snprintf(err, err_len, "doctor: --json or --fix-print, not both");
+        return false;
+    }
     if (ret->verb == OPTIONS_NODE && ret->config == NULL) {
         snprintf(err, err_len, "node: --config FILE missing");
         return false;
@@ -292,6 +362,7 @@ bool options_read(int argc, char **argv, struct options *ret, char *err, size_t 
     ret->seconds = OPTIONS_SECONDS;
     ret->deadline = CLI_DEADLINE;
     ret->idle = PROA_IDLE_ADAPTIVE;
+    capture_wish_init(&ret->capture);
     if (argc < 2) {
         snprintf(err, err_len, "a verb is missing: see `help`");
         return false;

@@ -12,6 +12,8 @@
 #include <proa/node.h>
 #include <stdio.h>
 
+#include "capture.h"
+
 enum options_verb {
     OPTIONS_NODE,
     OPTIONS_DEMO,
@@ -21,6 +23,8 @@ enum options_verb {
     OPTIONS_ASK,
     OPTIONS_EVENTS,
     OPTIONS_TOP,
+    OPTIONS_CAPTURE,
+    OPTIONS_DOCTOR,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */
@@ -28,7 +32,7 @@ enum options_verb {
 
 struct options {
     enum options_verb verb;
-    const char *config; /* node */
+    const char *config; /* node, doctor */
     const char *socket; /* node, and verbs that ask one; NULL: in the state directory */
     const char
         *words[3]; /* keygen FILE; lookup NAME; ask NAME TYPE HEX; help VERB; borrowed */
@@ -39,6 +43,9 @@ struct options {
     enum proa_pages pages; /* demo */
     enum proa_idle idle;   /* demo */
     bool follow;           /* events */
+
+    struct capture_wish capture; /* capture, whose FILE is a word */
+    bool json, fix_print;        /* doctor: at most one */
 };
 
 #define OPTIONS_SECONDS 10 /* of load in the demo, unless the user says */

@@ -10,9 +10,11 @@
 #include <time.h>
 
 #include "builtin.h"
+#include "capture_client.h"
 #include "cli_client.h"
 #include "config.h"
 #include "demo.h"
+#include "doctor.h"
 #include "options.h"
 #include "state.h"
 #include "top.h"
@@ -267,6 +269,15 @@ static int verb_top(const struct options *options)
     return find_socket(options, path) ? (int)top_run(path) : 1;
 }
 
+static int verb_capture(const struct options *options)
+{
+    char path[PROA_TEXT_MAX];
+
+    if (!find_socket(options, path))
+        return 1;
+    return (int)capture_client_run(path, &options->capture, options->words[0], stderr);
+}
+
 static int run_request(const struct options *options, const struct cli_request *request)
 {
     char path[PROA_TEXT_MAX];
@@ -322,6 +333,17 @@ static int verb_request(const struct options *options)
     return verb_ask(options, &request);
 }
 
+/* ---- doctor ---- */
+
+static int verb_doctor(const struct options *options)
+{
+    enum doctor_form form = options->json        ? DOCTOR_AS_JSON
+                            : options->fix_print ? DOCTOR_AS_COMMANDS
+                                                 : DOCTOR_AS_TEXT;
+
+    return (int)doctor_run(options->config, form, stdout);
+}
+
 /* ---- All ---- */
 
 static int verb_help(const char *program, const struct options *options)
@@ -342,7 +364,7 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
 
     if (!options_read(argc, argv, &options, err, sizeof(err))) {
         fprintf(stderr, "proa: %s\n", err);
-        return CLI_EXIT_USAGE;
+        return options.verb == OPTIONS_DOCTOR ? (int)DOCTOR_EXIT_USAGE : CLI_EXIT_USAGE;
     }
     switch (options.verb) {
     case OPTIONS_NODE:
@@ -360,6 +382,10 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
         return verb_request(&options);
     case OPTIONS_TOP:
         return verb_top(&options);
+    case OPTIONS_CAPTURE:
+        return verb_capture(&options);
+    case OPTIONS_DOCTOR:
+        return verb_doctor(&options);
     case OPTIONS_HELP:
         return verb_help(program, &options);
     case OPTIONS_VERSION:

@@ -22,23 +22,21 @@ static inline void frame_prefetch(struct rte_mbuf *m)
     rte_prefetch0(pkt_of_mbuf(m));
 }
 
-/* frame_receive turns a received frame into a packet.  False: dropped and counted. */
-static inline bool frame_receive(const struct port *port, struct port_stats *stats,
-                                 unsigned accept, struct rte_mbuf *m, proa_ns now)
+/* frame_parse turns a received frame into a packet.  PORT_OK, or why it is none: it is the
+   caller's to drop then. */
+static inline enum port_drop frame_parse(const struct port *port, unsigned accept,
+                                         struct rte_mbuf *m, proa_ns now)
 {
     const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
     struct pkt *p = pkt_of_mbuf(m);
     struct net_datagram datagram;
-    enum port_drop drop =
-        PORT_DROP_LENGTH; /* a frame in several buffers is no frame of ours */
+    enum port_drop drop;
 
-    if (likely(m->nb_segs == 1))
-        drop = net_parse(frame, m->data_len, &port->address, accept, &datagram);
-    if (unlikely(drop != PORT_OK)) {
-        port_stat_add(&stats->drops[drop], 1);
-        rte_pktmbuf_free(m);
-        return false;
-    }
+    if (unlikely(m->nb_segs != 1)) /* in several buffers: no frame of ours */
+        return PORT_DROP_LENGTH;
+    drop = net_parse(frame, m->data_len, &port->address, accept, &datagram);
+    if (unlikely(drop != PORT_OK))
+        return drop;
     *p = (struct pkt){
         .data = rte_pktmbuf_mtod(m, uint8_t *) + datagram.offset,
         .len = (uint16_t)datagram.len,
@@ -47,14 +45,29 @@ static inline bool frame_receive(const struct port *port, struct port_stats *sta
         .peer = datagram.from,
         .sent_at = now,
     };
-    return true;
+    return PORT_OK;
+}
+
+/* frame_receive does the same.  False: dropped and counted. */
+static inline bool frame_receive(const struct port *port, struct port_stats *stats,
+                                 unsigned accept, struct rte_mbuf *m, proa_ns now)
+{
+    enum port_drop drop = frame_parse(port, accept, m, now);
+
+    if (likely(drop == PORT_OK))
+        return true;
+    port_stat_add(&stats->drops[drop], 1);
+    rte_pktmbuf_free(m);
+    return false;
 }
 
 /* frame_unsendable: can the packet leave by this port at all?  PORT_OK: yes. */
 static inline enum port_drop frame_unsendable(const struct port *port,
                                               const struct pkt *p)
 {
-    uint32_t limit = port->payload_max + (pkt_is_krpc(p) ? port->lead : 0);
+    /* relaxed: a number alone. */
+    uint32_t limit = atomic_load_explicit(&port->payload_max, memory_order_relaxed) +
+                     (pkt_is_krpc(p) ? port->lead : 0);
 
     if (unlikely(p->len > limit))
         return PORT_DROP_OVERSIZE;
@@ -64,10 +77,10 @@ static inline enum port_drop frame_unsendable(const struct port *port,
 /* frame_build writes the headers in front of data, and tells the mbuf.  A packet built before
    comes out the same. */
 static inline struct rte_mbuf *frame_build(const struct net_template *template,
-                                           struct pkt *p, bool checksum)
+                                           struct pkt *p, enum net_checksum checksum)
 {
     struct rte_mbuf *m = mbuf_of_pkt(p);
-    uint32_t front = net_build(template, p->data, p->len, &p->peer, checksum);
+    uint32_t front = net_build(template, p->data, p->len, &p->peer, p->source, checksum);
 
     m->data_off = (uint16_t)(p->data - front - (uint8_t *)m->buf_addr);
     m->data_len = (uint16_t)(front + p->len);

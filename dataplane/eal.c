@@ -20,7 +20,7 @@
 
 #include "eal_log.h"
 
-#define ARGS_MAX 24
+#define ARGS_MAX (24 + 2 * EAL_DEVICES_MAX)
 
 #define FILE_PREFIX "proa"
 
@@ -198,7 +198,7 @@ static enum proa_outcome choose_pages(const struct eal_config *config, char *err
             return PROA_OK;
         return fail(
             PROA_NO_MEMORY, err, err_len,
-            "%u MiB of memory wanted, %llu MiB available; lower `memory`, `mtu` or "
+            "%u MiB of memory wanted, %llu MiB available; lower `memory_mb`, `mtu` or "
             "`lanes`",
             config->memory_mb, (unsigned long long)there_mb);
     }
@@ -291,8 +291,14 @@ static enum proa_outcome init_dpdk(const struct eal_config *config, char *err,
     add(&init, lcores);
     add(&init, "--main-lcore");
     add(&init, "0");
-    add(&init, "--no-pci");
-    add(&init, "--iova-mode=va");
+    if (config->device_count == 0) {
+        add(&init, "--no-pci");
+        add(&init, "--iova-mode=va");
+    }
+    for (unsigned i = 0; i < config->device_count; i++) {
+        add(&init, "-a");
+        add(&init, config->devices[i]);
+    }
     add(&init, "--file-prefix=" FILE_PREFIX);
     add(&init, "--single-file-segments");
     add(&init, "-m");
@@ -325,6 +331,11 @@ static enum proa_outcome take_over(const struct eal_config *config, char *err,
         return fail(
             PROA_ALREADY_RUNNING, err, err_len,
             "this process runs a node already: DPDK's environment is once per process");
+    if (config->device_count > 0)
+        return fail(PROA_ALREADY_RUNNING, err, err_len,
+                    "DPDK took this process' PCI devices when its first node started; "
+                    "start a new process for %s",
+                    config->devices[0]);
     if (config->lanes > eal.lanes || config->memory_mb > eal.memory_mb ||
         (config->pages == PROA_PAGES_HUGE && !eal.huge) ||
         (config->pages == PROA_PAGES_NONE && eal.huge))

@@ -23,11 +23,17 @@
 
 #include <proa/node.h>
 
+#define EAL_DEVICES_MAX 8 /* as many as ports */
+
 struct eal_config {
     enum proa_pages pages;
     unsigned lanes;     /* 1..PROA_LANES_MAX */
     const int *cores;   /* one per lane, -1: chosen; NULL: all chosen */
     uint32_t memory_mb; /* for pools, rings and DPDK itself */
+    /* PCI devices that DPDK is to take, with their arguments ("0000:03:00.0,a=1"); all others
+       it leaves alone. */
+    const char *devices[EAL_DEVICES_MAX];
+    unsigned device_count;
 };
 
 /* eal_start: OK; ALREADY_RUNNING: a node of this process has it; BAD_CONFIG: a core that this

@@ -60,12 +60,14 @@ size_t eal_log(char *buf, size_t len)
     return n;
 }
 
-/* Lines that only describe a state which may be an error's neighbour. */
+/* Lines that tell of trouble.  That a device could not be attached is said after why not. */
 static bool is_trouble(const char *line)
 {
     static const char *const words[] = {"annot",      "ailed",   "rror",  "nvalid",
                                         "not enough", "No free", "xceed", "nable"};
 
+    if (strstr(line, "attach device on primary") != NULL)
+        return false;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strstr(line, words[i]) != NULL)
             return true;

@@ -159,6 +159,7 @@ bool lane_step(struct lane *lane, proa_ns now)
     send_out(lane);
     lane_reports_flush(lane);
     lane_snapshot(lane);
+    tap_look(&lane->tap);
     directory_quiescent(lane->config.directory, lane->config.reader);
     lane_count(&lane->stats.loops, 1);
     if (sched_put_up(sched) || lane->put_up)
@@ -205,6 +206,17 @@ void lane_settle(struct lane *lane, proa_ns now)
 struct sched *lane_sched(struct lane *lane)
 {
     return lane->sched;
+}
+
+void lane_tap(struct lane *lane, struct tap *tap)
+{
+    tap_want(&lane->tap, tap);
+    doorbell_ring(lane->config.bell);
+}
+
+const struct tap *lane_tapped(const struct lane *lane)
+{
+    return tap_in_use(&lane->tap);
 }
 
 const struct lane_stats *lane_stats(const struct lane *lane)

@@ -20,6 +20,7 @@
 #include "link.h"
 #include "port.h"
 #include "scheduler.h"
+#include "tap.h"
 
 #define LANE_LINKS_MAX 4096  /* links of a lane; slots of link ids */
 #define LANE_PEERS_MAX 16384 /* nodes a lane talks to */
@@ -93,5 +94,12 @@ struct lane_link_info {
     struct link_stats stats;
 };
 unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max);
+
+/* lane_tap asks the lane to copy packets into tap from its next loop on, NULL to stop that, and
+   wakes it.  Received ones are seen before anything else looks at them, those sent when they are
+   given to their port.  lane_tapped is the tap it uses now: once that is NULL, the one before is
+   its maker's again.  Any thread but a lane's; one at a time. */
+void lane_tap(struct lane *lane, struct tap *tap);
+const struct tap *lane_tapped(const struct lane *lane);
 
 #endif

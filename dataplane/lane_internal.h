@@ -7,6 +7,7 @@
 
 #include "bulk.h"
 #include "lane.h"
+#include "tap.h"
 
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
 #define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
@@ -24,6 +25,14 @@
 
 struct lane_peer;
 
+/* From which UDP port the peer is to send, so that its packets arrive on this lane. */
+struct lane_steering {
+    proa_ns at;            /* proposed then */
+    uint16_t port, before; /* the last two proposals; 0: none */
+    uint16_t tried;
+    uint16_t astray; /* packets, until the first */
+};
+
 /* A link in its slot. */
 struct lane_link {
     struct link *link; /* NULL: the slot is free */
@@ -37,6 +46,7 @@ struct lane_link {
     bool dirty;      /* is in lane->dirty */
     bool waits;      /* is in lane->waiting */
     bool keeps;      /* a monitor came by it: it is no surplus */
+    struct lane_steering steering;
 
     /* The link has ended, and its slot waits for the marks that follow its last messages to the
        other lanes: only then may control open a successor. */
@@ -117,6 +127,8 @@ struct lane {
     bool worked; /* the last loop */
     bool put_up; /* something for the control thread, in this loop */
 
+    struct tap_point tap; /* tap.now: looked at for each packet */
+
     struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;
     uint32_t *active; /* slots in use */
@@ -175,6 +187,8 @@ uint32_t lane_receive(struct lane *lane);             /* what lane_poll got; pac
 void lane_input(struct lane *lane, struct pkt *p);    /* takes p */
 void lane_transmit(struct lane *lane, struct pkt *p); /* takes p */
 void lane_send_queued(struct lane *lane);
+void lane_astray(struct lane *lane, struct lane_link *ll, const struct pkt *p);
+bool lane_steered(const struct lane_link *ll, const struct proa_addr *from);
 void lane_foreign_item(void *ctx, uint32_t from_lane, const struct pair_item *item);
 
 /* lane_peer.c */

@@ -66,6 +66,10 @@ static void system_message(struct lane *lane, struct link *link,
         sched_writable_ref(lane->sched,
                            (struct proa_ref){link_node(link), m.slot, m.generation});
         break;
+    case SYSMSG_STEER:
+        if (!lane->config.ports[link_port(link)]->one_source)
+            link_set_source(link, m.port);
+        break;
     case SYSMSG_STOP:
         sched_stop_actor(lane->sched,
                          (struct proa_ref){lane->config.node, m.slot, m.generation});

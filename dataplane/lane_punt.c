@@ -41,6 +41,7 @@ static void send_datagram(struct lane *lane, const struct byte_record *record)
     p->len = (uint16_t)len;
     p->port = (uint8_t)port;
     p->peer = head.peer;
+    p->source = 0;
     lane_transmit(lane, p);
 }
 

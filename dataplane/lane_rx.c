@@ -10,6 +10,13 @@ static void free_packet(struct lane *lane, struct pkt *p)
     lane->config.pool->ops->free(p);
 }
 
+/* Shows p to whoever captures; nobody, as a rule. */
+static inline void tap(struct lane *lane, const struct pkt *p, proa_ns at, bool out)
+{
+    if (__builtin_expect(lane->tap.now != NULL, 0))
+        tap_packet(lane->tap.now, p, at, out);
+}
+
 /* Hands a datagram to the control thread as bytes: its buffer never leaves the lane. */
 static void punt_up(struct lane *lane, struct pkt *p)
 {
@@ -33,6 +40,7 @@ static void hand_over(struct lane *lane, struct pkt *p, uint32_t to)
         free_packet(lane, p);
         return;
     }
+    p->flags |= PKT_ASTRAY;
     item->kind = PAIR_PKT;
     item->ptr = p;
     pair_ring_commit(ring);
@@ -64,12 +72,15 @@ static void link_packet(struct lane *lane, struct pkt *p)
         free_packet(lane, p);
         return;
     }
-    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0) {
+    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0 &&
+        !lane_steered(ll, &p->peer)) {
         lane_count(&lane->stats.wrong_source, 1);
         free_packet(lane, p);
         return;
     }
     heard(lane, ll);
+    if (__builtin_expect((p->flags & PKT_ASTRAY) != 0, 0))
+        lane_astray(lane, ll, p);
     link_input(ll->link, p, lane->now);
     lane_dirty(lane, ll);
     if (__builtin_expect(link_waits(ll->link), 0) && !ll->waits) {
@@ -153,6 +164,7 @@ uint32_t lane_receive(struct lane *lane)
             }
             if (q->at + 1 < q->count)
                 __builtin_prefetch(q->pkts[q->at + 1]->data);
+            tap(lane, q->pkts[q->at], q->pkts[q->at]->sent_at, false);
             lane_input(lane, q->pkts[q->at++]);
             total++;
         }
@@ -207,6 +219,7 @@ void lane_transmit(struct lane *lane, struct pkt *p)
         free_packet(lane, p);
         return;
     }
+    tap(lane, p, lane->now, true);
     q->pkts[q->count++] = p;
     if (q->count % PORT_BURST == 0)
         send_queue(lane, p->port);

@@ -269,6 +269,16 @@ const struct proa_addr *link_peer(const struct link *link)
     return &link->params.peer;
 }
 
+uint8_t link_port(const struct link *link)
+{
+    return link->params.port;
+}
+
+void link_set_source(struct link *link, uint16_t source)
+{
+    link->source = source;
+}
+
 void link_expect(struct link *link, bool pending)
 {
     link->expect = pending;

@@ -157,6 +157,9 @@ uint64_t link_node(const struct link *link);
 uint64_t link_id(const struct link *link);
 uint64_t link_peer_id(const struct link *link);
 const struct proa_addr *link_peer(const struct link *link);
+uint8_t link_port(const struct link *link); /* index of the node's */
+/* link_set_source: packets leave from this UDP port from now on, 0: the port's own. */
+void link_set_source(struct link *link, uint16_t source);
 void link_expect(struct link *link,
                  bool pending); /* asks or monitors wait: ping after 100 ms */
 void link_loop_gap(struct link *link,

@@ -12,6 +12,7 @@ struct pkt *link_new_packet(struct link *link, int control)
     PROA_ASSERT(p->room >= PACKET_HEADER_LEN + link->body_max);
     p->peer = link->params.peer;
     p->port = link->params.port;
+    p->source = link->source;
     p->attempt = 0;
     p->flags = 0;
     return p;

@@ -132,6 +132,7 @@ struct link {
     bool dead, hold, again, again_bulk;
     uint8_t state;
     uint8_t dead_reason;
+    uint16_t source; /* UDP port of what is sent; 0: the port's own */
 
     struct link_env env;
     struct link_params params;

@@ -8,7 +8,8 @@
 
 static bool is_own_business(uint32_t type)
 {
-    return type == (uint32_t)SYSMSG_ABORT || type == (uint32_t)SYSMSG_WRITABLE;
+    return type == (uint32_t)SYSMSG_ABORT || type == (uint32_t)SYSMSG_WRITABLE ||
+           type == (uint32_t)SYSMSG_STEER;
 }
 
 static void report(struct link *link, const struct proa_msg *msg, bool sent)

@@ -182,6 +182,8 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
         sysmsg_decode(msg->type, msg->data, msg->len, &m)) {
         struct link_record record = {
             .type = m.type, .stream = m.stream, .refusal = m.refusal};
+        if (m.type == SYSMSG_STEER)
+            return PROA_OK; /* the lane proposes again when nothing comes of it */
         if (m.type == SYSMSG_WRITABLE || m.type == SYSMSG_STOP) {
             record.refusal.slot = m.slot;
             record.refusal.generation = m.generation;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,140 +21,21 @@
 
 #include "addr.h"
 #include "eal.h"
-#include "mix.h"
 
-#define ENTRIES 4096u   /* power of two */
-#define CHAIN 16u       /* places an address may be at */
-#define LOOK_MS 1000    /* between looks at entries that have grown old */
-#define FORGET_AFTER 3u /* looks: an entry without answer makes room then */
-#define USE_EVERY 10u   /* looks: the kernel is told that a neighbour is in use */
+#define LOOK_MS 1000  /* between looks at entries that have grown old */
+#define USE_EVERY 10u /* looks: the kernel is told that a neighbour is in use */
 #define BUFFER 16384
 
-#define VALID (UINT64_C(1) << 63)
-
-/* Lanes read key and value; the rest is the thread's. */
-struct entry {
-    _Atomic uint64_t key[2];
-    _Atomic uint64_t value; /* 0: unknown; VALID | mac:48 */
-    _Atomic bool seen;      /* found since the last look */
-    uint8_t ip[16], hop[16];
-    bool used, routed;
-    unsigned age; /* looks since it was asked for, or told to be in use */
-};
-
-/* A lane's question. */
-struct want {
-    alignas(PROA_CACHE_LINE) _Atomic bool asked;
-    uint8_t ip[16];
-};
-
 struct neighbours {
-    unsigned interface, lanes;
+    unsigned interface;
+    struct next_hops *hops;
     struct mnl_socket *events, *ask;
-    int stop, wanted; /* eventfds */
+    int stop; /* eventfd */
     pthread_t thread;
     unsigned serial;
-    _Atomic uint64_t version;
     _Atomic bool up;
-    struct want *wants;
-    struct entry entries[ENTRIES];
+    struct port *port;
 };
-
-/* ---- The table ---- */
-
-static void words_of(const uint8_t ip[16], uint64_t ret[2])
-{
-    memcpy(ret, ip, 16);
-}
-
-static uint32_t place_of(const uint64_t key[2])
-{
-    return (uint32_t)mix64(key[0] ^ mix64(key[1])) & (ENTRIES - 1);
-}
-
-uint64_t neighbours_version(const struct neighbours *n)
-{
-    /* acquire, pairs with the release in changed. */
-    return atomic_load_explicit(&n->version, memory_order_acquire);
-}
-
-static void changed(struct neighbours *n)
-{
-    atomic_fetch_add_explicit(&n->version, 1, memory_order_release);
-}
-
-/* An entry gets another key only after it has been unknown for seconds: a value that is the same
-   before and after the key was read belongs to that key. */
-bool neighbours_find(struct neighbours *n, const uint8_t ip[16], uint8_t mac[6])
-{
-    uint64_t key[2], value;
-
-    words_of(ip, key);
-    for (uint32_t i = 0; i < CHAIN; i++) {
-        struct entry *e = &n->entries[(place_of(key) + i) % ENTRIES];
-
-        /* acquire, pairs with the releases in put_value and add. */
-        value = atomic_load_explicit(&e->value, memory_order_acquire);
-        uint64_t k0 = atomic_load_explicit(&e->key[0], memory_order_acquire);
-        uint64_t k1 = atomic_load_explicit(&e->key[1], memory_order_acquire);
-
-        if (k0 != key[0] || k1 != key[1])
-            continue;
-        if ((value & VALID) == 0 ||
-            value != atomic_load_explicit(&e->value, memory_order_acquire))
-            return false;
-        /* relaxed: a mark that somebody uses it, looked at seconds later. */
-        atomic_store_explicit(&e->seen, true, memory_order_relaxed);
-        memcpy(mac, &value, 6);
-        return true;
-    }
-    return false;
-}
-
-static void put_value(struct neighbours *n, struct entry *e, const uint8_t *mac)
-{
-    uint64_t value = 0, old = atomic_load_explicit(&e->value, memory_order_relaxed);
-
-    if (mac != NULL) {
-        memcpy(&value, mac, 6);
-        value |= VALID;
-    }
-    if (value == old)
-        return;
-    atomic_store_explicit(&e->value, value, memory_order_release);
-    changed(n);
-}
-
-static bool is_dead(const struct entry *e)
-{
-    return !e->used || (e->age >= FORGET_AFTER && atomic_load(&e->value) == 0);
-}
-
-/* The entry of ip, made if need be.  NULL: those where it could be are all taken. */
-static struct entry *add(struct neighbours *n, const uint8_t ip[16])
-{
-    struct entry *free = NULL;
-    uint64_t key[2];
-
-    words_of(ip, key);
-    for (uint32_t i = 0; i < CHAIN; i++) {
-        struct entry *e = &n->entries[(place_of(key) + i) % ENTRIES];
-
-        if (e->used && memcmp(e->ip, ip, 16) == 0)
-            return e;
-        if (free == NULL && is_dead(e))
-            free = e;
-    }
-    if (free == NULL)
-        return NULL;
-    free->used = true;
-    free->routed = false;
-    free->age = 0;
-    memcpy(free->ip, ip, 16);
-    atomic_store_explicit(&free->key[0], key[0], memory_order_release);
-    atomic_store_explicit(&free->key[1], key[1], memory_order_release);
-    return free;
-}
 
 /* ---- Asking the kernel ---- */
 
@@ -236,7 +116,7 @@ static int on_route(const struct nlmsghdr *h, void *ctx)
 }
 
 /* Where the kernel would send packets for e; false: not by this interface. */
-static bool find_route(struct neighbours *n, struct entry *e)
+static bool find_route(struct neighbours *n, struct next_hop *e)
 {
     char buf[256];
     struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -277,12 +157,7 @@ static int on_neighbour(const struct nlmsghdr *h, void *ctx)
     }
     if (h->nlmsg_type == RTM_DELNEIGH || (nd->ndm_state & good) == 0)
         mac = NULL;
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        struct entry *e = &n->entries[i];
-
-        if (e->used && e->routed && memcmp(e->hop, ip, 16) == 0)
-            put_value(n, e, mac);
-    }
+    next_hops_reach(n->hops, ip, mac);
     return MNL_CB_OK;
 }
 
@@ -305,13 +180,13 @@ static struct nlmsghdr *neighbour_request(char *buf, uint16_t type, uint16_t fla
     return h;
 }
 
-static void resolve(struct neighbours *n, struct entry *e)
+static void resolve(struct neighbours *n, struct next_hop *e)
 {
     char buf[256];
 
     e->age = 0;
     if (!find_route(n, e)) {
-        put_value(n, e, NULL);
+        next_hops_put(n->hops, e, NULL);
         return;
     }
     (void)request(n, neighbour_request(buf, RTM_GETNEIGH, 0, n, e->hop), on_neighbour, n);
@@ -323,6 +198,20 @@ static void resolve(struct neighbours *n, struct entry *e)
 /* ---- News ---- */
 
 static void look_again(struct neighbours *n);
+
+static void take_link(struct neighbours *n, const struct nlmsghdr *h,
+                      const struct ifinfomsg *link)
+{
+    const unsigned running = IFF_UP | IFF_RUNNING;
+    const struct nlattr *a;
+
+    atomic_store(&n->up, (link->ifi_flags & running) == running);
+    mnl_attr_for_each(a, h, sizeof(*link))
+    {
+        if (mnl_attr_get_type(a) == IFLA_MTU && mnl_attr_get_payload_len(a) == 4)
+            port_follow_mtu(n->port, mnl_attr_get_u32(a));
+    }
+}
 
 static int on_news(const struct nlmsghdr *h, void *ctx)
 {
@@ -336,8 +225,7 @@ static int on_news(const struct nlmsghdr *h, void *ctx)
     case RTM_NEWLINK:
         if ((unsigned)link->ifi_index != n->interface)
             return MNL_CB_OK;
-        atomic_store(&n->up, (link->ifi_flags & (IFF_UP | IFF_RUNNING)) ==
-                                 (IFF_UP | IFF_RUNNING));
+        take_link(n, h, link);
         return MNL_CB_OK;
     case RTM_DELLINK:
         if ((unsigned)link->ifi_index == n->interface)
@@ -354,10 +242,12 @@ static int on_news(const struct nlmsghdr *h, void *ctx)
 
 static void look_again(struct neighbours *n)
 {
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        if (n->entries[i].used) {
-            n->entries[i].age = USE_EVERY; /* in a moment */
-            atomic_store(&n->entries[i].seen, true);
+    for (unsigned i = 0; i < NEXT_HOPS_MAX; i++) {
+        struct next_hop *e = next_hops_at(n->hops, i);
+
+        if (e != NULL) {
+            e->age = USE_EVERY; /* in a moment */
+            atomic_store(&e->seen, true);
         }
     }
 }
@@ -377,40 +267,24 @@ static void take_news(struct neighbours *n)
     }
 }
 
-static void take_wants(struct neighbours *n)
+static void take_want(void *ctx, struct next_hop *e)
 {
-    uint64_t count;
-
-    if (read(n->wanted, &count, sizeof(count)) < 0)
-        return;
-    for (unsigned lane = 0; lane < n->lanes; lane++) {
-        struct want *w = &n->wants[lane];
-        struct entry *e;
-
-        /* acquire, pairs with the release in neighbours_want: ip is written. */
-        if (!atomic_load_explicit(&w->asked, memory_order_acquire))
-            continue;
-        e = add(n, w->ip);
-        if (e != NULL && (e->age > 0 || atomic_load(&e->value) == 0))
-            resolve(n, e);
-        atomic_store_explicit(&w->asked, false, memory_order_release);
-    }
+    resolve(ctx, e);
 }
 
 /* Those that are known are said to be in use, so that the kernel keeps them; others wait for who
    wants them. */
 static void look(struct neighbours *n)
 {
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        struct entry *e = &n->entries[i];
-        bool known = atomic_load(&e->value) != 0;
+    for (unsigned i = 0; i < NEXT_HOPS_MAX; i++) {
+        struct next_hop *e = next_hops_at(n->hops, i);
 
-        if (!e->used || ++e->age < USE_EVERY || !known)
+        if (e == NULL || ++e->age < USE_EVERY || !next_hop_known(e))
             continue;
-        if (atomic_exchange(&e->seen, false))
+        if (next_hop_take_seen(e))
             resolve(n, e);
         else
-            put_value(n, e, NULL); /* nobody sends there any more */
+            next_hops_put(n->hops, e, NULL); /* nobody sends there any more */
     }
 }
 
@@ -418,7 +292,7 @@ static void *follow(void *arg)
 {
     struct neighbours *n = arg;
     struct pollfd fds[3] = {{.fd = n->stop, .events = POLLIN},
-                            {.fd = n->wanted, .events = POLLIN},
+                            {.fd = next_hops_fd(n->hops), .events = POLLIN},
                             {.fd = mnl_socket_get_fd(n->events), .events = POLLIN}};
     struct timespec began, now;
 
@@ -428,7 +302,7 @@ static void *follow(void *arg)
         if (fds[0].revents != 0)
             break;
         if (fds[1].revents != 0)
-            take_wants(n);
+            next_hops_take_wants(n->hops, take_want, n);
         if (fds[2].revents != 0)
             take_news(n);
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -438,19 +312,6 @@ static void *follow(void *arg)
         }
     }
     return NULL;
-}
-
-bool neighbours_want(struct neighbours *n, unsigned lane, const uint8_t ip[16])
-{
-    struct want *w = &n->wants[lane];
-    const uint64_t one = 1;
-
-    /* acquire: the thread has read the ip before. */
-    if (atomic_load_explicit(&w->asked, memory_order_acquire))
-        return false;
-    memcpy(w->ip, ip, 16);
-    atomic_store_explicit(&w->asked, true, memory_order_release);
-    return write(n->wanted, &one, sizeof(one)) > 0 || errno == EAGAIN; /* full: awake */
 }
 
 bool neighbours_up(const struct neighbours *n)
@@ -512,14 +373,11 @@ static void release(struct neighbours *n)
         mnl_socket_close(n->ask);
     if (n->stop >= 0)
         close(n->stop);
-    if (n->wanted >= 0)
-        close(n->wanted);
-    free(n->wants);
     free(n);
 }
 
-struct neighbours *neighbours_open(unsigned interface, unsigned lanes, char *err,
-                                   size_t err_len)
+struct neighbours *neighbours_open(unsigned interface, struct next_hops *hops,
+                                   struct port *port, char *err, size_t err_len)
 {
     struct neighbours *n = calloc(1, sizeof(*n));
 
@@ -528,18 +386,14 @@ struct neighbours *neighbours_open(unsigned interface, unsigned lanes, char *err
         return NULL;
     }
     n->interface = interface;
-    n->version = 1;
-    n->lanes = lanes;
+    n->hops = hops;
+    n->port = port;
     n->stop = eventfd(0, EFD_CLOEXEC);
-    n->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    n->wants = aligned_alloc(PROA_CACHE_LINE, lanes * sizeof(*n->wants));
     n->events = listen_to_news();
     n->ask = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (n->wants != NULL)
-        memset(n->wants, 0, lanes * sizeof(*n->wants));
-    if (n->stop < 0 || n->wanted < 0 || n->wants == NULL || n->events == NULL ||
-        n->ask == NULL || mnl_socket_bind(n->ask, 0, MNL_SOCKET_AUTOPID) != 0 ||
-        !look_at_link(n) || !start(n)) {
+    if (n->stop < 0 || n->events == NULL || n->ask == NULL ||
+        mnl_socket_bind(n->ask, 0, MNL_SOCKET_AUTOPID) != 0 || !look_at_link(n) ||
+        !start(n)) {
         snprintf(err, err_len, "following its routes and neighbours: %s",
                  strerror(errno));
         release(n);

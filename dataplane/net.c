@@ -89,6 +89,8 @@ static bool checksum_good(const uint8_t *udp, uint32_t udp_len, const uint8_t *a
 
     if (given == 0)
         return (accept & NET_ACCEPT_ZERO) != 0;
+    if ((accept & NET_ACCEPT_CHECKED) != 0)
+        return true;
     pseudo = pseudo_sum(addresses, address_bytes, udp_len);
     if ((accept & NET_ACCEPT_PARTIAL) != 0 && given == net_sum_fold(pseudo))
         return true;
@@ -327,18 +329,21 @@ static uint8_t *build_v6(const struct net_template *template, uint8_t *udp,
 }
 
 static void fill_checksum(uint8_t *udp, uint32_t udp_len, const uint8_t *addresses,
-                          size_t address_bytes)
+                          size_t address_bytes, enum net_checksum how)
 {
     uint64_t sum = pseudo_sum(addresses, address_bytes, udp_len);
-    uint16_t check = (uint16_t)~net_sum_fold(net_sum(udp, udp_len, sum));
+    uint16_t check = net_sum_fold(sum);
 
+    if (how == NET_CHECKSUM_FULL)
+        check = (uint16_t)~net_sum_fold(net_sum(udp, udp_len, sum));
     if (check == 0)
         check = 0xffff; /* 0 means "none" (RFC 768) */
     memcpy(udp + 6, &check, sizeof(check));
 }
 
 uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t len,
-                   const struct proa_addr *to, bool checksum)
+                   const struct proa_addr *to, uint16_t from_port,
+                   enum net_checksum checksum)
 {
     bool v4 = template->family == 4, krpc = data[0] == 'd';
     uint32_t lead = krpc ? 0 : net_lead(template->family);
@@ -348,9 +353,11 @@ uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t 
     /* The lead, and for KRPC what the UDP header overwrites. */
     memset(data - NET_UDP, 0, NET_UDP);
     ip = v4 ? build_v4(template, udp, udp_len, to) : build_v6(template, udp, udp_len, to);
+    if (from_port != 0)
+        store16(udp, from_port);
     store16(udp + 2, to->port);
     store16(udp + 4, udp_len);
-    if (checksum)
-        fill_checksum(udp, udp_len, v4 ? ip + 12 : ip + 8, v4 ? 8 : 32);
+    if (checksum != NET_CHECKSUM_NONE)
+        fill_checksum(udp, udp_len, v4 ? ip + 12 : ip + 8, v4 ? 8 : 32, checksum);
     return (uint32_t)(data - ip) + NET_ETH;
 }

@@ -43,6 +43,14 @@ static inline uint32_t net_ip_udp(unsigned family)
     1u /* none was computed: memory to memory, and tunnels (RFC 6935) */
 #define NET_ACCEPT_PARTIAL                                                               \
     2u /* the pseudo-header's sum: a kernel socket's datagram on veth */
+#define NET_ACCEPT_CHECKED 4u /* the device has checked it */
+
+/* What goes into the checksum of a datagram to send. */
+enum net_checksum {
+    NET_CHECKSUM_NONE, /* 0: memory to memory */
+    NET_CHECKSUM_FULL,
+    NET_CHECKSUM_PSEUDO, /* the pseudo-header's sum: the device adds the rest */
+};
 
 /* A datagram that passed. */
 struct net_datagram {
@@ -73,11 +81,12 @@ void net_template_init(struct net_template *ret, const struct proa_addr *from,
                        const uint8_t mac_from[6], const uint8_t mac_to[6]);
 
 /* net_build writes headers and lead in front of data, which it only reads: data must have
-   NET_HEADERS_MAX bytes before it.  to->family must be the template's.  checksum: compute
-   UDP's, else it is 0.  Writing twice gives the same bytes.  Returns how many bytes there now
+   NET_HEADERS_MAX bytes before it.  to->family must be the template's.  from_port: 0 is the
+   template's.  Writing twice gives the same bytes.  Returns how many bytes there now
    are in front of data. */
 uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t len,
-                   const struct proa_addr *to, bool checksum);
+                   const struct proa_addr *to, uint16_t from_port,
+                   enum net_checksum checksum);
 
 /* net_sum adds bytes, as big-endian 16-bit words in host order of memory, to sum;
    net_sum_fold makes the 16-bit one's complement sum of it.  Source: RFC 1071. */

@@ -29,11 +29,15 @@ struct pkt_pool;
 
 struct pkt {
     uint8_t *data;
-    uint16_t len;          /* of what data points at */
-    uint16_t room;         /* bytes that fit from data on */
+    uint16_t len; /* of what data points at */
+    union {
+        uint16_t room; /* of an empty packet: bytes that fit from data on */
+        uint16_t
+            source; /* of one that is sent: the UDP port it comes from; 0: the port's own */
+    };
     uint8_t port;          /* rx: the port it came by; tx: the port to leave by */
     uint8_t attempt;       /* link's: times sent before */
-    uint16_t flags;        /* link's; rx: PKT_CE or 0 */
+    uint16_t flags;        /* link's; rx: PKT_CE, PKT_ASTRAY or 0 */
     struct proa_addr peer; /* rx: source; tx: destination */
     proa_ns sent_at;       /* link's; rx: time of receipt */
     uint32_t seq;          /* link's */
@@ -42,7 +46,8 @@ struct pkt {
     uint32_t order;        /* link's: counts sendings, so that resends have their place */
 };
 
-#define PKT_CE 0x8000u /* flags, set by a port on rx: congestion was marked (IP CE) */
+#define PKT_CE 0x8000u     /* flags, set by a port on rx: congestion was marked (IP CE) */
+#define PKT_ASTRAY 0x4000u /* flags, rx: it came in on another lane than its link's */
 
 _Static_assert(sizeof(struct pkt) <= 72, "fits the private area of an mbuf");
 

@@ -127,7 +127,7 @@ struct pkt_pool *pool_dpdk_create(unsigned lane, uint32_t count, uint32_t contro
     if (pool == NULL || pool->main == NULL || (control > 0 && pool->reserve == NULL)) {
         snprintf(err, err_len,
                  "no memory for lane %u's %u packets of %u bytes (%u MiB): %s; raise "
-                 "`memory` or "
+                 "`memory_mb` or "
                  "lower `mtu`",
                  lane, count + control, mtu,
                  (unsigned)(pool_dpdk_memory(count, control, mtu) >> 20),

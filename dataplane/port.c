@@ -53,7 +53,18 @@ bool port_init(struct port *port, const struct port_ops *ops, const char *kind,
 void port_set_address(struct port *port)
 {
     port->lead = net_lead(port->address.family);
-    port->payload_max = port->mtu - net_ip_udp(port->address.family) - port->lead;
+    port_follow_mtu(port, port->mtu);
+}
+
+void port_follow_mtu(struct port *port, uint32_t mtu)
+{
+    uint32_t below = net_ip_udp(port->address.family) + port->lead;
+
+    if (mtu > port->mtu)
+        mtu = port->mtu;
+    /* relaxed: a number alone. */
+    atomic_store_explicit(&port->payload_max, mtu > below ? mtu - below : 0,
+                          memory_order_relaxed);
 }
 
 void port_fini(struct port *port)

@@ -81,6 +81,11 @@ struct port_ops {
        layer); PROA_NS_NEVER otherwise. */
     proa_ns (*deadline)(struct port *port, unsigned queue);
     bool (*up)(struct port *port); /* a neighbour is attached */
+    /* Of ports that steer: the UDP port that packets of `from` should come from, so that they
+       arrive on this queue.  tried: earlier answers of which it turned out that they do not.  0:
+       there is none.  NULL otherwise. */
+    uint16_t (*source_port)(struct port *port, unsigned queue,
+                            const struct proa_addr *from, unsigned tried);
     /* One sentence for people on how the port is: "waits for its neighbour at PATH". */
     void (*state)(struct port *port, char *buf, size_t len);
     void (*close)(struct port *port); /* the lanes no longer call rx and tx */
@@ -90,12 +95,15 @@ struct port {
     const struct port_ops *ops;
     struct proa_addr address; /* ours as others reach it by this port */
     struct proa_addr
-        neighbour;  /* the only one there is (point to point); family 0: many */
-    uint8_t prefix; /* bits of address.ip (of 128) that are on this port's network */
-    uint8_t index;  /* in the node's list; stamped into pkt.port */
-    uint16_t mtu;   /* of an IP packet */
-    uint32_t lead;  /* zero bytes between UDP and a link packet: 6 or 2 */
-    uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
+        neighbour;   /* the only one there is (point to point); family 0: many */
+    uint8_t prefix;  /* bits of address.ip (of 128) that are on this port's network */
+    uint8_t index;   /* in the node's list; stamped into pkt.port */
+    uint16_t mtu;    /* of an IP packet */
+    bool one_source; /* sends from its own UDP port only */
+    bool
+        steers; /* the queue a packet arrives on follows from its addresses and UDP ports */
+    uint32_t lead;                /* zero bytes between UDP and a link packet: 6 or 2 */
+    _Atomic uint32_t payload_max; /* largest link packet: mtu - IP - UDP - lead */
     unsigned queues;
     const char *kind;         /* "vhost", ... */
     struct port_stats *stats; /* one per queue: one writer each */
@@ -163,6 +171,11 @@ struct port_open_args {
 bool port_init(struct port *port, const struct port_ops *ops, const char *kind,
                const struct port_open_args *args);
 void port_set_address(struct port *port);
+
+/* port_follow_mtu: the interface's MTU is another now.  The port's own is the most it sends; below
+   that it sends no larger packets from now on, links that do end as stuck, and new ones are
+   opened for what fits.  Any thread. */
+void port_follow_mtu(struct port *port, uint32_t mtu);
 void port_fini(struct port *port);
 
 /* port_stats_sum adds up all queues. */

@@ -23,8 +23,6 @@
 #define GENERIC ",generic"
 #define KICK_AGAIN (20 * PROA_US) /* while the kernel has frames of ours */
 #define DOWN_AGAIN (10 * PROA_MS) /* while the interface is down */
-#define WANT_EVERY (10 * PROA_MS) /* questions of a lane for one unknown neighbour */
-#define HOP_FOR PROA_S /* then the table is asked again, and sees that it is in use */
 
 _Static_assert(PORT_AF_XDP_FRONT == XSK_FRONT, "one number");
 
@@ -36,18 +34,16 @@ struct xdp_lane {
     unsigned count, next_rx;
     int epoll;
     bool busy; /* the kernel has frames to send */
-    proa_ns now, wanted_at, hop_at;
-    uint8_t wanted_ip[16];
+    proa_ns now;
+    struct hop_cache hop;
     struct tx_backlog backlog;
-    /* The last neighbour sent to. */
-    uint64_t hop_version; /* 0: none */
-    uint8_t hop_ip[16], hop_mac[6];
 };
 
 struct xdp_port {
     struct port base; /* first */
     struct interface interface;
     struct steer *steer;
+    struct next_hops *hops;
     struct neighbours *neighbours;
     struct net_template template;
     int holder; /* a kernel socket on our port, which keeps others off it */
@@ -105,32 +101,6 @@ static void drop(struct xdp_port *port, unsigned queue, struct pkt *p, enum port
     pkt_free(port->lanes[queue].pool, p);
 }
 
-/* Where frames for ip go.  NULL: not known yet; the kernel has been asked. */
-static const uint8_t *hop_to(struct xdp_port *port, unsigned queue, const uint8_t ip[16])
-{
-    struct xdp_lane *lane = &port->lanes[queue];
-    uint64_t version = neighbours_version(port->neighbours);
-
-    if (likely(lane->hop_version == version && memcmp(lane->hop_ip, ip, 16) == 0 &&
-               lane->now - lane->hop_at < HOP_FOR))
-        return lane->hop_mac;
-    if (neighbours_find(port->neighbours, ip, lane->hop_mac)) {
-        memcpy(lane->hop_ip, ip, 16);
-        lane->hop_version = version;
-        lane->hop_at = lane->now;
-        return lane->hop_mac;
-    }
-    lane->hop_version = 0;
-    if (memcmp(lane->wanted_ip, ip, 16) != 0 ||
-        lane->now - lane->wanted_at >= WANT_EVERY) {
-        if (neighbours_want(port->neighbours, queue, ip)) {
-            memcpy(lane->wanted_ip, ip, 16);
-            lane->wanted_at = lane->now;
-        }
-    }
-    return NULL;
-}
-
 static void flush_backlog(struct xdp_lane *lane)
 {
     struct tx_backlog *backlog = &lane->backlog;
@@ -155,7 +125,8 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
                       unsigned n, unsigned *ret_taken, struct rte_mbuf **mbufs)
 {
     struct port_stats *stats = &port->base.stats[queue];
-    const struct tx_backlog *backlog = &port->lanes[queue].backlog;
+    struct xdp_lane *lane = &port->lanes[queue];
+    const struct tx_backlog *backlog = &lane->backlog;
     bool up = neighbours_up(port->neighbours);
     unsigned count = 0;
     uint64_t bytes = 0;
@@ -168,7 +139,7 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
         if (unlikely(!up))
             why = PORT_DROP_DOWN;
         if (likely(why == PORT_OK)) {
-            mac = hop_to(port, queue, p->peer.ip);
+            mac = hop_cache_find(&lane->hop, port->hops, queue, p->peer.ip, lane->now);
             if (mac == NULL)
                 why = PORT_DROP_DOWN;
         }
@@ -177,7 +148,7 @@ static unsigned build(struct xdp_port *port, unsigned queue, struct pkt **pkts,
             continue;
         }
         bytes += p->len;
-        mbufs[count] = frame_build(&port->template, p, true);
+        mbufs[count] = frame_build(&port->template, p, NET_CHECKSUM_FULL);
         memcpy(rte_pktmbuf_mtod(mbufs[count], uint8_t *), mac, 6);
         count++;
     }
@@ -300,6 +271,7 @@ static void af_xdp_close(struct port *base)
     for (unsigned i = 0; port->lanes != NULL && i < base->queues; i++)
         close_lane(&port->lanes[i]);
     neighbours_close(port->neighbours);
+    next_hops_destroy(port->hops);
     if (port->holder >= 0)
         close(port->holder);
     free(port->lanes);
@@ -479,7 +451,13 @@ static bool open_all(struct xdp_port *port, const struct port_open_args *args, c
         port->lanes[i].pool = args->pools[i];
         port->lanes[i].epoll = -1;
     }
-    port->neighbours = neighbours_open(interface->index, args->queues, why, sizeof(why));
+    port->hops = next_hops_create(args->queues);
+    if (port->hops == NULL) {
+        snprintf(err, err_len, "af_xdp:%s: no memory", name);
+        return false;
+    }
+    port->neighbours =
+        neighbours_open(interface->index, port->hops, &port->base, why, sizeof(why));
     if (port->neighbours == NULL) {
         snprintf(err, err_len, "af_xdp:%s: %s", name, why);
         return false;

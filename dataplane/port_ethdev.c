@@ -1,364 +1,523 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port_ethdev.h"
 
-#include <errno.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
-#include <rte_alarm.h>
+#include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 
-#include "clock.h"
+#include "addr.h"
 #include "dpdk_frame.h"
+#include "eal.h"
+#include "ethdev.h"
+#include "ethdev_steer.h"
 #include "pool_dpdk.h"
+#include "resolver_thread.h"
 
-#define RETRY_AFTER                                                                      \
-    (50 * PROA_US)          /* when the device was full: a ring's worth of packets */
-#define QUIET (3 * PROA_MS) /* virtio-user's handlers follow a change by 1 us */
-#define PREFETCH 3          /* packets ahead.  Source: perf, 9.8 to 6.7 ns a message */
+#define MTU_DEFAULT 1500
+#define TAG_LEN 4u
+#define ANSWERS_MAX 8u   /* frames of the resolver's that leave in one loop */
+#define ANSWER_FRONT 64u /* bytes before a packet's data where such a frame begins */
+#define VLAN_ID 0x0fffu
 
-/* ---- receiving ---- */
+_Static_assert(ANSWER_FRONT + TAG_LEN <= PKT_HEADROOM, "a tag fits in front");
 
-static bool usable(const struct ethdev_port *port)
+struct nic_lane {
+    alignas(PROA_CACHE_LINE) struct hop_cache hop;
+};
+
+struct nic_port {
+    struct ethdev_port eth; /* first */
+    char device[64];
+    bool plugged; /* a virtual device that we made */
+    bool found;   /* eth.dev is valid */
+    struct resolver_thread *resolver;
+    struct nic_lane *nic_lanes;
+    struct ethdev_steer steer;
+    uint64_t tx_flags; /* of each packet that leaves */
+    uint16_t vlan;     /* 0: none */
+    bool tags;         /* the device inserts it */
+    bool was_up;       /* the resolver thread's */
+};
+
+static struct nic_port *nic_of(struct port *base)
 {
-    /* acquire, pairs with the release in ethdev_start: dev and dev_queues are set. */
-    return atomic_load_explicit(&port->ready, memory_order_acquire);
+    return (struct nic_port *)base;
 }
 
-static void flush_backlog(struct ethdev_port *port, unsigned queue);
+/* ---- Sending ---- */
 
-unsigned ethdev_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigned max,
-                   proa_ns now)
+static void tag(const struct nic_port *port, struct rte_mbuf *m)
 {
-    struct ethdev_port *port = ethdev_of(base);
-    struct ethdev_lane *lane = &port->lanes[queue];
+    uint8_t *eth = rte_pktmbuf_mtod(m, uint8_t *);
+
+    if (port->tags) {
+        m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+        m->vlan_tci = port->vlan;
+        return;
+    }
+    memmove(eth - TAG_LEN, eth, 12);
+    eth[8] = 0x81;
+    eth[9] = 0;
+    eth[10] = (uint8_t)(port->vlan >> 8);
+    eth[11] = (uint8_t)port->vlan;
+    m->data_off = (uint16_t)(m->data_off - TAG_LEN);
+    m->data_len = (uint16_t)(m->data_len + TAG_LEN);
+    m->pkt_len += TAG_LEN;
+    m->l2_len += TAG_LEN;
+}
+
+static struct rte_mbuf *build(struct nic_port *port, struct pkt *p, const uint8_t mac[6])
+{
+    struct rte_mbuf *m = frame_build(&port->eth.template, p, port->eth.checksum);
+
+    memcpy(rte_pktmbuf_mtod(m, uint8_t *), mac, 6);
+    m->ol_flags = port->tx_flags;
+    m->l2_len = NET_ETH;
+    m->l3_len = port->eth.template.family == 6 ? NET_IPV6 : NET_IPV4;
+    if (unlikely(port->vlan != 0))
+        tag(port, m);
+    return m;
+}
+
+static unsigned nic_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigned n,
+                       proa_ns now)
+{
+    struct nic_port *port = nic_of(base);
+    struct ethdev_port *eth = &port->eth;
+    struct tx_backlog *backlog = &eth->lanes[queue].backlog;
     struct port_stats *stats = &base->stats[queue];
-    struct rte_mbuf *mbufs[PORT_BURST];
-    uint64_t bytes = 0;
-    unsigned n = 0;
-    uint16_t got;
-
-    lane->now = now;
-    if (unlikely(!usable(port)))
-        return 0;
-    if (unlikely(lane->backlog.count > 0))
-        flush_backlog(port, queue);
-    got = rte_eth_rx_burst(port->dev, (uint16_t)lane->next_rx, mbufs, (uint16_t)max);
-    if (port->dev_queues > base->queues) { /* the next of this lane's queues */
-        lane->next_rx += base->queues;
-        if (lane->next_rx >= port->dev_queues)
-            lane->next_rx = queue;
-    }
-    if (got == 0)
-        return 0;
-    for (uint16_t i = 0; i < got && i < PREFETCH; i++)
-        frame_prefetch(mbufs[i]);
-    for (uint16_t i = 0; i < got; i++) {
-        if (i + PREFETCH < got)
-            frame_prefetch(mbufs[i + PREFETCH]);
-        if (frame_receive(base, stats, port->accept, mbufs[i], now)) {
-            pkts[n] = pkt_of_mbuf(mbufs[i]);
-            bytes += pkts[n++]->len;
-        }
-    }
-    port_stat_add(&stats->rx, n);
-    port_stat_add(&stats->rx_bytes, bytes);
-    return n;
-}
-
-/* ---- sending ---- */
-
-static void drop(struct ethdev_port *port, unsigned queue, struct pkt *p,
-                 enum port_drop why)
-{
-    port_stat_add(&port->base.stats[queue].drops[why], 1);
-    pkt_free(port->lanes[queue].pool, p);
-}
-
-static void flush_backlog(struct ethdev_port *port, unsigned queue)
-{
-    struct tx_backlog *backlog = &port->lanes[queue].backlog;
-    struct pkt *pkts[PORT_BURST];
-
-    while (backlog->count > 0) {
-        unsigned n = tx_backlog_peek(backlog, pkts, PORT_BURST);
-        unsigned done = n;
-
-        if (ethdev_up(&port->base)) {
-            struct rte_mbuf *mbufs[PORT_BURST];
-
-            for (unsigned i = 0; i < n; i++)
-                mbufs[i] = mbuf_of_pkt(pkts[i]);
-            done = rte_eth_tx_burst(port->dev, (uint16_t)queue, mbufs, (uint16_t)n);
-        } else {
-            for (unsigned i = 0; i < n; i++)
-                drop(port, queue, pkts[i], PORT_DROP_DOWN);
-        }
-        tx_backlog_drop(backlog, done);
-        if (done < n)
-            return;
-    }
-}
-
-static void drop_all(struct ethdev_port *port, unsigned queue, struct pkt **pkts,
-                     unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        drop(port, queue, pkts[i], PORT_DROP_DOWN);
-}
-
-unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigned n,
-                   proa_ns now)
-{
-    struct ethdev_port *port = ethdev_of(base);
-    struct ethdev_lane *lane = &port->lanes[queue];
-    struct port_stats *stats = &base->stats[queue];
-    struct tx_backlog *backlog = &lane->backlog;
+    struct next_hops *hops = resolver_thread_hops(port->resolver);
+    bool up = ethdev_up(base);
     unsigned taken = 0;
 
-    lane->now = now;
+    eth->lanes[queue].now = now;
     if (unlikely(backlog->count > 0))
-        flush_backlog(port, queue);
-    if (unlikely(!ethdev_up(base))) {
-        drop_all(port, queue, pkts, n);
-        return n;
-    }
+        ethdev_flush_backlog(eth, queue);
     while (taken < n) {
         struct rte_mbuf *mbufs[PORT_BURST];
-        unsigned count = 0, sent = 0;
         uint64_t bytes = 0;
+        unsigned count = 0;
 
         while (taken < n && count < PORT_BURST && tx_backlog_room(backlog) > count) {
             struct pkt *p = pkts[taken++];
-            enum port_drop why = frame_unsendable(base, p);
+            enum port_drop why = up ? frame_unsendable(base, p) : PORT_DROP_DOWN;
+            const uint8_t *mac = NULL;
 
-            if (likely(why == PORT_OK)) {
-                bytes += p->len;
-                mbufs[count++] = frame_build(&port->template, p, port->checksum);
-            } else {
-                drop(port, queue, p, why);
+            if (likely(why == PORT_OK))
+                mac = hop_cache_find(&port->nic_lanes[queue].hop, hops, queue, p->peer.ip,
+                                     now);
+            if (unlikely(mac == NULL)) {
+                ethdev_drop(eth, queue, p, why == PORT_OK ? PORT_DROP_DOWN : why);
+                continue;
             }
+            bytes += p->len;
+            mbufs[count++] = build(port, p, mac);
         }
-        /* Counted as they are handed over; the backlog leaves by the device or with its link. */
         port_stat_add(&stats->tx, count);
         port_stat_add(&stats->tx_bytes, bytes);
-        if (likely(backlog->count == 0))
-            sent = rte_eth_tx_burst(port->dev, (uint16_t)queue, mbufs, (uint16_t)count);
-        for (unsigned i = sent; i < count; i++)
-            tx_backlog_push(backlog, pkt_of_mbuf(mbufs[i]));
+        ethdev_burst_out(eth, queue, mbufs, count);
         if (tx_backlog_room(backlog) == 0)
             break;
     }
     return taken;
 }
 
-/* ---- sleeping ---- */
-
-int ethdev_fd(struct port *base, unsigned queue)
+/* What the resolver wants sent, by the first queue. */
+static void send_answers(struct nic_port *port)
 {
-    return ethdev_of(base)->lanes[queue].epoll;
-}
+    struct tx_backlog *backlog = &port->eth.lanes[0].backlog;
+    struct pkt_pool *pool = port->eth.lanes[0].pool;
+    struct rte_mbuf *mbufs[ANSWERS_MAX];
+    const struct byte_record *record;
+    unsigned n = 0;
 
-void ethdev_arm(struct port *base, unsigned queue)
-{
-    struct ethdev_port *port = ethdev_of(base);
+    while (n < ANSWERS_MAX && tx_backlog_room(backlog) > n &&
+           (record = resolver_thread_peek(port->resolver)) != NULL) {
+        struct pkt *p = pkt_alloc(pool, 1);
+        struct rte_mbuf *m;
 
-    if (!usable(port))
-        return; /* port->wake ends the sleep when the device is there */
-    for (unsigned q = queue; q < port->dev_queues; q += base->queues) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-        int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->dev, (uint16_t)q);
-
-        /* EEXIST: the same as before; else a new one, and a closed one has left by itself. */
-        if (fd >= 0)
-            (void)epoll_ctl(port->lanes[queue].epoll, EPOLL_CTL_ADD, fd, &event);
-        (void)rte_eth_dev_rx_intr_enable(port->dev, (uint16_t)q);
+        if (p == NULL)
+            break;                                  /* the next loop has another */
+        if (record->len > ANSWER_FRONT + p->room) { /* a ping larger than our MTU */
+            pkt_free(pool, p);
+            resolver_thread_pop(port->resolver);
+            continue;
+        }
+        m = mbuf_of_pkt(p);
+        m->data_off = (uint16_t)(p->data - ANSWER_FRONT - (uint8_t *)m->buf_addr);
+        m->data_len = (uint16_t)record->len;
+        m->pkt_len = record->len;
+        m->ol_flags = 0;
+        memcpy(rte_pktmbuf_mtod(m, void *), record->body, record->len);
+        resolver_thread_pop(port->resolver);
+        if (port->vlan != 0)
+            tag(port, m);
+        mbufs[n++] = m;
     }
+    if (n > 0)
+        ethdev_burst_out(&port->eth, 0, mbufs, n);
 }
 
-void ethdev_disarm(struct port *base, unsigned queue)
-{
-    struct ethdev_port *port = ethdev_of(base);
-    struct epoll_event events[8];
+/* ---- Receiving ---- */
 
-    if (!usable(port))
-        return;
-    for (unsigned q = queue; q < port->dev_queues; q += base->queues)
-        (void)rte_eth_dev_rx_intr_disable(port->dev, (uint16_t)q);
-    (void)epoll_wait(port->lanes[queue].epoll, events, 8, 0);
+static bool in_our_vlan(const struct nic_port *port, const struct rte_mbuf *m)
+{
+    return (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 &&
+           (m->vlan_tci & VLAN_ID) == port->vlan;
 }
 
-proa_ns ethdev_deadline(struct port *base, unsigned queue)
+/* A packet, or gone: what is the resolver's goes there. */
+static bool take(struct nic_port *port, unsigned queue, struct rte_mbuf *m, proa_ns now)
 {
-    const struct ethdev_lane *lane = &ethdev_of(base)->lanes[queue];
+    struct port *base = &port->eth.base;
+    struct port_stats *stats = &base->stats[queue];
+    enum port_drop drop = PORT_DROP_ETHERTYPE;
+    unsigned accept = port->eth.accept;
 
-    return lane->backlog.count > 0 ? lane->now + RETRY_AFTER : PROA_NS_NEVER;
-}
+    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+        accept |= NET_ACCEPT_CHECKED;
+    if (likely(port->vlan == 0) || in_our_vlan(port, m)) {
+        const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 
-bool ethdev_up(struct port *base)
-{
-    /* acquire: link is set only after ready and what ethdev_start wrote before. */
-    return atomic_load_explicit(&ethdev_of(base)->link, memory_order_acquire);
-}
-
-/* ---- starting and stopping ---- */
-
-bool ethdev_init(struct ethdev_port *port, const struct port_ops *ops, const char *kind,
-                 const struct port_open_args *args)
-{
-    size_t size = args->queues * sizeof(*port->lanes);
-    unsigned made = 0;
-
-    memset(port, 0, sizeof(*port));
-    if (!port_init(&port->base, ops, kind, args))
-        return false;
-    pthread_mutex_init(&port->link_lock, NULL);
-    port->wake = args->wake;
-    port->wake_ctx = args->wake_ctx;
-    port->lanes = aligned_alloc(PROA_CACHE_LINE, size);
-    if (port->lanes == NULL)
-        goto failed;
-    memset(port->lanes, 0, size);
-    for (; made < args->queues; made++) {
-        port->lanes[made].pool = args->pools[made];
-        port->lanes[made].next_rx = made;
-        port->lanes[made].epoll = epoll_create1(EPOLL_CLOEXEC);
-        if (port->lanes[made].epoll < 0)
-            goto failed;
+        drop = frame_parse(base, accept, m, now);
+        if (likely(drop == PORT_OK))
+            return true;
+        if (m->nb_segs == 1 && resolver_wants(frame, m->data_len))
+            drop = resolver_thread_give(port->resolver, queue, frame, m->data_len)
+                       ? PORT_OK
+                       : PORT_DROP_POOL;
     }
-    return true;
-failed:
-    while (made > 0)
-        close(port->lanes[--made].epoll);
-    free(port->lanes);
-    port_fini(&port->base);
+    if (drop != PORT_OK)
+        port_stat_add(&stats->drops[drop], 1);
+    rte_pktmbuf_free(m);
     return false;
 }
 
-void ethdev_fini(struct ethdev_port *port)
+static unsigned nic_rx(struct port *base, unsigned queue, struct pkt **pkts, unsigned max,
+                       proa_ns now)
 {
-    for (unsigned i = 0; i < port->base.queues; i++) {
-        struct ethdev_lane *lane = &port->lanes[i];
-        struct pkt *p;
+    struct nic_port *port = nic_of(base);
+    struct port_stats *stats = &base->stats[queue];
+    struct rte_mbuf *mbufs[PORT_BURST];
+    uint64_t bytes = 0;
+    unsigned n = 0;
+    uint16_t got;
 
-        while (tx_backlog_peek(&lane->backlog, &p, 1) > 0) {
-            tx_backlog_drop(&lane->backlog, 1);
-            pkt_free(lane->pool, p);
+    port->eth.lanes[queue].now = now;
+    if (unlikely(port->eth.lanes[queue].backlog.count > 0))
+        ethdev_flush_backlog(&port->eth, queue);
+    if (queue == 0)
+        send_answers(port);
+    got = ethdev_burst_in(&port->eth, queue, mbufs, max);
+    for (uint16_t i = 0; i < got; i++)
+        frame_prefetch(mbufs[i]);
+    for (uint16_t i = 0; i < got; i++) {
+        if (take(port, queue, mbufs[i], now)) {
+            pkts[n] = pkt_of_mbuf(mbufs[i]);
+            bytes += pkts[n++]->len;
         }
-        close(lane->epoll);
     }
-    free(port->lanes);
-    port_fini(&port->base);
+    if (n > 0) {
+        port_stat_add(&stats->rx, n);
+        port_stat_add(&stats->rx_bytes, bytes);
+    }
+    return n;
 }
 
-/* On a thread of DPDK's. */
-static int link_changed(uint16_t dev, enum rte_eth_event_type type, void *arg, void *ret)
-{
-    struct ethdev_port *port = arg;
-    struct rte_eth_link link;
+/* ---- The port ---- */
 
-    (void)type;
-    (void)ret;
-    atomic_store(&port->changed, clock_ns());
-    if (!usable(port))
-        return 0;
-    pthread_mutex_lock(&port->link_lock);
-    if (rte_eth_link_get_nowait(dev, &link) == 0)
-        atomic_store_explicit(&port->link, link.link_status == RTE_ETH_LINK_UP,
-                              memory_order_release);
-    pthread_mutex_unlock(&port->link_lock);
-    if (port->wake != NULL)
-        port->wake(port->wake_ctx);
-    return 0;
+static void nic_state(struct port *base, char *buf, size_t len)
+{
+    struct nic_port *port = nic_of(base);
+    char resolver[256];
+
+    resolver_thread_state(port->resolver, resolver, sizeof(resolver));
+    snprintf(buf, len, "%s: %s, receives by %u queues, %s%s%s; %s", port->device,
+             ethdev_up(base) ? "up" : "no link", port->eth.dev_queues,
+             ethdev_steer_way(&port->steer),
+             port->eth.interrupts ? "" : ", no interrupts",
+             port->tx_flags != 0 ? ", checksums by the device" : "", resolver);
 }
 
-static int setup_queues(struct ethdev_port *port, uint16_t descriptors)
+static uint16_t nic_source_port(struct port *base, unsigned queue,
+                                const struct proa_addr *from, unsigned tried)
 {
-    int socket = rte_eth_dev_socket_id(port->dev);
-
-    for (uint16_t q = 0; q < port->dev_queues; q++) {
-        struct pkt_pool *pool = port->lanes[q % port->base.queues].pool;
-        int status = rte_eth_rx_queue_setup(port->dev, q, descriptors, (unsigned)socket,
-                                            NULL, pool_dpdk_mempool(pool));
-
-        if (status == 0)
-            status =
-                rte_eth_tx_queue_setup(port->dev, q, descriptors, (unsigned)socket, NULL);
-        if (status != 0)
-            return status;
-    }
-    return 0;
+    return ethdev_steer_port(&nic_of(base)->steer, queue, from, tried);
 }
 
-bool ethdev_start(struct ethdev_port *port, uint16_t dev, uint16_t queues,
-                  uint16_t descriptors, char *err, size_t err_len)
+static void nic_close(struct port *base)
 {
-    struct rte_eth_conf conf = {
-        .rxmode.mtu = port->base.mtu,
-        .intr_conf = {.rxq = 1, .lsc = 1},
-    };
-    const char *step = "configuring its queues";
-    int status;
+    struct nic_port *port = nic_of(base);
 
-    PROA_ASSERT(queues >= port->base.queues);
-    port->dev = dev;
-    port->dev_queues = queues;
-    status = rte_eth_dev_configure(dev, queues, queues, &conf);
-    if (status == 0) {
-        step = "setting its queues up";
-        status = setup_queues(port, descriptors);
-    }
-    if (status == 0) {
-        step = "starting it";
-        rte_eth_dev_callback_register(dev, RTE_ETH_EVENT_INTR_LSC, link_changed, port);
-        status = rte_eth_dev_start(dev);
-    }
-    if (status != 0) {
-        snprintf(err, err_len, "%s failed: %s", step, strerror(-status));
+    resolver_thread_close(port->resolver);
+    ethdev_steer_fini(&port->steer);
+    ethdev_stop(&port->eth);
+    if (port->plugged)
+        (void)rte_eal_hotplug_remove("vdev", port->device);
+    else if (port->found)
+        (void)rte_eth_dev_close(port->eth.dev);
+    ethdev_fini(&port->eth);
+    free(port->nic_lanes);
+    free(port);
+}
+
+static const struct port_ops nic_ops = {
+    .rx = nic_rx,
+    .tx = nic_tx,
+    .fd = ethdev_fd,
+    .arm = ethdev_arm,
+    .disarm = ethdev_disarm,
+    .deadline = ethdev_deadline,
+    .up = ethdev_up,
+    .source_port = nic_source_port,
+    .state = nic_state,
+    .close = nic_close,
+};
+
+/* ---- Opening ---- */
+
+bool port_ethdev_pci(const char *spec, char ret[16])
+{
+    const char *at = spec + strlen(PORT_ETHDEV);
+    unsigned domain = 0, bus, slot, function;
+    int used = 0;
+
+    if (strncmp(spec, PORT_ETHDEV, strlen(PORT_ETHDEV)) != 0)
         return false;
+    if (sscanf(at, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &used) != 4) {
+        domain = 0;
+        if (sscanf(at, "%2x:%2x.%1x%n", &bus, &slot, &function, &used) != 3)
+            return false;
     }
-    /* release, pairs with the acquire in usable. */
-    atomic_store_explicit(&port->ready, true, memory_order_release);
-    link_changed(dev, RTE_ETH_EVENT_INTR_LSC, port, NULL);
+    if (at[used] != '\0' && at[used] != ',')
+        return false;
+    snprintf(ret, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot & 0xff,
+             function & 7);
     return true;
 }
 
-struct stopping {
-    struct ethdev_port *port;
-    sem_t done;
-};
-
-/* On DPDK's interrupt thread: no handler of the device runs meanwhile. */
-static void stop_when_quiet(void *arg)
+/* Makes a virtual device, or finds the one that DPDK took at its start. */
+static bool attach(struct nic_port *port, const char *spec, char *err, size_t err_len)
 {
-    struct stopping *stopping = arg;
-    struct ethdev_port *port = stopping->port;
+    const char *devargs = spec + strlen(PORT_ETHDEV), *comma = strchr(devargs, ',');
+    size_t name_len = comma != NULL ? (size_t)(comma - devargs) : strlen(devargs);
+    char said[160], pci[16];
 
-    if (clock_ns() - atomic_load(&port->changed) < QUIET &&
-        rte_eal_alarm_set(QUIET / PROA_US, stop_when_quiet, stopping) == 0)
-        return;
-    (void)rte_eth_dev_stop(port->dev);
-    sem_post(&stopping->done);
+    if (name_len == 0 || name_len >= sizeof(port->device)) {
+        snprintf(err, err_len,
+                 "%s: write ethdev:0000:03:00.0 or ethdev:net_tap0,iface=tap0", spec);
+        return false;
+    }
+    memcpy(port->device, devargs, name_len);
+    port->device[name_len] = '\0';
+    if (port_ethdev_pci(spec, pci)) {
+        memcpy(port->device, pci, sizeof(pci));
+        port->found = rte_eth_dev_get_port_by_name(pci, &port->eth.dev) == 0;
+        if (!port->found)
+            snprintf(
+                err, err_len,
+                "%s: no driver of DPDK's has it; is it there, and bound to vfio-pci? "
+                "`proa doctor` tells",
+                spec);
+        return port->found;
+    }
+    if (rte_eal_hotplug_add("vdev", port->device, comma != NULL ? comma + 1 : "") != 0) {
+        eal_log_error(said, sizeof(said));
+        snprintf(err, err_len, "%s: DPDK could not make the device (%s)", spec, said);
+        return false;
+    }
+    port->plugged = true;
+    port->found = rte_eth_dev_get_port_by_name(port->device, &port->eth.dev) == 0;
+    if (!port->found)
+        snprintf(err, err_len, "%s: is no network device", spec);
+    return port->found;
 }
 
-void ethdev_stop(struct ethdev_port *port)
+static bool set_addresses(struct nic_port *port, const struct port_open_args *args,
+                          struct resolver_config *resolver, char *err, size_t err_len)
 {
-    struct stopping stopping = {.port = port};
+    const struct proa_port_config *config = args->config;
+    struct port *base = &port->eth.base;
 
-    if (!usable(port))
-        return;
-    sem_init(&stopping.done, 0, 0);
-    if (rte_eal_alarm_set(1, stop_when_quiet, &stopping) != 0)
-        stop_when_quiet(&stopping); /* no memory for an alarm: then here */
-    while (sem_wait(&stopping.done) != 0)
-        ; /* EINTR */
-    sem_destroy(&stopping.done);
-    rte_eth_dev_callback_unregister(port->dev, RTE_ETH_EVENT_INTR_LSC, link_changed,
-                                    port);
-    atomic_store_explicit(&port->link, false, memory_order_release);
-    atomic_store_explicit(&port->ready, false, memory_order_release);
+    if (!port_address_config(base, args, err, err_len) ||
+        !port_mtu_config(base, args, MTU_DEFAULT, err, err_len))
+        return false;
+    if (base->address.family == 0) {
+        snprintf(err, err_len, "%s: no kernel gives it an address; set `address`",
+                 config->spec);
+        return false;
+    }
+    if (config->gateway[0] != '\0' &&
+        (!addr_parse(config->gateway, 0, &resolver->gateway) ||
+         resolver->gateway.port != 0 ||
+         resolver->gateway.family != base->address.family)) {
+        snprintf(err, err_len, "%s: gateway \"%s\" is no address of the same family",
+                 config->spec, config->gateway);
+        return false;
+    }
+    for (unsigned i = 0; i < args->queues; i++) {
+        if (pool_dpdk_mtu(args->pools[i]) < base->mtu) {
+            snprintf(err, err_len, "%s: buffers are for mtu %u, this port has %u",
+                     config->spec, pool_dpdk_mtu(args->pools[i]), base->mtu);
+            return false;
+        }
+    }
+    resolver->address = base->address;
+    resolver->prefix = base->prefix;
+    port_set_address(base);
+    port->vlan = config->vlan;
+    return true;
+}
+
+/* What of the device's abilities is used. */
+static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup *setup,
+                   char *err, size_t err_len)
+{
+    const uint64_t by_port = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
+    unsigned lanes = port->eth.base.queues;
+    bool v4 = port->eth.base.address.family == 4;
+    struct rte_eth_dev_info info;
+
+    if (rte_eth_dev_info_get(port->eth.dev, &info) != 0) {
+        snprintf(err, err_len, "%s: does not say what it can do", spec);
+        return false;
+    }
+    if (info.max_tx_queues < lanes || info.max_rx_queues == 0) {
+        snprintf(err, err_len,
+                 "%s: sends by %u queues, the node has %u lanes; set lanes: %u, or give "
+                 "it more queues",
+                 spec, info.max_tx_queues, lanes, info.max_tx_queues);
+        return false;
+    }
+    if (info.max_mtu != 0 && port->eth.base.mtu > info.max_mtu) {
+        snprintf(err, err_len, "%s: mtu %u is more than it takes (%u)", spec,
+                 port->eth.base.mtu, info.max_mtu);
+        return false;
+    }
+    setup->dev = port->eth.dev;
+    setup->tx_queues = (uint16_t)lanes;
+    setup->rx_queues = info.max_rx_queues < lanes ? info.max_rx_queues : (uint16_t)lanes;
+    setup->descriptors = PORT_ETHDEV_DESCRIPTORS;
+    setup->link_events =
+        info.dev_flags != NULL && (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
+    setup->rx_offloads = info.rx_offload_capa &
+                         (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+    setup->tx_offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    if (setup->rx_queues > 1)
+        setup->rss = (info.flow_type_rss_offloads & by_port) != 0
+                         ? info.flow_type_rss_offloads & by_port
+                         : info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
+    if (setup->tx_offloads != 0)
+        port->tx_flags =
+            RTE_MBUF_F_TX_UDP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+    port->eth.checksum =
+        setup->tx_offloads != 0 ? NET_CHECKSUM_PSEUDO : NET_CHECKSUM_FULL;
+    if (port->vlan == 0)
+        return true;
+    if ((info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) == 0) {
+        snprintf(err, err_len,
+                 "%s: strips no VLAN tags, which misaligns packets; leave `vlan` out and "
+                 "have the switch send untagged frames",
+                 spec);
+        return false;
+    }
+    setup->rx_offloads |= info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
+                                                  RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
+    port->tags = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
+    if (port->tags)
+        setup->tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+    return true;
+}
+
+/* What is best done but not required: filters of devices that have some. */
+static void set_filters(struct nic_port *port, const struct ethdev_setup *setup)
+{
+    const struct proa_addr *self = &port->eth.base.address;
+    struct rte_ether_addr groups[2] = {
+        {{0x33, 0x33, 0, 0, 0, 1}},
+        {{0x33, 0x33, 0xff, self->ip[13], self->ip[14], self->ip[15]}}};
+
+    (void)rte_eth_dev_set_mtu(port->eth.dev, port->eth.base.mtu);
+    if (port->vlan != 0 && (setup->rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0)
+        (void)rte_eth_dev_vlan_filter(port->eth.dev, port->vlan, 1);
+    if (self->family == 6 && rte_eth_dev_set_mc_addr_list(port->eth.dev, groups, 2) != 0)
+        (void)rte_eth_allmulticast_enable(port->eth.dev);
+}
+
+/* About once a second, on the resolver's thread. */
+static void on_look(void *ctx)
+{
+    struct nic_port *port = ctx;
+    bool up;
+
+    (void)ethdev_look(&port->eth);
+    up = ethdev_up(&port->eth.base);
+    if (up && !port->was_up)
+        resolver_thread_announce(port->resolver);
+    port->was_up = up;
+}
+
+static void on_wake(void *ctx)
+{
+    struct nic_port *port = ctx;
+
+    if (port->eth.wake != NULL)
+        port->eth.wake(port->eth.wake_ctx);
+}
+
+static bool open_all(struct nic_port *port, const struct port_open_args *args, char *err,
+                     size_t err_len)
+{
+    const char *spec = args->config->spec;
+    struct resolver_thread_args resolver = {
+        .lanes = args->queues, .wake = on_wake, .look = on_look, .ctx = port};
+    struct rte_ether_addr mac;
+    struct ethdev_setup setup = {.dev = 0};
+    size_t size = args->queues * sizeof(*port->nic_lanes);
+    char why[160];
+
+    if (!set_addresses(port, args, &resolver.resolver, err, err_len) ||
+        !attach(port, spec, err, err_len) || !choose(port, spec, &setup, err, err_len))
+        return false;
+    port->nic_lanes = aligned_alloc(PROA_CACHE_LINE, size);
+    if (port->nic_lanes == NULL || rte_eth_macaddr_get(port->eth.dev, &mac) != 0) {
+        snprintf(err, err_len, "%s: no memory, or no MAC address", spec);
+        return false;
+    }
+    memset(port->nic_lanes, 0, size);
+    memcpy(resolver.resolver.mac, mac.addr_bytes, 6);
+    net_template_init(&port->eth.template, &port->eth.base.address, mac.addr_bytes,
+                      mac.addr_bytes);
+    /* Behind a virtual device may be a kernel, whose sums are not complete. */
+    port->eth.accept = port->plugged ? NET_ACCEPT_ZERO | NET_ACCEPT_PARTIAL : 0;
+    port->resolver = resolver_thread_open(&resolver, why, sizeof(why));
+    if (port->resolver == NULL || !ethdev_start(&port->eth, &setup, why, sizeof(why))) {
+        snprintf(err, err_len, "%s: %s", spec, why);
+        return false;
+    }
+    set_filters(port, &setup);
+    ethdev_steer_init(&port->steer, port->eth.dev, setup.rx_queues, args->queues,
+                      &port->eth.base.address);
+    port->eth.base.steers = setup.rx_queues > 1;
+    return true;
+}
+
+struct port *port_ethdev_open(const struct port_open_args *args, char *err,
+                              size_t err_len)
+{
+    struct nic_port *port = calloc(1, sizeof(*port));
+
+    if (port == NULL || !ethdev_init(&port->eth, &nic_ops, "ethdev", args)) {
+        snprintf(err, err_len, "%s: no memory", args->config->spec);
+        free(port);
+        return NULL;
+    }
+    if (open_all(port, args, err, err_len))
+        return &port->eth.base;
+    nic_close(&port->eth.base);
+    return NULL;
 }

@@ -177,6 +177,7 @@ static struct pkt *copy_of(struct faults_queue *q, const struct pkt *p)
     copy->len = p->len;
     copy->port = p->port;
     copy->peer = p->peer;
+    copy->source = p->source;
     return copy;
 }
 
@@ -348,7 +349,16 @@ static void faults_close(struct port *base)
     free(port);
 }
 
+static uint16_t faults_source_port(struct port *base, unsigned queue,
+                                   const struct proa_addr *from, unsigned tried)
+{
+    struct port *inner = ((struct faults_port *)base)->inner;
+
+    return inner->ops->source_port(inner, queue, from, tried);
+}
+
 static const struct port_ops faults_ops = {
+    .source_port = faults_source_port,
     .rx = faults_rx,
     .tx = faults_tx,
     .fd = faults_fd,

@@ -5,6 +5,7 @@
 
 #include "port.h"
 #include "port_af_xdp.h"
+#include "port_ethdev.h"
 #include "port_faults.h"
 #include "port_ring.h"
 #include "port_udp.h"
@@ -17,9 +18,8 @@ struct port *port_open(const struct port_open_args *args, char *err, size_t err_
         struct port *(*open)(const struct port_open_args *args, char *err,
                              size_t err_len);
     } kinds[] = {
-        {"vhost:", port_vhost_open},
-        {PORT_AF_XDP, port_af_xdp_open},
-        {"udp:", port_udp_open},
+        {"vhost:", port_vhost_open},     {PORT_AF_XDP, port_af_xdp_open},
+        {PORT_ETHDEV, port_ethdev_open}, {"udp:", port_udp_open},
         {"ring:", port_ring_spec},
     };
     const char *spec = args->config->spec;
@@ -32,7 +32,7 @@ struct port *port_open(const struct port_open_args *args, char *err, size_t err_
     if (i == sizeof(kinds) / sizeof(kinds[0])) {
         snprintf(err, err_len,
                  "\"%s\" is no port; write vhost:listen=PATH, vhost:connect=PATH, "
-                 "af_xdp:INTERFACE, udp:ADDRESS:PORT or ring:NAME",
+                 "af_xdp:INTERFACE, ethdev:DEVARGS, udp:ADDRESS:PORT or ring:NAME",
                  spec);
         return NULL;
     }

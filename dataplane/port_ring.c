@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "mix.h"
 
 #define TABLE_SLOTS                                                                      \
     (2 * PORT_RING_PORTS_MAX) /* half full at the most: probes stay short */
@@ -38,7 +39,8 @@ struct lane_ring {
 struct ring_end {
     struct proa_addr address;
     uint32_t queues, slots;
-    uint32_t room;     /* bytes a slot takes */
+    uint32_t room; /* bytes a slot takes */
+    bool rss;
     _Atomic bool open; /* a port reads here */
     struct lane_ring rings[];
 };
@@ -248,6 +250,7 @@ static unsigned ring_rx(struct port *base, unsigned queue, struct pkt **pkts,
             p->len = (uint16_t)slot->len;
             p->room = p->len;
             p->port = base->index;
+            p->flags = 0;
             p->peer = slot->from;
             p->sent_at = now;
             memcpy(p->data, slot->data, slot->len);
@@ -271,10 +274,17 @@ static unsigned ring_rx(struct port *base, unsigned queue, struct pkt **pkts,
     return n;
 }
 
+/* As a NIC's RSS, which nobody can foretell either. */
+static unsigned hash_queue(const struct ring_end *end, const struct proa_addr *from)
+{
+    return (unsigned)(mix64(addr_hash(from) ^ addr_hash(&end->address)) % end->queues);
+}
+
 static enum port_drop ring_send(struct ring_port *port, unsigned queue,
                                 const struct pkt *p)
 {
     uint32_t limit = port->base.payload_max + (pkt_is_krpc(p) ? port->base.lead : 0);
+    struct proa_addr from;
     struct ring_end *end;
     struct lane_ring *ring;
 
@@ -285,8 +295,11 @@ static enum port_drop ring_send(struct ring_port *port, unsigned queue,
         return PORT_DROP_DOWN;
     if (p->len > end->room)
         return PORT_DROP_OVERSIZE;
-    ring = &end->rings[queue % end->queues];
-    if (!ring_push(ring, &port->base.address, p))
+    from = port->base.address;
+    if (p->source != 0)
+        from.port = p->source;
+    ring = &end->rings[end->rss ? hash_queue(end, &from) : queue % end->queues];
+    if (!ring_push(ring, &from, p))
         return PORT_DROP_TX;
     ring_wake(ring);
     return PORT_OK;
@@ -369,6 +382,15 @@ static void ring_state(struct port *base, char *buf, size_t len)
     snprintf(buf, len, "on hub %s", ((struct ring_port *)base)->hub->name);
 }
 
+/* One after the other from the dynamic ports of RFC 6335. */
+static uint16_t ring_source_port(struct port *base, unsigned queue,
+                                 const struct proa_addr *from, unsigned tried)
+{
+    (void)base;
+    (void)from;
+    return (uint16_t)(49152 + (queue * 97 + tried) % 16384);
+}
+
 static void ring_close(struct port *base)
 {
     struct ring_port *port = (struct ring_port *)base;
@@ -390,6 +412,7 @@ static const struct port_ops ring_ops = {
     .disarm = ring_disarm,
     .deadline = ring_deadline,
     .up = ring_up,
+    .source_port = ring_source_port,
     .state = ring_state,
     .close = ring_close,
 };
@@ -460,12 +483,14 @@ static bool join(struct ring_port *port, const struct port_ring_args *args, char
             return false;
         }
     }
+    port->base.steers = args->rss && args->queues > 1;
     port->base.mtu = args->mtu != 0 ? args->mtu : PORT_RING_MTU;
     port_set_address(&port->base);
     port->end =
         end_take(port, args->slots != 0 ? args->slots : PORT_RING_SLOTS, err, err_len);
     if (port->end == NULL)
         return false;
+    port->end->rss = args->rss;
     atomic_store_explicit(&port->end->open, true, memory_order_relaxed);
     port->hub->ports++;
     return true;

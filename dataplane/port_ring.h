@@ -9,7 +9,8 @@
      R2 store-release turn = at + slots  ->  W2 load-acquire turn   slot read before rewritten
 
    A packet for a full ring, or for nobody, is lost and counted by its sender, as on a wire.
-   Queue q sends to queue q of the other port, modulo its queues.
+   Queue q sends to queue q of the other port, modulo its queues; or, where that port wants it,
+   to one that follows from the packet's addresses and UDP ports, as by a NIC's RSS.
 
    The hub's table of addresses is read without a lock; entries are added under one, and stay
    until the last port has left the hub, so that a sender may meet a port that closes: it then
@@ -37,6 +38,7 @@ struct port_ring_args {
     unsigned queues;
     struct pkt_pool **pools; /* one per queue; the array is copied */
     uint8_t index;
+    bool rss;          /* packets arrive by a hash, and are steered */
     uint16_t udp_port; /* of a derived address; 0: PROA_PORT */
 };
 

@@ -115,6 +115,7 @@ static struct pkt *deliver(struct port *base, struct udp_queue *q,
     p->len = (uint16_t)(len - lead);
     p->room = p->len;
     p->port = base->index;
+    p->flags = 0;
     p->sent_at = q->now;
     memcpy(p->data, bytes + lead, p->len);
     return p;
@@ -479,6 +480,7 @@ struct port *port_udp_open(const struct port_open_args *args, char *err, size_t 
         free(port);
         return NULL;
     }
+    port->base.one_source = true;
     port->base.queues = 0; /* counts those that are there, for udp_close */
     if (!udp_sockets_open(&sockets, args, &port->base, err, err_len)) {
         udp_close(&port->base);

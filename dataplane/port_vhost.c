@@ -19,7 +19,7 @@
 #include "addr.h"
 #include "eal.h"
 #include "pool_dpdk.h"
-#include "port_ethdev.h"
+#include "ethdev.h"
 #include "vhost_meet.h"
 
 #define ANSWER_MS 2000  /* to a message of the meeting */
@@ -117,11 +117,14 @@ static void remove_device(struct vhost_port *port)
 static bool start_device(struct vhost_port *port)
 {
     char err[160] = "no such device";
-    uint16_t dev;
+    struct ethdev_setup setup = {.rx_queues = (uint16_t)port->device_queues,
+                                 .tx_queues = (uint16_t)port->device_queues,
+                                 .descriptors = PORT_VHOST_DESCRIPTORS,
+                                 .link_events = true,
+                                 .interrupts = true};
 
-    if (rte_eth_dev_get_port_by_name(port->device, &dev) == 0 &&
-        ethdev_start(&port->eth, dev, (uint16_t)port->device_queues,
-                     PORT_VHOST_DESCRIPTORS, err, sizeof(err)))
+    if (rte_eth_dev_get_port_by_name(port->device, &setup.dev) == 0 &&
+        ethdev_start(&port->eth, &setup, err, sizeof(err)))
         return true;
     say(port, "%s: %s: %s; restart this process", port->path, port->device, err);
     port->broken = true;
@@ -480,7 +483,7 @@ static bool set_addresses(struct vhost_port *port, const struct port_open_args *
                       port->listens ? mac_listen : mac_connect,
                       port->listens ? mac_connect : mac_listen);
     port->eth.accept = NET_ACCEPT_ZERO;
-    port->eth.checksum = false;
+    port->eth.checksum = NET_CHECKSUM_NONE;
     for (unsigned i = 0; i < args->queues; i++) {
         PROA_ASSERT(pool_dpdk_mempool(args->pools[i]) != NULL);
         if (pool_dpdk_mtu(args->pools[i]) < base->mtu) {

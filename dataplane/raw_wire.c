@@ -10,7 +10,7 @@
 
 #include "addr.h"
 #include "pool_dpdk.h"
-#include "port_ethdev.h"
+#include "ethdev.h"
 #include "port_udp.h"
 
 /* ---- devices ---- */

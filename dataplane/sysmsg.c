@@ -67,6 +67,15 @@ size_t sysmsg_encode_stop(void *body, uint32_t slot, uint32_t generation)
     return encode_actor(body, slot, generation);
 }
 
+size_t sysmsg_encode_steer(void *body, uint16_t port)
+{
+    uint8_t *at = body;
+
+    memset(at, 0, SYSMSG_STEER_LEN);
+    proa_put_le16(at, port);
+    return SYSMSG_STEER_LEN;
+}
+
 size_t sysmsg_encode_abort(void *body, uint32_t stream, const struct refusal *refusal)
 {
     uint8_t *at = body;
@@ -229,6 +238,11 @@ bool sysmsg_decode(uint32_t type, const void *body, size_t len, struct sysmsg *r
         ret->slot = proa_get_le32(at);
         ret->generation = proa_get_le32(at + 4);
         return true;
+    case SYSMSG_STEER:
+        if (len < SYSMSG_STEER_LEN)
+            return false;
+        ret->port = proa_get_le16(at);
+        return ret->port != 0;
     default:
         return false;
     }

@@ -23,6 +23,8 @@
                      u32 slot, u32 generation             DOWN, restarted: the new life; else 0
                                                           flags: 1 half of a link, 2 (DEMONITOR) the
                                                           watcher has ended, 4 (DOWN) unlinked
+     STEER      8 B  u16 port, 6 B zero                   send this link's packets from this UDP
+                                                          port: then they arrive on its lane
    A longer body is read as far as it is known, so that fields can be added at its end.
 
    Threads: pure functions; any thread.  Units: counts.
@@ -49,6 +51,7 @@ enum sysmsg_type {
     SYSMSG_FORWARDED = (int)(PROA_TYPE_SYSTEM | 6),
     SYSMSG_MONITOR = (int)(PROA_TYPE_SYSTEM | 7),
     SYSMSG_DEMONITOR = (int)(PROA_TYPE_SYSTEM | 8),
+    SYSMSG_STEER = (int)(PROA_TYPE_SYSTEM | 9),
     SYSMSG_REGISTRY = (int)(PROA_TYPE_SYSTEM | 16), /* 16..31 */
 };
 
@@ -58,12 +61,14 @@ enum sysmsg_type {
 #define SYSMSG_ABORT_LEN 48
 #define SYSMSG_FORWARDED_LEN 32
 #define SYSMSG_WATCH_LEN 40
+#define SYSMSG_STEER_LEN 8
 #define SYSMSG_BODY_MAX 48
 
 struct sysmsg {
     enum sysmsg_type type;
     uint32_t slot, generation; /* WRITABLE, STOP */
     uint32_t stream;           /* ABORT */
+    uint16_t port;             /* STEER: not 0 */
     struct refusal refusal;    /* REFUSE, ABORT */
     struct forwarded forwarded;
     struct watch watch; /* MONITOR, DEMONITOR, DOWN: without the nodes */
@@ -83,6 +88,7 @@ size_t sysmsg_encode_writable(void *body, uint32_t slot, uint32_t generation);
 size_t sysmsg_encode_stop(void *body, uint32_t slot, uint32_t generation);
 size_t sysmsg_encode_abort(void *body, uint32_t stream, const struct refusal *refusal);
 size_t sysmsg_encode_watch(void *body, const struct watch *watch);
+size_t sysmsg_encode_steer(void *body, uint16_t port);
 size_t sysmsg_encode_forwarded(void *body, const struct forwarded *f);
 
 #endif

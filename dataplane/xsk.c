@@ -64,7 +64,7 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
     if (mp->nb_mem_chunks != 1) {
         snprintf(err, err_len,
                  "a lane's packets lie in %u pieces of memory, AF_XDP takes one; raise "
-                 "`memory`, or give it huge pages",
+                 "`memory_mb`, or give it huge pages",
                  mp->nb_mem_chunks);
         return false;
     }

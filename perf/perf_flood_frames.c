@@ -65,7 +65,7 @@ void perf_flood_build(enum perf_flood_kind kind, uint16_t port,
         from.port = (uint16_t)(1024 + draw(&random) % 60000);
         net_template_init(&template, &from, mac_from, mac_to);
         fill_body(kind_of(kind, i), &random, data);
-        uint32_t front = net_build(&template, data, BODY, &to, true);
+        uint32_t front = net_build(&template, data, BODY, &to, 0, NET_CHECKSUM_FULL);
         frame->at = (uint16_t)(NET_HEADERS_MAX - front);
         frame->len = (uint16_t)(front + BODY);
     }

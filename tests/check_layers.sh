@@ -6,7 +6,7 @@
 #                                    include <- actors <- dataplane     <- control
 #   2. DPDK's headers appear only in the files listed below.
 #   3. C sources have block comments only: a `//` means "not to be committed".
-#   4. dht and the link and packet files of dataplane are pure: their objects ask the
+#   4. dht and the link, packet and resolver files of dataplane are pure: their objects ask the
 #      outside for memory and string functions and for libsodium's arithmetic, nothing else.
 #   5. The lane loop is one function that fits on a screen.
 #
@@ -30,12 +30,13 @@ declare -A may_include=(
 
 # The only files that may name DPDK: the ports that are DPDK devices, the bare loop on them, EAL,
 # telemetry.
-dpdk_owners='^(dataplane/(port_ethdev|port_vhost|xsk|pool_dpdk|raw_wire|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
+dpdk_owners='^(dataplane/(ethdev|port_ethdev|port_vhost|xsk|pool_dpdk|raw_wire|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
 
 # What a pure object may ask of the outside.  Not here on purpose: qsort, which allocates;
 # and of libsodium what draws randomness by itself (keygen, keypair, seal) or allocates.
 pure_symbols='^(mem(cpy|move|set|cmp|chr)|str(len|nlen|cmp|ncmp|chr)|__stack_chk_(fail|guard)'
 pure_symbols+='|proa_assert_fail|sodium_(memcmp|memzero|is_zero|compare|increment|add)'
+pure_symbols+='|addr_(in_prefix|is_mapped)'
 pure_symbols+='|crypto_[a-z0-9_]+|_GLOBAL_OFFSET_TABLE_|__(popcount|clz|ctz)[sdt]i2)$'
 impure_symbols='^crypto_(.*_keygen|.*_keypair|box_.*seal|pwhash.*)$'
 seeded_symbols='_seed_keypair$'
@@ -166,6 +167,8 @@ if [ "$objects" = yes ]; then
     check_purity dht "-Iinclude -Idht" "${pure[@]}"
     mapfile -t pure < <(sources dataplane | grep -E '/(link|packet|pkt|sysmsg)[a-z0-9_]*\.c$' || true)
     check_purity links "-Iinclude -Iactors -Idataplane" "${pure[@]}"
+    mapfile -t pure < <(sources dataplane | grep -E '/(resolver|net)(_[a-z0-9_]*)?\.c$' || true)
+    check_purity frames "-Iinclude -Iactors -Idataplane" "${pure[@]}"
 fi
 
 # ---- 5: the lane loop --------------------------------------------------------------

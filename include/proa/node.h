@@ -48,9 +48,12 @@ struct proa_faults {
 
 struct proa_port_config {
     char spec[PROA_TEXT_MAX]; /* "vhost:listen=PATH", "vhost:connect=PATH",
+                                    "af_xdp:eth0", "ethdev:0000:03:00.0",
                                     "udp:127.0.0.1:7400", "udp:[::1]:7400", "ring:NAME" */
     char address
         [PROA_TEXT_MAX]; /* "10.0.0.1/24", "fd00::1/64"; "" = derived from the port */
+    char gateway[PROA_TEXT_MAX]; /* ethdev: way to other networks; "" = none */
+    uint32_t vlan;               /* ethdev: 1..4,094; 0 = untagged */
     uint32_t mtu;        /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
     struct proa_faults faults;
 };

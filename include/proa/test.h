@@ -37,6 +37,9 @@ struct proa_test_config {
     uint32_t mtu;              /* of all nodes; 0 = 1,500 */
     uint32_t mtu_of[PROA_TEST_NODES_MAX]; /* of single nodes; 0 = mtu */
     bool ipv6;
+    bool
+        rss; /* packets arrive on lanes by a hash of addresses and UDP ports, as by a NIC's;
+                 else from lane i on lane i */
     uint32_t message_max;                        /* 0 = 1 MiB */
     uint32_t actors_max;                         /* slots of each lane; 0 = 1,024 */
     const struct proa_behaviour *const *allowed; /* what others may spawn; borrowed */

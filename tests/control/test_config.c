@@ -250,10 +250,12 @@ static void parse__ports_and_addresses(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "ports:\n  - spec: '%s'\n", bad[i]);
-        snprintf(sentence, sizeof(sentence),
-                 "n.yaml:2: ports[0].spec: '%s' is none of vhost:listen=PATH, "
-                 "vhost:connect=PATH, af_xdp:INTERFACE, udp:ADDRESS:PORT, ring:NAME",
-                 bad[i]);
+        snprintf(
+            sentence, sizeof(sentence),
+            "n.yaml:2: ports[0].spec: '%s' is none of vhost:listen=PATH, "
+            "vhost:connect=PATH, af_xdp:INTERFACE, ethdev:DEVARGS, udp:ADDRESS:PORT, "
+            "ring:NAME",
+            bad[i]);
         refused(text, sentence);
     }
     refused("ports:\n  - spec: ring:a\n    address: 10.0.0.1/33\n",
@@ -266,6 +268,29 @@ static void parse__ports_and_addresses(void **state)
         PORT "seeds: ['10.0.0.2:0']\n",
         "n.yaml:2: seeds[0]: '10.0.0.2:0' is no address with port, like 10.0.0.1:7400 "
         "or [fd00::1]:7400");
+}
+
+static void parse__what_a_nic_needs(void **state)
+{
+#define NIC "ports:\n  - spec: ethdev:net_tap0\n"
+
+    (void)state;
+    refused(NIC, "n.yaml:2: ports[0].address: an ethdev: port needs one");
+    refused(NIC "    address: 10.0.0.1/24\n    vlan: 4095\n",
+            "n.yaml:4: ports[0].vlan: 4095 is outside 1..4094");
+    refused(NIC "    address: 10.0.0.1/24\n    gateway: router\n",
+            "n.yaml:4: ports[0].gateway: 'router' is no address");
+    refused(
+        "ports:\n  - spec: ring:a\n    vlan: 7\n",
+        "n.yaml:3: ports[0].vlan: only for ethdev: ports; others use a VLAN interface "
+        "of the kernel's");
+    refused("ports:\n  - spec: ring:a\n    gateway: 10.0.0.254\n",
+            "n.yaml:3: ports[0].gateway: only for ethdev: ports; others follow the "
+            "kernel's routes");
+    assert_int_equal(parse(NIC "    address: 10.0.0.1/24\n    vlan: 7\n"
+                               "    gateway: 10.0.0.254\n"),
+                     PROA_OK);
+#undef NIC
 }
 
 static void parse__too_long_texts(void **state)
@@ -461,6 +486,7 @@ int main(void)
         cmocka_unit_test(parse__values_out_of_range),
         cmocka_unit_test(parse__too_many_items),
         cmocka_unit_test(parse__ports_and_addresses),
+        cmocka_unit_test(parse__what_a_nic_needs),
         cmocka_unit_test(parse__too_long_texts),
         cmocka_unit_test(parse__broken_yaml_has_a_line),
         cmocka_unit_test(parse__aliases_are_refused),

@@ -67,6 +67,14 @@ static void read__every_verb(void **state)
     assert_false(READ("ls", "--follow"));
     assert_true(READ("top", "--socket=/s"));
     assert_int_equal(o.verb, OPTIONS_TOP);
+    assert_true(READ("doctor"));
+    assert_int_equal(o.verb, OPTIONS_DOCTOR);
+    assert_null(o.config);
+    assert_false(o.json || o.fix_print);
+    assert_true(READ("doctor", "--config", "n.yaml", "--json"));
+    assert_true(o.json);
+    assert_true(READ("doctor", "--fix-print"));
+    assert_true(o.fix_print);
     assert_true(READ("help", "ask"));
     assert_int_equal(o.verb, OPTIONS_HELP);
     assert_true(READ("--help"));
@@ -116,6 +124,9 @@ static void read__refuses_with_a_reason(void **state)
     refused(READ("ls", "--config", "x"), "ls: no option '--config': see `help`");
     refused(READ("ls", "-x"), "ls: no option '-x': see `help`");
     refused(READ("ls", "x"), "ls: one word too many: 'x'");
+    refused(READ("doctor", "--json", "--fix-print"),
+            "doctor: --json or --fix-print, not both");
+    refused(READ("doctor", "--json=x"), "doctor: no value belongs to '--json=x'");
     refused(READ("lookup"), "lookup: NAME missing");
     refused(READ("lookup", ""), "lookup: NAME is 1..255 bytes, not ''");
     refused(READ("ask", "a", "1"), "ask: NAME TYPE HEX missing");

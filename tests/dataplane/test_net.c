@@ -23,7 +23,7 @@ struct frame {
 };
 
 static void build(struct frame *f, unsigned family, const void *data, uint16_t len,
-                  bool checksum)
+                  enum net_checksum checksum)
 {
     static const uint8_t macs[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
     struct net_template template;
@@ -35,7 +35,7 @@ static void build(struct frame *f, unsigned family, const void *data, uint16_t l
     memset(f->bytes, 0xee, sizeof(f->bytes));
     memcpy(f->bytes + ROOM, data, len);
     net_template_init(&template, &f->from, macs[0], macs[1]);
-    front = net_build(&template, f->bytes + ROOM, len, &f->to, checksum);
+    front = net_build(&template, f->bytes + ROOM, len, &f->to, 0, checksum);
     f->at = ROOM - front;
     f->len = front + len;
 }
@@ -117,7 +117,7 @@ static void build__bytes_of_a_small_ipv4_datagram(void **state)
     struct frame f;
 
     (void)state;
-    build(&f, 4, data, sizeof(data), false);
+    build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
     assert_int_equal(f.len, sizeof(want));
     assert_memory_equal(f.bytes + f.at, want, sizeof(want));
 }
@@ -129,10 +129,10 @@ static void build__link_packets_are_aligned_behind_an_aligned_frame(void **state
     struct frame f;
 
     (void)state;
-    build(&f, 4, data, sizeof(data), true);
+    build(&f, 4, data, sizeof(data), NET_CHECKSUM_FULL);
     assert_int_equal(parse(&f, 0, &d), PORT_OK);
     assert_int_equal(d.offset, 48);
-    build(&f, 6, data, sizeof(data), true);
+    build(&f, 6, data, sizeof(data), NET_CHECKSUM_FULL);
     assert_int_equal(parse(&f, 0, &d), PORT_OK);
     assert_int_equal(d.offset, 64);
 }
@@ -145,12 +145,31 @@ static void build__twice_gives_the_same_bytes(void **state)
     struct frame f, once;
 
     (void)state;
-    build(&f, 6, data, sizeof(data), true);
+    build(&f, 6, data, sizeof(data), NET_CHECKSUM_FULL);
     once = f;
     net_template_init(&template, &f.from, macs, macs);
     memcpy(template.bytes, f.bytes + f.at, 12);
-    net_build(&template, f.bytes + ROOM, sizeof(data), &f.to, true);
+    net_build(&template, f.bytes + ROOM, sizeof(data), &f.to, 0, NET_CHECKSUM_FULL);
     assert_memory_equal(f.bytes, once.bytes, sizeof(f.bytes));
+}
+
+/* What a device completes is what it takes for a partial sum, and what it has checked needs none. */
+static void build__pseudo_sum_is_the_partial_one(void **state)
+{
+    uint8_t data[101] = {0x11, 1, 2, 3};
+
+    (void)state;
+    for (unsigned family = 4; family <= 6; family += 2) {
+        struct net_datagram d;
+        struct frame f;
+
+        build(&f, family, data, sizeof(data), NET_CHECKSUM_PSEUDO);
+        assert_int_equal(parse(&f, 0, &d), PORT_DROP_CHECKSUM);
+        assert_int_equal(parse(&f, NET_ACCEPT_PARTIAL, &d), PORT_OK);
+        assert_int_equal(parse(&f, NET_ACCEPT_CHECKED, &d), PORT_OK);
+        build(&f, family, data, sizeof(data), NET_CHECKSUM_NONE);
+        assert_int_equal(parse(&f, NET_ACCEPT_CHECKED, &d), PORT_DROP_CHECKSUM);
+    }
 }
 
 static void parse__gives_back_what_build_was_given(void **state)
@@ -166,7 +185,7 @@ static void parse__gives_back_what_build_was_given(void **state)
         for (uint16_t len = 1; len <= sizeof(data); len += 13) {
             for (int krpc = 0; krpc < 2; krpc++) {
                 data[0] = krpc ? 'd' : 0x11;
-                build(&f, family, data, len, true);
+                build(&f, family, data, len, NET_CHECKSUM_FULL);
                 assert_int_equal(parse(&f, 0, &d), PORT_OK);
                 assert_int_equal(d.len, len);
                 assert_memory_equal(f.bytes + f.at + d.offset, data, len);
@@ -185,7 +204,7 @@ static void parse__every_truncation_is_refused(void **state)
 
     (void)state;
     for (unsigned family = 4; family <= 6; family += 2) {
-        build(&f, family, data, sizeof(data), true);
+        build(&f, family, data, sizeof(data), NET_CHECKSUM_FULL);
         for (uint32_t len = 0; len < f.len; len++) {
             /* A copy of exactly that size, so that a sanitizer sees a read past it. */
             uint8_t *cut = malloc(len + 1);
@@ -205,7 +224,7 @@ static void parse__ethernet_padding_is_ignored(void **state)
     struct frame f;
 
     (void)state;
-    build(&f, 4, "d1:e", 4, true);
+    build(&f, 4, "d1:e", 4, NET_CHECKSUM_FULL);
     f.len = 60;
     assert_int_equal(parse(&f, 0, &d), PORT_OK);
     assert_int_equal(d.len, 4);
@@ -235,7 +254,7 @@ static void parse__each_reason_of_ipv4(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        build(&f, 4, data, sizeof(data), false);
+        build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
         ip_of(&f)[cases[i].at] = cases[i].value;
         fix_v4(ip_of(&f));
         if (parse(&f, NET_ACCEPT_ZERO, &d) != cases[i].want)
@@ -243,10 +262,10 @@ static void parse__each_reason_of_ipv4(void **state)
                      port_drop_name(parse(&f, NET_ACCEPT_ZERO, &d)),
                      port_drop_name(cases[i].want));
     }
-    build(&f, 4, data, sizeof(data), false);
+    build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
     ip_of(&f)[8] = 63; /* without fixing the header's checksum */
     assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_CHECKSUM);
-    build(&f, 4, data, sizeof(data), false);
+    build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
     f.bytes[f.at + 12] = 0x81; /* a VLAN tag */
     assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_ETHERTYPE);
 }
@@ -272,7 +291,7 @@ static void parse__each_reason_of_ipv6(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        build(&f, 6, data, sizeof(data), false);
+        build(&f, 6, data, sizeof(data), NET_CHECKSUM_NONE);
         ip_of(&f)[cases[i].at] = cases[i].value;
         if (parse(&f, NET_ACCEPT_ZERO, &d) != cases[i].want)
             fail_msg("case %zu: %s, not %s", i,
@@ -280,7 +299,7 @@ static void parse__each_reason_of_ipv6(void **state)
                      port_drop_name(cases[i].want));
     }
     /* A source that spells an IPv4 address would pass for another node's. */
-    build(&f, 6, data, sizeof(data), false);
+    build(&f, 6, data, sizeof(data), NET_CHECKSUM_NONE);
     memset(ip_of(&f) + 8, 0, 10);
     memset(ip_of(&f) + 18, 0xff, 2);
     assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_ADDRESS);
@@ -299,11 +318,11 @@ static void parse__checksum_policies(void **state)
         uint64_t sum;
         uint16_t partial;
 
-        build(&f, family, data, sizeof(data), false);
+        build(&f, family, data, sizeof(data), NET_CHECKSUM_NONE);
         assert_int_equal(parse(&f, 0, &d), PORT_DROP_CHECKSUM);
         assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_OK);
 
-        build(&f, family, data, sizeof(data), true);
+        build(&f, family, data, sizeof(data), NET_CHECKSUM_FULL);
         f.bytes[ROOM + 20] ^= 1;
         assert_int_equal(parse(&f, 0, &d), PORT_DROP_CHECKSUM);
         assert_int_equal(parse(&f, NET_ACCEPT_ZERO | NET_ACCEPT_PARTIAL, &d),
@@ -333,7 +352,7 @@ static void parse__random_bytes_never_pass_by_accident(void **state)
     print_message("seed %u\n", seed);
     srand(seed);
     for (int round = 0; round < 20000; round++) {
-        build(&f, round % 2 ? 4 : 6, data, sizeof(data), true);
+        build(&f, round % 2 ? 4 : 6, data, sizeof(data), NET_CHECKSUM_FULL);
         struct frame before = f;
         uint32_t at = 12 + (uint32_t)rand() % (f.len - 12);
         uint8_t *copy = malloc(f.len);
@@ -375,6 +394,7 @@ int main(void)
         cmocka_unit_test(build__bytes_of_a_small_ipv4_datagram),
         cmocka_unit_test(build__link_packets_are_aligned_behind_an_aligned_frame),
         cmocka_unit_test(build__twice_gives_the_same_bytes),
+        cmocka_unit_test(build__pseudo_sum_is_the_partial_one),
         cmocka_unit_test(parse__gives_back_what_build_was_given),
         cmocka_unit_test(parse__every_truncation_is_refused),
         cmocka_unit_test(parse__ethernet_padding_is_ignored),

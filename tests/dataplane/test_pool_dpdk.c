@@ -209,7 +209,7 @@ static void create__sizes_and_errors(void **state)
     (void)state;
     assert_true(pool_dpdk_mtu(pool) >= 1500);
     assert_null(pool_dpdk_create(0, 1u << 20, 0, 9000, err, sizeof(err)));
-    assert_non_null(strstr(err, "raise `memory`"));
+    assert_non_null(strstr(err, "raise `memory_mb`"));
 }
 
 int main(void)

@@ -83,6 +83,7 @@ static void send_one(void)
     memset(p->data, 0x55, 100);
     memcpy(p->data, &pair->sent, 4);
     p->len = 100;
+    p->source = 0;
     p->peer = pair->b->address;
     assert_int_equal(port_tx(pair->a, 0, &p, 1, pair->now), 1);
     pair->sent++;
@@ -240,6 +241,7 @@ static void corrupt__a_copy_is_damaged_never_the_held_packet(void **state)
     memset(p->data, 0x55, 100);
     memcpy(before, p->data, 100);
     p->len = 100;
+    p->source = 0;
     p->peer = pair->b->address;
     pkt_hold(pair->pool, p);
     port_tx(pair->a, 0, &p, 1, 1);

@@ -51,6 +51,7 @@ static struct pkt *packet(struct pkt_pool *from, const struct port *to, uint8_t 
     assert_non_null(p);
     memset(p->data, first, len);
     p->len = len;
+    p->source = 0;
     p->peer = to->address;
     return p;
 }
@@ -249,6 +250,7 @@ static void *send_many(void *arg)
         p->data[0] = s->who;
         memcpy(p->data + 4, &i, 4);
         p->len = 64;
+        p->source = 0;
         p->peer = s->to;
         port_tx(s->port, 0, &p, 1, 0);
         if (dropped(s->port, PORT_DROP_TX) == lost)

@@ -58,6 +58,7 @@ static struct pkt *packet(const struct port *to, uint32_t number, uint16_t len)
     memset(p->data, 0x21, len);
     memcpy(p->data + 4, &number, 4);
     p->len = len;
+    p->source = 0;
     p->peer = to->address;
     return p;
 }

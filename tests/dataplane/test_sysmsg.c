@@ -133,6 +133,20 @@ static void decode__actor_bodies(void **state)
     assert_int_equal(m.slot, 6);
 }
 
+static void decode__steer_names_a_port(void **state)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct sysmsg m;
+
+    (void)state;
+    assert_int_equal(sysmsg_encode_steer(body, 50001), SYSMSG_STEER_LEN);
+    assert_true(sysmsg_decode((uint32_t)SYSMSG_STEER, body, SYSMSG_STEER_LEN, &m));
+    assert_int_equal(m.port, 50001);
+    assert_false(sysmsg_decode((uint32_t)SYSMSG_STEER, body, 7, &m));
+    sysmsg_encode_steer(body, 0);
+    assert_false(sysmsg_decode((uint32_t)SYSMSG_STEER, body, SYSMSG_STEER_LEN, &m));
+}
+
 static void decode__an_abort_may_report_nothing_a_refuse_may_not(void **state)
 {
     uint8_t body[SYSMSG_BODY_MAX];
@@ -241,6 +255,7 @@ int main(void)
         cmocka_unit_test(forwarded__published_bytes_both_ways),
         cmocka_unit_test(forwarded__of_nobody_or_too_many_hops),
         cmocka_unit_test(decode__actor_bodies),
+        cmocka_unit_test(decode__steer_names_a_port),
         cmocka_unit_test(decode__an_abort_may_report_nothing_a_refuse_may_not),
         cmocka_unit_test(decode__short_bodies_unknown_reasons_and_types),
     };

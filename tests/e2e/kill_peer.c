@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kill_peer a|b SPEC ADDRESS SEED|- STATE_DIR - one side of test_kill.py.
+/* kill_peer a|b SPEC ADDRESS SEED|- STATE_DIR [KEY=VALUE...] - one side of test_kill.py and others.
 
    A node with an echo actor of its own, and an asker that keeps WINDOW asks under way to the other
-   side's echo: finds it by name, and when an ask fails, says so and finds it again.  Lines:
+   side's echo: finds it by name, and when an ask fails, says so and finds it again.  KEY is
+   lanes (then there is such a pair on each lane), gateway, vlan or mtu.  Lines:
 
      ready                       the node has joined
-     talks                       the first answer since the other side was found
+     talks                       the first answer since the other side was found, of each pair
      lost OUTCOME MS GAP_MS      an ask failed, MS after the last answer; the longest time between
                                  two turns of this lane's timer since the last line
      end OUTCOME                 nothing more will happen
@@ -15,6 +16,7 @@
 #include <proa/node.h>
 #include <proa/registry.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,7 +38,7 @@ static const struct proa_behaviour echo = {
     .type_name = "peer.echo", .on = echo_on, .on_count = 1};
 
 struct asker {
-    char other[16]; /* the name it asks */
+    char other[24]; /* the name it asks */
     struct proa_ref ref;
     uint64_t round; /* asks of an earlier one are no longer minded */
     uint64_t sent;
@@ -185,15 +187,48 @@ static int asker_start(struct proa_actor *self, const void *arg, size_t arg_len)
 static const struct proa_behaviour asker = {
     .type_name = "peer.asker", .state_size = sizeof(struct asker), .start = asker_start};
 
+static bool take_option(struct proa_config *config, const char *option)
+{
+    struct proa_port_config *port = &config->ports[0];
+    const char *value = strchr(option, '=');
+    size_t key = value != NULL ? (size_t)(value++ - option) : 0;
+
+    if (key == 5 && strncmp(option, "lanes", key) == 0)
+        config->lanes = (unsigned)strtoul(value, NULL, 10);
+    else if (key == 4 && strncmp(option, "vlan", key) == 0)
+        port->vlan = (uint32_t)strtoul(value, NULL, 10);
+    else if (key == 3 && strncmp(option, "mtu", key) == 0)
+        port->mtu = (uint32_t)strtoul(value, NULL, 10);
+    else if (key == 7 && strncmp(option, "gateway", key) == 0)
+        snprintf(port->gateway, PROA_TEXT_MAX, "%s", value);
+    else
+        return false;
+    return true;
+}
+
+static enum proa_outcome start_pair(struct proa_client *client, unsigned lane, bool is_a)
+{
+    char own[24], other[24];
+    struct proa_ref ref;
+    enum proa_outcome outcome;
+
+    snprintf(own, sizeof(own), "peer_%c%u", is_a ? 'a' : 'b', lane);
+    snprintf(other, sizeof(other), "peer_%c%u", is_a ? 'b' : 'a', lane);
+    outcome = proa_client_spawn(client, lane, &echo, NULL, 0, own, 60 * PROA_S, &ref);
+    if (outcome == PROA_OK)
+        outcome = proa_client_spawn(client, lane, &asker, other, strlen(other) + 1, NULL,
+                                    PROA_S, &ref);
+    return outcome;
+}
+
 int main(int argc, char **argv)
 {
     struct proa_config config;
     struct proa_node *node;
     struct proa_client *client;
-    struct proa_ref ref;
     char err[PROA_TEXT_MAX];
 
-    if (argc != 6)
+    if (argc < 6)
         return 2;
     bool is_a = strcmp(argv[1], "a") == 0;
     proa_config_init(&config);
@@ -204,6 +239,10 @@ int main(int argc, char **argv)
     snprintf(config.seeds[0], PROA_TEXT_MAX, "%s", argv[4]);
     snprintf(config.state_dir, PROA_TEXT_MAX, "%s", argv[5]);
     config.has_cluster_key = true; /* all zero: a test's */
+    for (int i = 6; i < argc; i++) {
+        if (!take_option(&config, argv[i]))
+            return 2;
+    }
     if (proa_node_start(&config, &node, err, sizeof(err)) != PROA_OK ||
         proa_node_join(node, 60 * PROA_S, err, sizeof(err)) != PROA_OK) {
         printf("end %s\n", err);
@@ -212,12 +251,8 @@ int main(int argc, char **argv)
     printf("ready\n");
     fflush(stdout);
     enum proa_outcome outcome = proa_client_open(node, &client);
-    if (outcome == PROA_OK)
-        outcome = proa_client_spawn(client, 0, &echo, NULL, 0, is_a ? "peer_a" : "peer_b",
-                                    60 * PROA_S, &ref);
-    if (outcome == PROA_OK)
-        outcome = proa_client_spawn(client, 0, &asker, is_a ? "peer_b" : "peer_a", 7,
-                                    NULL, PROA_S, &ref);
+    for (unsigned lane = 0; lane < config.lanes && outcome == PROA_OK; lane++)
+        outcome = start_pair(client, lane, is_a);
     if (outcome != PROA_OK) {
         printf("end %s\n", proa_outcome_name(outcome));
         return 1;

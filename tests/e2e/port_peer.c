@@ -63,6 +63,7 @@ static bool send_one(struct port *port, unsigned lane, uint64_t number, bool ans
     for (unsigned i = 16; i < len; i++)
         p->data[i] = pattern(number, i);
     p->len = (uint16_t)len;
+    p->source = 0;
     p->peer = port->neighbour;
     if (port_tx(port, lane, &p, 1, now_ns()) == 1)
         return true;

@@ -77,7 +77,8 @@ static bool open_port(struct proa_test *test, struct kit_node *node,
                                   .mtu = (uint16_t)mtu,
                                   .slots = 512,
                                   .queues = test->config.lanes,
-                                  .pools = pools};
+                                  .pools = pools,
+                                  .rss = test->config.rss};
     struct port *ring = port_ring_open(&args, err, sizeof(err));
 
     if (ring == NULL)
