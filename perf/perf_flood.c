@@ -124,7 +124,7 @@ static bool enter(const struct perf_flood *flood, const struct perf_pipe *pipe)
     bool ok;
 
     if (flood->beside == 0) {
-        ok = perf_netns_enter(pipe, true, err, sizeof(err));
+        ok = perf_netns_enter(pipe, true, true, err, sizeof(err));
         if (!ok)
             fprintf(stderr, "proa-perf: the flood: %s\n", err);
         return ok;

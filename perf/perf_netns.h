@@ -22,9 +22,9 @@
 bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
                      char *err, size_t err_len);
 
-/* A child's part: a namespace of its own, with the interface up and the first or the second
-   address.  Without IPv6: nothing comes by itself. */
-bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
+/* A child's part: a namespace of its own, with the interface up and, if the kernel is to have it
+   (address), the first or the second address.  Without IPv6: nothing comes by itself. */
+bool perf_netns_enter(const struct perf_pipe *pipe, bool second, bool address, char *err,
                       size_t err_len);
 
 #endif

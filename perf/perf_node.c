@@ -38,6 +38,11 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
     case PERF_PORT_AF_XDP:
         snprintf(port->spec, sizeof(port->spec), "af_xdp:" PERF_NETNS_INTERFACE);
         break;
+    case PERF_PORT_ETHDEV:
+        snprintf(port->spec, sizeof(port->spec), "ethdev:%s", o->devargs);
+        snprintf(port->address, sizeof(port->address), PERF_NETNS_NET "%d/24",
+                 1 + args->second);
+        break;
     default:
         snprintf(port->spec, sizeof(port->spec), "ring:proa-perf-%d", (int)getpid());
         break;

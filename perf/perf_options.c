@@ -7,10 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf_netns.h"
+
+#define ETHDEV "ethdev:"
+
 static const char *const mode_names[PERF_MODES] = {
     "tell",           "ask",         "raw",           "local-count",
     "local-pingpong", "cross-count", "cross-pingpong"};
-static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp"};
+static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp",
+                                                   "ethdev"};
 
 static const char *const flood_names[PERF_FLOOD_KINDS] = {"none", "links", "syns", "krpc",
                                                           "mixed"};
@@ -26,6 +31,9 @@ static const char usage[] =
     "\n"
     "  --port vhost|udp|ring|af_xdp   where packets go (vhost); af_xdp: veth between two "
     "network namespaces, as root\n"
+    "         ethdev:DEVARGS   the same by a virtual device of DPDK's on the "
+    "interface " PERF_NETNS_INTERFACE
+    ": ethdev:net_af_packet0,iface=" PERF_NETNS_INTERFACE "\n"
     "  --mode tell|ask|raw     what is measured (tell); raw is the bare loop on the "
     "port\n"
     "         local-count, local-pingpong   two actors on one lane\n"
@@ -183,6 +191,22 @@ static bool set_number(struct perf_options *o, int opt, const char *text)
     }
 }
 
+/* A virtual device with arguments, of which one is our interface. */
+static bool set_device(struct perf_options *o, const char *devargs)
+{
+    o->port = PERF_PORT_ETHDEV;
+    if (snprintf(o->devargs, sizeof(o->devargs), "%s", devargs) <
+            (int)sizeof(o->devargs) &&
+        strncmp(devargs, "net_", 4) == 0 &&
+        strstr(devargs, ",iface=" PERF_NETNS_INTERFACE) != NULL)
+        return true;
+    fprintf(stderr,
+            "proa-perf: --port: \"%s\" is no virtual device on " PERF_NETNS_INTERFACE
+            "; write ethdev:net_af_packet0,iface=" PERF_NETNS_INTERFACE "\n",
+            devargs);
+    return false;
+}
+
 static bool set(struct perf_options *o, int opt, const char *text)
 {
     static const char *const idle_names[] = {"spin", "adaptive"};
@@ -190,6 +214,8 @@ static bool set(struct perf_options *o, int opt, const char *text)
 
     switch (opt) {
     case OPT_PORT:
+        if (strncmp(text, ETHDEV, sizeof(ETHDEV) - 1) == 0)
+            return set_device(o, text + sizeof(ETHDEV) - 1);
         which = one_of("port", text, port_names, PERF_PORTS);
         o->port = (enum perf_port)which;
         return which >= 0;
@@ -236,6 +262,10 @@ static bool consistent(struct perf_options *o)
         fputs(
             "proa-perf: --flood goes with --port af_xdp and --mode tell or local-count\n",
             stderr);
+        return false;
+    }
+    if (o->port == PERF_PORT_ETHDEV && o->devargs[0] == '\0') {
+        fputs("proa-perf: --port: write ethdev:DEVARGS; see --help\n", stderr);
         return false;
     }
     if (perf_mode_is_local(o->mode) && o->flood == PERF_FLOOD_NONE)

@@ -13,6 +13,7 @@
 #define PERF_WINDOW_MAX 65536u    /* asks in flight: a lane's default */
 #define PERF_RECEIVERS_MAX 10000000u
 #define PERF_BURST_MAX 1024u
+#define PERF_DEVARGS_MAX 96
 
 enum perf_mode {
     PERF_MODE_TELL,
@@ -30,6 +31,7 @@ enum perf_port {
     PERF_PORT_UDP,
     PERF_PORT_RING,
     PERF_PORT_AF_XDP, /* veth between two network namespaces */
+    PERF_PORT_ETHDEV, /* the same, by a DPDK device of one's choice */
     PERF_PORTS
 };
 
@@ -46,6 +48,7 @@ enum perf_flood_kind {
 struct perf_options {
     enum perf_mode mode;
     enum perf_port port;
+    char devargs[PERF_DEVARGS_MAX]; /* ethdev: "net_af_packet0,iface=perf0" */
     uint32_t size;      /* bytes of payload; of raw: of the frame on the wire */
     uint32_t window;    /* asks, or raw round trips, in flight */
     uint32_t seconds;   /* measured */
@@ -74,6 +77,12 @@ const char *perf_flood_kind_name(enum perf_flood_kind kind);
 static inline bool perf_mode_is_local(enum perf_mode mode)
 {
     return mode >= PERF_MODE_LOCAL_COUNT;
+}
+
+/* Two processes in network namespaces of their own, joined by veth. */
+static inline bool perf_port_is_veth(enum perf_port port)
+{
+    return port == PERF_PORT_AF_XDP || port == PERF_PORT_ETHDEV;
 }
 
 static inline bool perf_mode_is_pingpong(enum perf_mode mode)

@@ -88,17 +88,25 @@ static bool open_port(struct side *side, char *err, size_t err_len)
 
 static bool open_device(struct side *side, char *err, size_t err_len)
 {
-    char args[80];
+    const struct perf_options *o = &side->plan->options;
+    char name[PERF_DEVARGS_MAX], args[PERF_DEVARGS_MAX];
+    size_t len = strcspn(o->devargs, ",");
 
-    snprintf(args, sizeof(args), "iface=" PERF_NETNS_INTERFACE ",%s", side->plan->how);
-    return dpdk_bare_open("net_af_xdp0", args, side->pool, &side->on.device, err,
-                          err_len);
+    if (o->port == PERF_PORT_AF_XDP) {
+        snprintf(name, sizeof(name), "net_af_xdp0");
+        snprintf(args, sizeof(args), "iface=" PERF_NETNS_INTERFACE ",%s",
+                 side->plan->how);
+    } else {
+        snprintf(name, sizeof(name), "%.*s", (int)len, o->devargs);
+        snprintf(args, sizeof(args), "%s", o->devargs + len + 1);
+    }
+    return dpdk_bare_open(name, args, side->pool, &side->on.device, err, err_len);
 }
 
 static bool open_side(struct side *side, char *err, size_t err_len)
 {
     const struct perf_options *o = &side->plan->options;
-    bool bare = o->port == PERF_PORT_AF_XDP;
+    bool bare = perf_port_is_veth(o->port);
     uint32_t mtu = o->mtu != 0 ? o->mtu : 1500;
     int core = side->plan->second ? 0 : 1 % (int)sysconf(_SC_NPROCESSORS_ONLN);
     struct eal_config eal = {.pages = o->no_huge ? PROA_PAGES_NONE : PROA_PAGES_AUTO,
@@ -121,7 +129,7 @@ static bool open_side(struct side *side, char *err, size_t err_len)
 static void close_side(struct side *side)
 {
     port_close(side->on.port);
-    if (side->pool != NULL && side->plan->options.port != PERF_PORT_AF_XDP)
+    if (side->pool != NULL && !perf_port_is_veth(side->plan->options.port))
         pool_dpdk_destroy(side->pool); /* a bare device keeps its own */
     free(side->result);
 }
@@ -195,10 +203,10 @@ static int raw_process(const struct perf_pipe *pipe, void *ctx)
     struct proa_addr neighbour;
     char up;
 
-    opened.ok =
-        (side.plan->options.port != PERF_PORT_AF_XDP ||
-         perf_netns_enter(pipe, side.plan->second, opened.error, sizeof(opened.error))) &&
-        open_side(&side, opened.error, sizeof(opened.error));
+    opened.ok = (!perf_port_is_veth(side.plan->options.port) ||
+                 perf_netns_enter(pipe, side.plan->second, false, opened.error,
+                                  sizeof(opened.error))) &&
+                open_side(&side, opened.error, sizeof(opened.error));
     if (opened.ok && side.on.port != NULL)
         opened.address = side.on.port->address;
     perf_pipe_write(pipe, &opened, sizeof(opened));
@@ -340,7 +348,7 @@ static void make_plan(struct plan *plan)
         flood.segment = true;
         add_step(plan, flood);
     }
-    if (o->port == PERF_PORT_AF_XDP && o->mode == PERF_MODE_TELL)
+    if (perf_port_is_veth(o->port) && o->mode == PERF_MODE_TELL)
         add_step(plan, (struct step){.sender = RAW_FLOOD,
                                      .receiver = RAW_SINK,
                                      .size = HEAD_ONE + o->size,
@@ -363,7 +371,7 @@ static bool measure(struct plan *plan, struct perf_raw *ret, char *err, size_t e
     ok = ok && perf_process_start(&sender, raw_process, plan);
     if (!ok)
         failed(err, err_len, "no process could be made");
-    if (plan->options.port == PERF_PORT_AF_XDP)
+    if (perf_port_is_veth(plan->options.port))
         ok = ok && perf_netns_join(&receiver, &sender, err, err_len);
     ok = ok && introduce(&receiver, &sender, err, err_len);
     for (uint32_t i = 0; ok && i < plan->step_count; i++) {

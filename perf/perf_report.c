@@ -50,6 +50,8 @@ static void put_options(struct perf_json *json, const struct perf_options *o)
     perf_json_str(json, "mode", perf_mode_name(o->mode));
     if (!perf_mode_is_local(o->mode) || o->flood != PERF_FLOOD_NONE)
         perf_json_str(json, "port", perf_port_name(o->port));
+    if (o->port == PERF_PORT_ETHDEV)
+        perf_json_str(json, "device", o->devargs);
     perf_json_u64(json, "size", o->size);
     if (o->mode == PERF_MODE_ASK || o->mode == PERF_MODE_RAW)
         perf_json_u64(json, "window", o->window);

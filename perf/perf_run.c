@@ -139,12 +139,15 @@ static struct perf_watch watch_of(const struct run *run, const struct perf_node 
                                .warmup = run->options.warmup_ms * PROA_MS};
 }
 
-/* Over af_xdp each side is in a network namespace of its own. */
+/* Over veth each side is in a network namespace of its own.  An ethdev port has no kernel that
+   answers for it. */
 static bool enter(const struct run *run, const struct perf_pipe *pipe, bool second,
                   char *err, size_t err_len)
 {
-    return run->options.port != PERF_PORT_AF_XDP ||
-           perf_netns_enter(pipe, second, err, err_len);
+    enum perf_port port = run->options.port;
+
+    return !perf_port_is_veth(port) ||
+           perf_netns_enter(pipe, second, port == PERF_PORT_AF_XDP, err, err_len);
 }
 
 static int receiving_process(const struct perf_pipe *pipe, void *ctx)
@@ -441,7 +444,7 @@ static bool run_two(struct run *run, struct perf_result *result)
     if (!perf_process_start(&receiver, receiving_process, run) ||
         !perf_process_start(&sender, sending_process, run))
         ok = failed(result, "proa-perf", "no process could be made");
-    else if (run->options.port == PERF_PORT_AF_XDP &&
+    else if (perf_port_is_veth(run->options.port) &&
              !perf_netns_join(&receiver, &sender, result->error, sizeof(result->error)))
         ok = false;
     else if (run->flood.shared != NULL && !perf_flood_start(&run->flood, sender.pid))

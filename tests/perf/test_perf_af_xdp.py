@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""test_perf_af_xdp.py PROA_PERF - over af_xdp proa-perf has a limit beside it, and a flood: what it
-prints is there and adds up.  No figure is judged.  Needs root and network namespaces."""
+"""test_perf_af_xdp.py PROA_PERF - over veth proa-perf has a limit beside it, and a flood: what it prints
+is there and adds up.  No figure is judged.  Needs root and network namespaces."""
 import json
 import os
 import subprocess
@@ -43,18 +43,30 @@ def limits():
     check("the ratio is theirs", abs(run["ratio"]["rtt_p50_to_raw"] - ratio) < 0.01)
 
 
-def flood(kind, counter):
-    status, out, err = perf("--mode", "local-count", "--seconds", "2", "--flood", kind)
-    check(f"a flood of {kind}", status == 0, out + err)
+def flood():
+    status, out, err = perf("--mode", "local-count", "--seconds", "2", "--flood", "mixed")
+    check("a flood of all kinds", status == 0, out + err)
     run = json.loads(out)
     flooded = run["flood"]
     check("the messages meanwhile were checked", run["checked"]["all"])
     check("quiet, elsewhere and ours had their turn", flooded["rounds"] > 0)
     check("it was quiet", flooded["quiet"]["flood_per_s"] == 0)
     check("it was sent elsewhere", flooded["elsewhere"]["flood_per_s"] > 0)
-    check(f"the lane dropped it as {counter}", flooded["ours"][counter] > 0, out)
-    others = {"unknown_link", "to_control", "port_drops"} - {counter}
-    check("and as nothing else", not any(flooded["ours"][other] for other in others), out)
+    for counter in "unknown_link", "to_control":
+        check(f"the lane counted what came under {counter}", flooded["ours"][counter] > 0, out)
+    for counter in "port_drops", "wrong_source", "short":
+        check(f"and nothing under {counter}", flooded["ours"][counter] == 0, out)
+
+
+def device():
+    status, out, err = perf("--port", "ethdev:net_af_packet0,iface=perf0", "--mode", "tell",
+                            "--with-raw")
+    check("a device of DPDK's, and the bare loop on it", status == 0, out + err)
+    run = json.loads(out)
+    check("every tell was checked", run["checked"]["all"])
+    check("frames of one message have a limit of their own",
+          run["raw"]["one_message_packets"]["frame_bytes"] == 130 and
+          run["ratio"]["packets_to_raw_packets"] > 0)
 
 
 def main():
@@ -63,10 +75,12 @@ def main():
         print(f"skipped: {reason}")
         return 77
     limits()
-    flood("links", "unknown_link")
-    flood("krpc", "to_control")
+    flood()
+    device()
     status, _, err = perf("--mode", "ask", "--flood", "links")
     check("a flood beside asks is refused", status == 2 and "--flood goes with" in err, err)
+    status, _, err = perf("--port", "ethdev:net_tap0,iface=tap0")
+    check("a device elsewhere is refused", status == 2 and "on perf0" in err, err)
     return 0
 
 
