@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf_report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -197,9 +198,10 @@ static void put_bare(struct perf_json *json, const struct perf_bare *bare)
     perf_json_close(json);
 }
 
+/* NAN: the lane did not come to telling. */
 static double packets_per_message(const struct perf_node_stats *s)
 {
-    return s->tx_messages == 0 ? 0 : (double)s->tx_packets / (double)s->tx_messages;
+    return s->tx_messages == 0 ? NAN : (double)s->tx_packets / (double)s->tx_messages;
 }
 
 static void put_ratios(struct perf_json *json, const struct perf_options *o,
