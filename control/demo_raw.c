@@ -74,8 +74,9 @@ bool demo_raw_is_up(const struct demo_raw *raw)
 static void body(void *arg)
 {
     struct demo_raw *raw = arg;
+    const struct raw_on on = {.port = raw->port, .pool = raw->pool};
 
-    raw_run(raw->port, 0, raw->pool, raw->role, &raw->options, &raw->result);
+    raw_run(&on, raw->role, &raw->options, &raw->result);
 }
 
 static bool run(struct demo_raw *raw, enum raw_role role, unsigned size,

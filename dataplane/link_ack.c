@@ -130,10 +130,19 @@ bool link_ack_block_sound(const struct link *link, const struct packet_header *h
     return true;
 }
 
-static void delivered(struct link *link, uint32_t seq, const struct pkt *p)
+/* This sending of a packet has arrived, so what was sent before it and has not is late. */
+static void arrived(struct link *link, const struct pkt *p)
 {
     if (link_diff(p->order, link->newest) > 0)
         link->newest = p->order;
+}
+
+/* Of a packet that was sent again nobody knows here which sending arrived, and after a needless
+   resend all that is under way was sent before it: only a trigger says (take_trigger). */
+static void delivered(struct link *link, uint32_t seq, const struct pkt *p)
+{
+    if (__builtin_expect(p->attempt == 0, 1))
+        arrived(link, p);
     link_loss_forget(link, seq);
     link_cc_delivered(link, p);
 }
@@ -223,6 +232,7 @@ static void take_trigger(struct link *link, const struct packet_header *h, proa_
 
     if (h->trigger_attempt == p->attempt) {
         rtt = now - p->sent_at;
+        arrived(link, p);
     } else if (h->trigger_attempt < p->attempt) {
         link_cc_spurious(link);
         link->stats.spurious++;

@@ -6,7 +6,8 @@
 #include "clock.h"
 #include "raw_wire.h"
 
-#define PING_LOST (100 * PROA_MS)
+#define PING_LOST (400 * PROA_MS) /* longer than a pong waits for its core */
+#define PING_REST (100 * PROA_MS) /* without a frame: nothing is under way */
 
 /* Frames held after they were sent. */
 struct held {
@@ -105,6 +106,22 @@ static bool send_one(struct raw_wire *wire, const struct raw_options *options,
     return true;
 }
 
+/* Takes what is still under way; frames. */
+static uint64_t drain(struct raw_wire *wire)
+{
+    proa_ns since = clock_ns();
+    uint64_t frames = 0;
+    raw_buf *buf;
+
+    while (clock_ns() - since < PING_REST) {
+        if (wire->rx(wire, &buf, 1) > 0) {
+            wire->free(wire, &buf, 1);
+            frames++;
+        }
+    }
+    return frames;
+}
+
 static void ping(struct raw_wire *wire, const struct raw_options *options,
                  struct held *held, struct raw_result *ret)
 {
@@ -121,6 +138,8 @@ static void ping(struct raw_wire *wire, const struct raw_options *options,
         now = clock_ns();
         if (back == NULL) {
             ret->waits++;
+            drain(wire);
+            now = clock_ns();
             continue;
         }
         wire->free(wire, &back, 1);
@@ -130,6 +149,7 @@ static void ping(struct raw_wire *wire, const struct raw_options *options,
         ret->packets++;
     }
     ret->elapsed = now - start;
+    ret->strays = drain(wire);
 }
 
 static void pong(struct raw_wire *wire, const struct raw_options *options,
@@ -158,16 +178,16 @@ static void pong(struct raw_wire *wire, const struct raw_options *options,
     ret->elapsed = start != 0 ? last - start : 0;
 }
 
-void raw_run(struct port *port, unsigned queue, struct pkt_pool *pool, enum raw_role role,
+void raw_run(const struct raw_on *on, enum raw_role role,
              const struct raw_options *options, struct raw_result *ret)
 {
-    struct raw_wire wire = {.port = port, .queue = queue, .pool = pool};
     struct held held = {.at = 0};
+    struct raw_wire wire;
 
     PROA_ASSERT(options->burst >= 1 && options->burst <= PORT_BURST);
-    PROA_ASSERT(options->size >= RAW_SIZE_MIN && options->size <= port->mtu + 14u);
+    raw_wire_init(&wire, on, options->segment);
+    PROA_ASSERT(options->size >= RAW_SIZE_MIN && options->size <= wire.size_max);
     memset(ret, 0, sizeof(*ret));
-    raw_wire_init(&wire, options->segment);
     switch (role) {
     case RAW_FLOOD:
         flood(&wire, options, &held, ret);

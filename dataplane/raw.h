@@ -6,9 +6,10 @@
    as a link holds it until it is acknowledged.  One side floods and the other sinks, or one
    pings and the other pongs; both run the same program with the same options.
 
-   vhost runs rte_eth_rx_burst and rte_eth_tx_burst, udp recvmmsg and sendmmsg (or UDP_SEGMENT).
+   vhost, and a DPDK device without a port (dpdk_bare.h), run rte_eth_rx_burst and
+   rte_eth_tx_burst, udp recvmmsg and sendmmsg (or UDP_SEGMENT).
 
-   Threads: raw_run on the lane whose queue and pool it uses; nobody else uses the port meanwhile.
+   Threads: raw_run on the lane whose queue and pool it uses; nobody else uses these meanwhile.
    Units:   sizes are frames on the wire: Ethernet, IP and UDP headers included, for udp too.
    Errors:  none; a result without packets says that the other side was not there. */
 #ifndef RAW_H
@@ -23,6 +24,14 @@
 #define RAW_BUCKETS 20000 /* of RAW_BUCKET ns each; longer times count in the last */
 #define RAW_BUCKET 10
 
+/* What the loops run on: a queue of an open port that is up, or of a DPDK device. */
+struct raw_on {
+    struct port *port; /* NULL: the device */
+    uint16_t device;
+    uint16_t queue;
+    struct pkt_pool *pool;
+};
+
 enum raw_role {
     RAW_FLOOD, /* sends as fast as the port takes */
     RAW_SINK,  /* counts */
@@ -31,7 +40,7 @@ enum raw_role {
 };
 
 struct raw_options {
-    unsigned size;    /* of a frame, RAW_SIZE_MIN..port->mtu + 14 */
+    unsigned size;    /* of a frame, RAW_SIZE_MIN..MTU + 14 */
     unsigned burst;   /* 1..PORT_BURST; flood and sink */
     bool hold;        /* hold each sent packet */
     bool copy;        /* sink: copy each payload, as bulk messages are */
@@ -43,14 +52,16 @@ struct raw_options {
 struct raw_result {
     uint64_t packets; /* sent, received, or round trips */
     uint64_t bytes;   /* of frames */
-    uint64_t waits;   /* ping: no answer within 100 ms; flood: looks at a full device */
+    uint64_t waits;   /* ping: no answer within 400 ms; flood: looks at a full device */
+    uint64_t
+        strays; /* ping: a frame was left at the end: two were under way, nobody knows
+                         how long, and the times are too short */
     proa_ns elapsed;
     uint32_t times[RAW_BUCKETS]; /* ping: round trips of so many RAW_BUCKET ns */
 };
 
-/* raw_run runs one role on a queue of an open port that is up; *ret (large: not on a lane's
-   stack) is overwritten. */
-void raw_run(struct port *port, unsigned queue, struct pkt_pool *pool, enum raw_role role,
+/* raw_run runs one role; *ret (large: not on a lane's stack) is overwritten. */
+void raw_run(const struct raw_on *on, enum raw_role role,
              const struct raw_options *options, struct raw_result *ret);
 
 /* raw_percentile: the round trip, in ns, that so many parts per million do not exceed. */

@@ -47,14 +47,14 @@ static void device_free(struct raw_wire *wire, raw_buf **bufs, unsigned n)
 
 static unsigned device_tx(struct raw_wire *wire, raw_buf **bufs, unsigned n)
 {
-    return rte_eth_tx_burst(ethdev_of(wire->port)->dev, (uint16_t)wire->queue,
-                            (struct rte_mbuf **)bufs, (uint16_t)n);
+    return rte_eth_tx_burst(wire->device, wire->queue, (struct rte_mbuf **)bufs,
+                            (uint16_t)n);
 }
 
 static unsigned device_rx(struct raw_wire *wire, raw_buf **bufs, unsigned max)
 {
-    return rte_eth_rx_burst(ethdev_of(wire->port)->dev, (uint16_t)wire->queue,
-                            (struct rte_mbuf **)bufs, (uint16_t)max);
+    return rte_eth_rx_burst(wire->device, wire->queue, (struct rte_mbuf **)bufs,
+                            (uint16_t)max);
 }
 
 static void device_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
@@ -173,28 +173,56 @@ static void socket_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
     memcpy(to, p->data, p->len);
 }
 
-void raw_wire_init(struct raw_wire *wire, bool segment)
+static unsigned device_size_max(uint16_t device)
+{
+    uint16_t mtu = RTE_ETHER_MTU;
+
+    (void)rte_eth_dev_get_mtu(device, &mtu);
+    return mtu + RTE_ETHER_HDR_LEN;
+}
+
+static void use_socket(struct raw_wire *wire)
 {
     const int off = 0;
 
-    wire->segment = segment;
-    if (strcmp(wire->port->kind, "udp") == 0) {
-        int fd = port_udp_socket(wire->port, wire->queue);
+    (void)setsockopt(port_udp_socket(wire->port, wire->queue), SOL_UDP, UDP_GRO, &off,
+                     sizeof(off));
+    wire->make = socket_make;
+    wire->hold = socket_hold;
+    wire->free = socket_free;
+    wire->tx = socket_tx;
+    wire->rx = socket_rx;
+    wire->copy = socket_copy;
+}
 
-        (void)setsockopt(fd, SOL_UDP, UDP_GRO, &off, sizeof(off));
-        wire->make = socket_make;
-        wire->hold = socket_hold;
-        wire->free = socket_free;
-        wire->tx = socket_tx;
-        wire->rx = socket_rx;
-        wire->copy = socket_copy;
+static void use_device(struct raw_wire *wire)
+{
+    wire->make = device_make;
+    wire->hold = device_hold;
+    wire->free = device_free;
+    wire->tx = device_tx;
+    wire->rx = device_rx;
+    wire->copy = device_copy;
+}
+
+void raw_wire_init(struct raw_wire *wire, const struct raw_on *on, bool segment)
+{
+    *wire = (struct raw_wire){.port = on->port,
+                              .device = on->device,
+                              .queue = on->queue,
+                              .pool = on->pool,
+                              .segment = segment};
+    if (on->port == NULL) {
+        wire->size_max = device_size_max(on->device);
+        use_device(wire);
+        return;
+    }
+    wire->size_max = on->port->mtu + RTE_ETHER_HDR_LEN;
+    if (strcmp(on->port->kind, "udp") == 0) {
+        use_socket(wire);
     } else {
-        PROA_ASSERT(strcmp(wire->port->kind, "vhost") == 0);
-        wire->make = device_make;
-        wire->hold = device_hold;
-        wire->free = device_free;
-        wire->tx = device_tx;
-        wire->rx = device_rx;
-        wire->copy = device_copy;
+        PROA_ASSERT(strcmp(on->port->kind, "vhost") == 0);
+        wire->device = ethdev_of(on->port)->dev;
+        use_device(wire);
     }
 }

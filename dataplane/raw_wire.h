@@ -5,17 +5,16 @@
 #ifndef RAW_WIRE_H
 #define RAW_WIRE_H
 
-#include "port.h"
+#include "raw.h"
 
 /* What the loops move: an mbuf, or a pkt of the pool. */
 typedef void raw_buf;
 
 struct raw_wire {
-    struct port *port;
-    unsigned queue;
+    const struct port *port; /* a socket's */
+    uint16_t device, queue;
     struct pkt_pool *pool;
-
-    /* Set by raw_wire_init. */
+    unsigned size_max; /* of a frame */
     bool segment;
     /* Makes n frames of size bytes, each with its number from `number` on; all or none. */
     bool (*make)(struct raw_wire *wire, raw_buf **bufs, unsigned n, unsigned size,
@@ -27,7 +26,7 @@ struct raw_wire {
     void (*copy)(struct raw_wire *wire, raw_buf *buf, uint8_t *to); /* up to 64 KiB */
 };
 
-/* raw_wire_init chooses by the port's kind: "udp" is a socket, "vhost" a device. */
-void raw_wire_init(struct raw_wire *wire, bool segment);
+/* raw_wire_init chooses by the port's kind: "udp" is a socket; "vhost", or no port, a device. */
+void raw_wire_init(struct raw_wire *wire, const struct raw_on *on, bool segment);
 
 #endif

@@ -45,11 +45,11 @@ bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
     return perf_pipe_write(&a->pipe, &go, 1) && perf_pipe_write(&b->pipe, &go, 1);
 }
 
-bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
+bool perf_netns_enter(const struct perf_pipe *pipe, bool second, bool address, char *err,
                       size_t err_len)
 {
     struct entered entered = {.ok = unshare(CLONE_NEWNET) == 0};
-    char command[160], go;
+    char command[320], go;
 
     snprintf(entered.why, sizeof(entered.why), "%s", strerror(errno));
     if (!perf_pipe_write(pipe, &entered, sizeof(entered)) || !entered.ok ||
@@ -57,10 +57,16 @@ bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
         snprintf(err, err_len, "no namespace of its own");
         return false;
     }
-    snprintf(command, sizeof(command),
-             "ip link set lo up && ip link set " IP " up && ip address add 10.76.0.%d/24 "
-             "dev " IP,
-             1 + second);
+    const uint8_t mac[6] = PERF_NETNS_MAC((uint8_t)(1 + second));
+
+    int n = snprintf(command, sizeof(command),
+                     "echo 1 >/proc/sys/net/ipv6/conf/" IP "/disable_ipv6 && "
+                     "ip link set lo up && "
+                     "ip link set " IP " address %02x:%02x:%02x:%02x:%02x:%02x up",
+                     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    if (address)
+        snprintf(command + n, sizeof(command) - (size_t)n,
+                 " && ip address add " PERF_NETNS_NET "%d/24 dev " IP, 1 + second);
     if (system(command) == 0)
         return true;
     snprintf(err, err_len, "failed: %s", command);

@@ -12,14 +12,19 @@
 #include "perf_process.h"
 
 #define PERF_NETNS_INTERFACE "perf0"
+#define PERF_NETNS_NET "10.76.0." /* .1 and .2 */
+#define PERF_NETNS_MAC(which)                                                            \
+    {                                                                                    \
+        0x02, 0x70, 0x72, 0x6f, 0x61, (which)                                            \
+    } /* likewise */
 
 /* The parent's part: joins the namespaces of two processes that are in perf_netns_enter. */
 bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
                      char *err, size_t err_len);
 
-/* A child's part: a namespace of its own, with the interface up and address 10.76.0.1 or, for the
-   second, 10.76.0.2. */
-bool perf_netns_enter(const struct perf_pipe *pipe, bool second, char *err,
+/* A child's part: a namespace of its own, with the interface up and, if the kernel is to have it
+   (address), the first or the second address.  Without IPv6: nothing comes by itself. */
+bool perf_netns_enter(const struct perf_pipe *pipe, bool second, bool address, char *err,
                       size_t err_len);
 
 #endif

@@ -38,6 +38,11 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
     case PERF_PORT_AF_XDP:
         snprintf(port->spec, sizeof(port->spec), "af_xdp:" PERF_NETNS_INTERFACE);
         break;
+    case PERF_PORT_ETHDEV:
+        snprintf(port->spec, sizeof(port->spec), "ethdev:%s", o->devargs);
+        snprintf(port->address, sizeof(port->address), PERF_NETNS_NET "%d/24",
+                 1 + args->second);
+        break;
     default:
         snprintf(port->spec, sizeof(port->spec), "ring:proa-perf-%d", (int)getpid());
         break;
@@ -160,8 +165,54 @@ void perf_node_stats(const struct perf_node *n, uint32_t index,
         ret->port_drops += relaxed(&port.drops[i]);
     ret->loops = relaxed(&stats->loops);
     ret->busy_loops = relaxed(&stats->busy_loops);
+    ret->busy_ns = relaxed(&stats->busy_ns);
+    ret->idle_ns = relaxed(&stats->idle_ns);
     ret->loop_gap_max_ns = relaxed(&stats->gap_max_ns);
     ret->in_place = relaxed(&sched->in_place);
     ret->mailbox = relaxed(&sched->mailbox);
     ret->huge = node->on_dpdk && eal_huge();
+}
+
+void perf_node_counts(const struct perf_node *n, uint32_t index,
+                      struct perf_node_counts *ret)
+{
+    const struct proa_node *node = n->node;
+    struct lane *lane = node->lanes[index].lane;
+    const struct lane_stats *stats = lane_stats(lane);
+    const struct sched_stats *sched = sched_stats(lane_sched(lane));
+    struct port_stats port;
+
+    port_stats_sum(node->ports[0], &port);
+    *ret = (struct perf_node_counts){
+        .messages = relaxed(&sched->in_place) + relaxed(&sched->mailbox),
+        .rx = relaxed(&stats->rx),
+        .punted = relaxed(&stats->punted),
+        .punt_full = relaxed(&stats->punt_full),
+        .unknown_link = relaxed(&stats->unknown_link),
+        .wrong_source = relaxed(&stats->wrong_source),
+        .short_packets = relaxed(&stats->short_packets),
+    };
+    for (int i = 0; i < PORT_DROP_COUNT; i++)
+        ret->port_drops += relaxed(&port.drops[i]);
+}
+
+void perf_node_counts_add(struct perf_node_counts *sum,
+                          const struct perf_node_counts *from,
+                          const struct perf_node_counts *to)
+{
+    sum->messages += to->messages - from->messages;
+    sum->rx += to->rx - from->rx;
+    sum->punted += to->punted - from->punted;
+    sum->punt_full += to->punt_full - from->punt_full;
+    sum->unknown_link += to->unknown_link - from->unknown_link;
+    sum->wrong_source += to->wrong_source - from->wrong_source;
+    sum->short_packets += to->short_packets - from->short_packets;
+    sum->port_drops += to->port_drops - from->port_drops;
+}
+
+void perf_node_port_state(const struct perf_node *n, char *buf, size_t len)
+{
+    struct port *port = n->node->ports[0];
+
+    port->ops->state(port, buf, len);
 }

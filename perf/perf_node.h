@@ -43,10 +43,27 @@ bool perf_node_spawn(struct perf_node *n, uint32_t lane,
 struct perf_node_stats {
     uint64_t links, tx_packets, tx_messages, rx_packets, rx_messages, acks_tx, acks_rx;
     uint64_t resends, spurious, rto, again, cwnd, window, srtt_ns, min_rtt_ns;
-    uint64_t port_drops, loops, busy_loops, loop_gap_max_ns;
+    uint64_t port_drops, loops, busy_loops, busy_ns, idle_ns, loop_gap_max_ns;
     uint64_t in_place, mailbox; /* messages run without a queue, and with one */
     bool huge;
 };
+
+/* Counters that only grow, cheap enough to be read while it runs. */
+struct perf_node_counts {
+    uint64_t messages; /* run on the lane */
+    uint64_t rx;       /* packets the lane took */
+    uint64_t punted, punt_full, unknown_link, wrong_source, short_packets, port_drops;
+};
+
+void perf_node_counts(const struct perf_node *n, uint32_t lane,
+                      struct perf_node_counts *ret);
+/* sum += to - from */
+void perf_node_counts_add(struct perf_node_counts *sum,
+                          const struct perf_node_counts *from,
+                          const struct perf_node_counts *to);
+
+/* What its port says of itself. */
+void perf_node_port_state(const struct perf_node *n, char *buf, size_t len);
 
 void perf_node_stats(const struct perf_node *n, uint32_t lane,
                      struct perf_node_stats *ret);

@@ -7,10 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf_netns.h"
+
+#define ETHDEV "ethdev:"
+
 static const char *const mode_names[PERF_MODES] = {
     "tell",           "ask",         "raw",           "local-count",
     "local-pingpong", "cross-count", "cross-pingpong"};
-static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp"};
+static const char *const port_names[PERF_PORTS] = {"vhost", "udp", "ring", "af_xdp",
+                                                   "ethdev"};
+
+static const char *const flood_names[PERF_FLOOD_KINDS] = {"none", "links", "syns", "krpc",
+                                                          "mixed"};
 
 static const char usage[] =
     "usage: proa-perf [OPTION...]\n"
@@ -23,6 +31,9 @@ static const char usage[] =
     "\n"
     "  --port vhost|udp|ring|af_xdp   where packets go (vhost); af_xdp: veth between two "
     "network namespaces, as root\n"
+    "         ethdev:DEVARGS   the same by a virtual device of DPDK's on the "
+    "interface " PERF_NETNS_INTERFACE
+    ": ethdev:net_af_packet0,iface=" PERF_NETNS_INTERFACE "\n"
     "  --mode tell|ask|raw     what is measured (tell); raw is the bare loop on the "
     "port\n"
     "         local-count, local-pingpong   two actors on one lane\n"
@@ -41,6 +52,11 @@ static const char usage[] =
     "  --mtu N         bytes of an IP packet (the port's own)\n"
     "  --loss PPM      lose so many packets in a million, both ways\n"
     "  --duplicate PPM, --reorder PPM   send so many twice, or later than the next ones\n"
+    "  --flood links|syns|krpc|mixed   af_xdp, tell or local-count: what datagrams of "
+    "nobody cost "
+    "the\n"
+    "                  receiving lane, at its port and at another\n"
+    "  --flood-rate N  of them in a second (1000000)\n"
     "  --idle spin|adaptive    (spin)\n"
     "  --no-huge       ordinary pages\n"
     "  --quiet         no notes on stderr\n";
@@ -53,6 +69,11 @@ const char *perf_mode_name(enum perf_mode mode)
 const char *perf_port_name(enum perf_port port)
 {
     return port < PERF_PORTS ? port_names[port] : "?";
+}
+
+const char *perf_flood_kind_name(enum perf_flood_kind kind)
+{
+    return kind < PERF_FLOOD_KINDS ? flood_names[kind] : "?";
 }
 
 /* Which of n names text is, or -1 after saying so. */
@@ -102,6 +123,8 @@ enum {
     OPT_LOSS,
     OPT_DUPLICATE,
     OPT_REORDER,
+    OPT_FLOOD,
+    OPT_FLOOD_RATE,
     OPT_IDLE,
     OPT_WITH_RAW,
     OPT_REVERSE,
@@ -125,6 +148,8 @@ static const struct option long_options[] = {
     {"loss", required_argument, NULL, OPT_LOSS},
     {"duplicate", required_argument, NULL, OPT_DUPLICATE},
     {"reorder", required_argument, NULL, OPT_REORDER},
+    {"flood", required_argument, NULL, OPT_FLOOD},
+    {"flood-rate", required_argument, NULL, OPT_FLOOD_RATE},
     {"idle", required_argument, NULL, OPT_IDLE},
     {"with-raw", no_argument, NULL, OPT_WITH_RAW},
     {"reverse", no_argument, NULL, OPT_REVERSE},
@@ -153,6 +178,8 @@ static bool set_number(struct perf_options *o, int opt, const char *text)
         return number("burst", text, 1, PERF_BURST_MAX, &o->burst);
     case OPT_SAMPLE:
         return number("sample", text, 1, 1000000, &o->sample);
+    case OPT_FLOOD_RATE:
+        return number("flood-rate", text, 1000, 100000000, &o->flood_rate);
     case OPT_MTU:
         return number("mtu", text, 1280, 9000, &o->mtu);
     default:
@@ -164,6 +191,22 @@ static bool set_number(struct perf_options *o, int opt, const char *text)
     }
 }
 
+/* A virtual device with arguments, of which one is our interface. */
+static bool set_device(struct perf_options *o, const char *devargs)
+{
+    o->port = PERF_PORT_ETHDEV;
+    if (snprintf(o->devargs, sizeof(o->devargs), "%s", devargs) <
+            (int)sizeof(o->devargs) &&
+        strncmp(devargs, "net_", 4) == 0 &&
+        strstr(devargs, ",iface=" PERF_NETNS_INTERFACE) != NULL)
+        return true;
+    fprintf(stderr,
+            "proa-perf: --port: \"%s\" is no virtual device on " PERF_NETNS_INTERFACE
+            "; write ethdev:net_af_packet0,iface=" PERF_NETNS_INTERFACE "\n",
+            devargs);
+    return false;
+}
+
 static bool set(struct perf_options *o, int opt, const char *text)
 {
     static const char *const idle_names[] = {"spin", "adaptive"};
@@ -171,12 +214,18 @@ static bool set(struct perf_options *o, int opt, const char *text)
 
     switch (opt) {
     case OPT_PORT:
+        if (strncmp(text, ETHDEV, sizeof(ETHDEV) - 1) == 0)
+            return set_device(o, text + sizeof(ETHDEV) - 1);
         which = one_of("port", text, port_names, PERF_PORTS);
         o->port = (enum perf_port)which;
         return which >= 0;
     case OPT_MODE:
         which = one_of("mode", text, mode_names, PERF_MODES);
         o->mode = (enum perf_mode)which;
+        return which >= 0;
+    case OPT_FLOOD:
+        which = one_of("flood", text, flood_names, PERF_FLOOD_KINDS);
+        o->flood = (enum perf_flood_kind)which;
         return which >= 0;
     case OPT_IDLE:
         which = one_of("idle", text, idle_names, 2);
@@ -207,12 +256,20 @@ static bool consistent(struct perf_options *o)
         fprintf(stderr, "proa-perf: --size: %u is no multiple of 8\n", o->size);
         return false;
     }
-    if (perf_mode_is_local(o->mode))
-        o->port = PERF_PORT_RING;
-    if (o->port == PERF_PORT_AF_XDP && (o->with_raw || o->mode == PERF_MODE_RAW)) {
-        fputs("proa-perf: there is no bare loop for af_xdp yet\n", stderr);
+    if (o->flood != PERF_FLOOD_NONE &&
+        (o->port != PERF_PORT_AF_XDP ||
+         (o->mode != PERF_MODE_TELL && o->mode != PERF_MODE_LOCAL_COUNT))) {
+        fputs(
+            "proa-perf: --flood goes with --port af_xdp and --mode tell or local-count\n",
+            stderr);
         return false;
     }
+    if (o->port == PERF_PORT_ETHDEV && o->devargs[0] == '\0') {
+        fputs("proa-perf: --port: write ethdev:DEVARGS; see --help\n", stderr);
+        return false;
+    }
+    if (perf_mode_is_local(o->mode) && o->flood == PERF_FLOOD_NONE)
+        o->port = PERF_PORT_RING;
     if (perf_mode_is_pingpong(o->mode))
         o->window = o->receivers = 1;
     if (o->sample == 0)
@@ -229,6 +286,7 @@ int perf_options_read(struct perf_options *options, int argc, char **argv)
                                      .warmup_ms = 500,
                                      .receivers = 1,
                                      .burst = 128,
+                                     .flood_rate = 1000000,
                                      .idle = PROA_IDLE_SPIN};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (opt == OPT_HELP) {

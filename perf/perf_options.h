@@ -13,6 +13,7 @@
 #define PERF_WINDOW_MAX 65536u    /* asks in flight: a lane's default */
 #define PERF_RECEIVERS_MAX 10000000u
 #define PERF_BURST_MAX 1024u
+#define PERF_DEVARGS_MAX 96
 
 enum perf_mode {
     PERF_MODE_TELL,
@@ -30,12 +31,24 @@ enum perf_port {
     PERF_PORT_UDP,
     PERF_PORT_RING,
     PERF_PORT_AF_XDP, /* veth between two network namespaces */
+    PERF_PORT_ETHDEV, /* the same, by a DPDK device of one's choice */
     PERF_PORTS
+};
+
+/* What a flood beside the load sends. */
+enum perf_flood_kind {
+    PERF_FLOOD_NONE,
+    PERF_FLOOD_LINKS, /* link packets for links there are not */
+    PERF_FLOOD_SYNS,  /* handshakes with random tags: for the control thread */
+    PERF_FLOOD_KRPC,  /* a registry's datagrams that are none: likewise */
+    PERF_FLOOD_MIXED, /* a third each */
+    PERF_FLOOD_KINDS
 };
 
 struct perf_options {
     enum perf_mode mode;
     enum perf_port port;
+    char devargs[PERF_DEVARGS_MAX]; /* ethdev: "net_af_packet0,iface=perf0" */
     uint32_t size;      /* bytes of payload; of raw: of the frame on the wire */
     uint32_t window;    /* asks, or raw round trips, in flight */
     uint32_t seconds;   /* measured */
@@ -46,6 +59,8 @@ struct perf_options {
     uint32_t burst;     /* tells a handler sends before it lets others run */
     uint32_t sample;    /* each so-many-th round trip is timed; 0: chosen by the mode */
     uint32_t mtu;       /* 0: the port's own */
+    enum perf_flood_kind flood;
+    uint32_t flood_rate;                           /* packets/s */
     uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of packets, both ways */
     enum proa_idle idle;
     bool with_raw; /* the raw limit in the same run */
@@ -56,11 +71,18 @@ struct perf_options {
 
 const char *perf_mode_name(enum perf_mode mode); /* as on the command line */
 const char *perf_port_name(enum perf_port port);
+const char *perf_flood_kind_name(enum perf_flood_kind kind);
 
 /* Two actors of one node: the port carries nothing. */
 static inline bool perf_mode_is_local(enum perf_mode mode)
 {
     return mode >= PERF_MODE_LOCAL_COUNT;
+}
+
+/* Two processes in network namespaces of their own, joined by veth. */
+static inline bool perf_port_is_veth(enum perf_port port)
+{
+    return port == PERF_PORT_AF_XDP || port == PERF_PORT_ETHDEV;
 }
 
 static inline bool perf_mode_is_pingpong(enum perf_mode mode)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf_report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -48,8 +49,10 @@ static void put_machine(struct perf_json *json)
 static void put_options(struct perf_json *json, const struct perf_options *o)
 {
     perf_json_str(json, "mode", perf_mode_name(o->mode));
-    if (!perf_mode_is_local(o->mode))
+    if (!perf_mode_is_local(o->mode) || o->flood != PERF_FLOOD_NONE)
         perf_json_str(json, "port", perf_port_name(o->port));
+    if (o->port == PERF_PORT_ETHDEV)
+        perf_json_str(json, "device", o->devargs);
     perf_json_u64(json, "size", o->size);
     if (o->mode == PERF_MODE_ASK || o->mode == PERF_MODE_RAW)
         perf_json_u64(json, "window", o->window);
@@ -109,6 +112,8 @@ static void put_node(struct perf_json *json, const char *key,
     perf_json_u64(json, "loop_gap_max_ns", s->loop_gap_max_ns);
     perf_json_num(json, "busy_loops_percent",
                   100.0 * (double)s->busy_loops / (double)(s->loops ? s->loops : 1));
+    perf_json_num(json, "busy_time_percent",
+                  100.0 * (double)s->busy_ns / (double)(s->busy_ns + s->idle_ns + 1));
     if (link) {
         perf_json_u64(json, "tx_packets", s->tx_packets);
         perf_json_u64(json, "tx_messages", s->tx_messages);
@@ -152,17 +157,33 @@ static void put_result(struct perf_json *json, const struct perf_options *o,
              link);
 }
 
+static void put_flood(struct perf_json *json, const char *key,
+                      const struct perf_raw_flood *flood)
+{
+    if (flood->size == 0)
+        return;
+    perf_json_open(json, key);
+    perf_json_u64(json, "frame_bytes", flood->size);
+    perf_json_num(json, "packets_per_s", flood->packets_per_s);
+    if (flood->how[0] != '\0')
+        perf_json_str(json, "how", flood->how);
+    if (flood->other > 0)
+        perf_json_num(json, "otherwise", flood->other);
+    perf_json_close(json);
+}
+
 static void put_raw(struct perf_json *json, const struct perf_raw *raw)
 {
     perf_json_open(json, "raw");
-    if (raw->flood_size != 0) {
-        perf_json_u64(json, "frame_bytes", raw->flood_size);
-        perf_json_num(json, "packets_per_s", raw->packets_per_s);
-        perf_json_bool(json, "segmented", raw->segmented);
-    }
+    put_flood(json, "packets", &raw->full);
+    put_flood(json, "one_message_packets", &raw->one);
     if (raw->trip_size != 0) {
         perf_json_u64(json, "rtt_frame_bytes", raw->trip_size);
         put_trips(json, "rtt_ns", &raw->trips);
+        if (raw->trip_how[0] != '\0')
+            perf_json_str(json, "rtt_how", raw->trip_how);
+        if (raw->trip_other > 0)
+            perf_json_u64(json, "rtt_p50_otherwise", raw->trip_other);
     }
     perf_json_close(json);
 }
@@ -177,6 +198,12 @@ static void put_bare(struct perf_json *json, const struct perf_bare *bare)
     perf_json_close(json);
 }
 
+/* NAN: the lane did not come to telling. */
+static double packets_per_message(const struct perf_node_stats *s)
+{
+    return s->tx_messages == 0 ? NAN : (double)s->tx_packets / (double)s->tx_messages;
+}
+
 static void put_ratios(struct perf_json *json, const struct perf_options *o,
                        const struct perf_result *result, const struct perf_limits *limits)
 {
@@ -184,8 +211,13 @@ static void put_ratios(struct perf_json *json, const struct perf_options *o,
     const struct perf_trips *t = &result->sent.trips, *raw = &limits->raw.trips;
 
     perf_json_open(json, "ratio");
-    if (limits->has_raw && limits->raw.flood_size != 0)
-        perf_json_num(json, "messages_to_raw_packets", rate / limits->raw.packets_per_s);
+    if (limits->has_raw && limits->raw.full.size != 0)
+        perf_json_num(json, "messages_to_raw_packets",
+                      rate / limits->raw.full.packets_per_s);
+    if (limits->has_raw && limits->raw.one.size != 0)
+        perf_json_num(json, "packets_to_raw_packets",
+                      rate * packets_per_message(&result->sent.stats) /
+                          limits->raw.one.packets_per_s);
     if (limits->has_raw && limits->raw.trip_size != 0 && t->count > 0) {
         perf_json_num(json, "rtt_p50_to_raw", (double)t->p50 / (double)raw->p50);
         perf_json_num(json, "rtt_p99_to_raw", (double)t->p99 / (double)raw->p99);
@@ -195,6 +227,58 @@ static void put_ratios(struct perf_json *json, const struct perf_options *o,
                       (double)t->p50 / (double)limits->bare.word_trip);
     if (limits->has_bare && o->mode == PERF_MODE_CROSS_COUNT)
         perf_json_num(json, "messages_to_bare_items", rate / limits->bare.items_per_s);
+    perf_json_close(json);
+}
+
+static void put_phase(struct perf_json *json, enum perf_flood_phase which,
+                      const struct perf_watch_phase *phase)
+{
+    const struct perf_node_counts *c = &phase->counts;
+    double s = (double)phase->span / 1e9, cpu = (double)phase->cpu / 1e9;
+
+    perf_json_open(json, perf_flood_phase_name(which));
+    perf_json_num(json, "seconds", s);
+    perf_json_num(json, "messages_per_s", (double)c->messages / s);
+    perf_json_num(json, "messages_per_lane_s", (double)c->messages / cpu);
+    perf_json_num(json, "flood_per_s", (double)phase->sent / s);
+    if (which == PERF_FLOOD_OURS) {
+        perf_json_num(json, "reached_lane_per_s", (double)perf_watch_foreign(c) / s);
+        perf_json_u64(json, "unknown_link", c->unknown_link);
+        perf_json_u64(json, "wrong_source", c->wrong_source);
+        perf_json_u64(json, "short", c->short_packets);
+        perf_json_u64(json, "to_control", c->punted);
+        perf_json_u64(json, "control_full", c->punt_full);
+        perf_json_u64(json, "port_drops", c->port_drops);
+    }
+    perf_json_close(json);
+}
+
+/* Of the lane's own time, by messages it ran in a second of that. */
+static double per_lane_s(const struct perf_watch_phase *phase)
+{
+    return phase->cpu == 0 ? 0 : (double)phase->counts.messages / (double)phase->cpu;
+}
+
+static void put_flooded(struct perf_json *json, const struct perf_options *o,
+                        const struct perf_watched *w)
+{
+    const struct perf_watch_phase *others = &w->phases[PERF_FLOOD_OTHERS];
+    const struct perf_watch_phase *ours = &w->phases[PERF_FLOOD_OURS];
+    double left = per_lane_s(ours) / per_lane_s(others);
+    double foreign = (double)perf_watch_foreign(&ours->counts) / (double)ours->cpu;
+
+    perf_json_open(json, "flood");
+    perf_json_str(json, "of", perf_flood_kind_name(o->flood));
+    perf_json_u64(json, "wanted_per_s", o->flood_rate);
+    perf_json_u64(json, "rounds", w->rounds);
+    for (int i = 0; i < PERF_FLOOD_PHASES; i++)
+        put_phase(json, (enum perf_flood_phase)i, &w->phases[i]);
+    perf_json_num(json, "elsewhere_to_quiet",
+                  per_lane_s(others) / per_lane_s(&w->phases[PERF_FLOOD_QUIET]));
+    perf_json_num(json, "ours_to_elsewhere", left);
+    perf_json_num(json, "lane_ns_per_packet", (1 - left) / foreign);
+    perf_json_num(json, "percent_at_1M_per_s", 100 * (1 - left) / foreign / 1000);
+    perf_json_str(json, "port_says", w->port);
     perf_json_close(json);
 }
 
@@ -208,6 +292,8 @@ void perf_report(const struct perf_options *options, const struct perf_result *r
     put_options(&json, options);
     if (result != NULL)
         put_result(&json, options, result);
+    if (result != NULL && options->flood != PERF_FLOOD_NONE)
+        put_flooded(&json, options, &result->received.watched);
     if (limits->has_raw)
         put_raw(&json, &limits->raw);
     if (limits->has_bare)

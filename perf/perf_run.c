@@ -25,6 +25,7 @@ struct run {
     const char *dir;
     uint8_t cluster_key[PROA_KEY_LEN];
     struct perf_clock clock;
+    struct perf_flood flood; /* shared before anybody is forked */
 };
 
 struct receivers {
@@ -131,12 +132,22 @@ static void collect_received(const struct receivers *r, struct perf_received *re
     perf_node_stats(&r->node, r->lane, &ret->stats);
 }
 
-/* Over af_xdp each side is in a network namespace of its own. */
+static struct perf_watch watch_of(const struct run *run, const struct perf_node *node)
+{
+    return (struct perf_watch){.shared = run->flood.shared,
+                               .node = node,
+                               .warmup = run->options.warmup_ms * PROA_MS};
+}
+
+/* Over veth each side is in a network namespace of its own.  An ethdev port has no kernel that
+   answers for it. */
 static bool enter(const struct run *run, const struct perf_pipe *pipe, bool second,
                   char *err, size_t err_len)
 {
-    return run->options.port != PERF_PORT_AF_XDP ||
-           perf_netns_enter(pipe, second, err, err_len);
+    enum perf_port port = run->options.port;
+
+    return !perf_port_is_veth(port) ||
+           perf_netns_enter(pipe, second, port == PERF_PORT_AF_XDP, err, err_len);
 }
 
 static int receiving_process(const struct perf_pipe *pipe, void *ctx)
@@ -146,6 +157,7 @@ static int receiving_process(const struct perf_pipe *pipe, void *ctx)
     struct hello hello = {0};
     struct receivers r = {0};
     struct perf_received received = {0};
+    struct perf_watch watch = watch_of(run, &r.node);
     proa_ns until;
     char quit;
 
@@ -162,7 +174,10 @@ static int receiving_process(const struct perf_pipe *pipe, void *ctx)
     while (!perf_sink_done(r.sink) && perf_clock_ns() < until) {
         if (perf_pipe_wait(pipe, POLL))
             break; /* the sender failed */
+        perf_watch_step(&watch);
     }
+    perf_watch_end(&watch);
+    received.watched = watch.sum;
     collect_received(&r, &received);
     perf_pipe_write(pipe, &received, sizeof(received));
     perf_pipe_read(pipe, &quit, 1, longest(&run->options));
@@ -196,8 +211,8 @@ static struct perf_load *spawn_loader(struct perf_node *node, const struct run *
 }
 
 /* Waits for the load's end; false: err says why it did not come. */
-static bool await(const struct perf_load *load, const struct perf_pipe *pipe, char *err,
-                  size_t err_len)
+static bool await(const struct perf_load *load, const struct perf_pipe *pipe,
+                  struct perf_watch *watch, char *err, size_t err_len)
 {
     proa_ns until = perf_clock_ns() + longest(&load->options);
 
@@ -206,6 +221,7 @@ static bool await(const struct perf_load *load, const struct perf_pipe *pipe, ch
             snprintf(err, err_len, "stopped");
             return false;
         }
+        perf_watch_step(watch);
         if (perf_clock_ns() > until) {
             snprintf(err, err_len,
                      "it stands still: %llu messages accepted, phase %d, %s",
@@ -260,6 +276,7 @@ static int sending_process(const struct perf_pipe *pipe, void *ctx)
     struct proa_ref *refs = malloc(refs_len);
     struct perf_node node = {0};
     struct perf_load *load = NULL;
+    struct perf_watch none = {.shared = NULL}; /* the receiving side watches */
     struct report report = {0};
     struct hello hello;
     char quit;
@@ -272,7 +289,7 @@ static int sending_process(const struct perf_pipe *pipe, void *ctx)
     report.ok = perf_node_start(&node, &args, report.error, sizeof(report.error)) &&
                 (load = spawn_loader(&node, run, refs, report.error,
                                      sizeof(report.error))) != NULL &&
-                await(load, pipe, report.error, sizeof(report.error));
+                await(load, pipe, &none, report.error, sizeof(report.error));
     if (load != NULL)
         collect_sent(load, &node, &report.sent);
     perf_pipe_write(pipe, &report, sizeof(report));
@@ -312,7 +329,10 @@ static bool one_process(const struct run *run, const struct perf_pipe *pipe,
     struct perf_load *load = *ret_load = spawn_loader(node, run, r->refs, err, err_len);
     if (load == NULL)
         return false;
-    bool ok = await(load, pipe, err, err_len);
+    struct perf_watch watch = watch_of(run, &r->node);
+    bool ok = await(load, pipe, &watch, err, err_len);
+    perf_watch_end(&watch);
+    report->received.watched = watch.sum;
     for (proa_ns until = perf_clock_ns() + END_IN;
          ok && !perf_sink_done(r->sink) && perf_clock_ns() < until;)
         perf_pipe_wait(pipe, POLL);
@@ -329,7 +349,8 @@ static int only_process(const struct perf_pipe *pipe, void *ctx)
     struct perf_load *load = NULL;
     struct report report = {0};
 
-    report.ok = one_process(run, pipe, &r, &own, &load, &report);
+    report.ok = enter(run, pipe, false, report.error, sizeof(report.error)) &&
+                one_process(run, pipe, &r, &own, &load, &report);
     perf_pipe_write(pipe, &report, sizeof(report));
     perf_node_stop(&own);
     end_receivers(&r);
@@ -345,17 +366,31 @@ static bool failed(struct perf_result *result, const char *who, const char *why)
     return false;
 }
 
+/* The flood has the other end of the veth pair for itself. */
+static bool start_flood_alone(struct run *run, const struct perf_process *only,
+                              struct perf_result *result)
+{
+    if (run->flood.shared == NULL)
+        return true;
+    if (!perf_flood_start(&run->flood, 0))
+        return failed(result, "the flood", "no process could be made");
+    return perf_netns_join(only, &run->flood.process, result->error,
+                           sizeof(result->error));
+}
+
 static bool run_one(struct run *run, struct perf_result *result)
 {
     struct perf_process only = {0};
     struct report report;
-    bool got = perf_process_start(&only, only_process, run) &&
-               perf_pipe_read(&only.pipe, &report, sizeof(report),
-                              longest(&run->options) + START_IN);
+    bool started = perf_process_start(&only, only_process, run) &&
+                   start_flood_alone(run, &only, result);
+    bool got = started && perf_pipe_read(&only.pipe, &report, sizeof(report),
+                                         longest(&run->options) + START_IN);
 
     perf_process_end(&only, END_IN);
     if (!got)
-        return failed(result, "the nodes", "no result");
+        return result->error[0] != '\0' ? false
+                                        : failed(result, "the nodes", "no result");
     result->sent = report.sent;
     result->received = report.received;
     return report.ok ? true : failed(result, "the nodes", report.error);
@@ -409,9 +444,11 @@ static bool run_two(struct run *run, struct perf_result *result)
     if (!perf_process_start(&receiver, receiving_process, run) ||
         !perf_process_start(&sender, sending_process, run))
         ok = failed(result, "proa-perf", "no process could be made");
-    else if (run->options.port == PERF_PORT_AF_XDP &&
+    else if (perf_port_is_veth(run->options.port) &&
              !perf_netns_join(&receiver, &sender, result->error, sizeof(result->error)))
         ok = false;
+    else if (run->flood.shared != NULL && !perf_flood_start(&run->flood, sender.pid))
+        ok = failed(result, "the flood", "no process could be made");
     else
         ok = introduce(run, &receiver, &sender, result) &&
              collect(run, &receiver, &sender, result);
@@ -431,8 +468,11 @@ bool perf_run(const struct perf_options *options, const char *dir,
     randombytes_buf(run.cluster_key, sizeof(run.cluster_key));
     perf_clock_start(&run.clock);
     signal(SIGPIPE, SIG_IGN);
-    result->ok =
-        options->port == PERF_PORT_RING ? run_one(&run, result) : run_two(&run, result);
+    if (options->flood != PERF_FLOOD_NONE && !perf_flood_share(&run.flood, options))
+        return failed(result, "the flood", "no memory to share");
+    bool one = options->port == PERF_PORT_RING || perf_mode_is_local(options->mode);
+    result->ok = one ? run_one(&run, result) : run_two(&run, result);
+    perf_flood_end(&run.flood);
     return result->ok;
 }
 

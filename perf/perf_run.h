@@ -11,6 +11,7 @@
 #define PERF_RUN_H
 
 #include "perf_node.h"
+#include "perf_watch.h"
 
 /* Of the round trips timed. */
 struct perf_trips {
@@ -38,6 +39,7 @@ struct perf_received {
     proa_ns span;        /* and the time between */
     uint64_t mallocs;
     struct perf_node_stats stats;
+    struct perf_watched watched; /* with a flood beside it */
 };
 
 struct perf_result {

@@ -285,6 +285,29 @@ static void spurious__is_recognised_by_the_attempt_echoed(void **state)
     scene_close(s);
 }
 
+/* The peer was not scheduled for 20 ms, and then takes one packet after another.  The timer has
+   sent the first one again, behind all others; its first sending arrives and is acked.  What
+   lies between the two is not late because of that. */
+static void spurious__a_needless_resend_makes_nothing_else_lost(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    scene_packets(s, 0, 1, 20); /* a short round trip to go by */
+    link_net_run(s->net, 5 * PROA_MS);
+    assert_int_equal(scene_stats(s, 0).resends, 0);
+    link_net_faults(s->net)->delay = 20 * PROA_MS;
+    link_net_faults(s->net)->per_packet = 100 * PROA_US;
+    link_net_faults(s->net)->queue = 1000;
+    scene_packets(s, 0, 21, 50);
+    link_net_run(s->net, 200 * PROA_MS);
+    assert_all_in_order(s, 70);
+    assert_true(scene_stats(s, 0).rto >= 1);
+    /* A probe, and what the timer itself sends again. */
+    assert_in_range(scene_stats(s, 0).resends, 1, 3);
+    scene_close(s);
+}
+
 static void retained__packets_are_copied_not_rewritten(void **state)
 {
     struct link_net_config config = {.loss = 2000, .delay = 10 * PROA_US};
@@ -504,6 +527,7 @@ int main(void)
         cmocka_unit_test(gap__what_waits_is_delivered_before_the_link_ends),
         cmocka_unit_test(loss__nothing_is_lost_beyond_the_described_range),
         cmocka_unit_test(spurious__is_recognised_by_the_attempt_echoed),
+        cmocka_unit_test(spurious__a_needless_resend_makes_nothing_else_lost),
         cmocka_unit_test(retained__packets_are_copied_not_rewritten),
         cmocka_unit_test(stuck__one_packet_that_never_passes_ends_the_link),
         cmocka_unit_test(stuck__a_path_that_passes_only_pings_is_noticed),
