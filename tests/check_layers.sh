@@ -167,7 +167,7 @@ if [ "$objects" = yes ]; then
     check_purity dht "-Iinclude -Idht" "${pure[@]}"
     mapfile -t pure < <(sources dataplane | grep -E '/(link|packet|pkt|sysmsg)[a-z0-9_]*\.c$' || true)
     check_purity links "-Iinclude -Iactors -Idataplane" "${pure[@]}"
-    mapfile -t pure < <(sources dataplane | grep -E '/(resolver|net)(_[a-z0-9_]*)?\.c$' || true)
+    mapfile -t pure < <(sources dataplane | grep -E '/(resolver(_arp|_icmp|_nd)?|net)\.c$' || true)
     check_purity frames "-Iinclude -Iactors -Idataplane" "${pure[@]}"
 fi
 
