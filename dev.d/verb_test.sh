@@ -30,6 +30,7 @@ if wanted sizes; then
 fi
 if wanted readme; then
     check_counted readme tests/check_readme.sh
+    check_counted syscalls tests/check_syscalls.sh
 fi
 
 if wanted fast || wanted sim || wanted e2e || wanted perf || wanted install; then
