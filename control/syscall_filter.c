@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/prctl.h>
+#include <linux/sockios.h>
+#include <linux/vfio.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -180,7 +183,8 @@ struct row {
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |       \
      CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE)
 #define WRITES (O_ACCMODE | O_CREAT | O_TRUNC)
-#define KIND 0xf /* of a socket; the rest are its flags */
+#define KIND 0xf          /* of a socket; the rest are its flags */
+#define IOCTL_TYPE 0xff00 /* of a request: the driver it is meant for */
 
 static const struct row narrow[] = {
     /* Threads, no processes and no name spaces. */
@@ -225,6 +229,17 @@ static const struct row narrow[] = {
     {"ioctl", 1, {{1, WHOLE, FIOCLEX}}},
     {"ioctl", 1, {{1, WHOLE, TCGETS}}},
     {"ioctl", 1, {{1, WHOLE, TIOCGWINSZ}}},
+
+    /* ethdev, on devices that are open: interrupts, reset and the end of vfio's, the verbs of an
+       mlx5, and what drivers that share a device with the kernel ask about its interface. */
+    {"ioctl", 1, {{1, IOCTL_TYPE, VFIO_TYPE << 8}}},
+    {"ioctl", 1, {{1, IOCTL_TYPE, RDMA_IOCTL_MAGIC << 8}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCETHTOOL}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCGIFFLAGS}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCGIFMTU}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCGIFHWADDR}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCGIFINDEX}}},
+    {"ioctl", 1, {{1, WHOLE, SIOCGIFNAME}}},
 };
 
 /* ---- Calls that only an intruder makes ---- */

@@ -8,10 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -181,6 +184,76 @@ static int do_thread(void)
     return seen;
 }
 
+static int do_ask_terminal(void)
+{
+    char c = 'x';
+
+    return ioctl(open("/dev/null", O_RDONLY), TIOCSTI, &c) == 0 ? 0 : errno;
+}
+
+static int do_ask_bytes(void)
+{
+    int count;
+
+    return ioctl(open("/dev/null", O_RDONLY), FIONREAD, &count) == 0 ? 0 : errno;
+}
+
+static int map(int protection)
+{
+    void *page = mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return page != MAP_FAILED ? 0 : errno;
+}
+
+static int do_map_data(void)
+{
+    return map(PROT_READ | PROT_WRITE);
+}
+
+static int do_map_code(void)
+{
+    return map(PROT_READ | PROT_EXEC);
+}
+
+static int do_map_both(void)
+{
+    return map(PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
+static int do_make_executable(void)
+{
+    void *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return mprotect(page, 4096, PROT_READ | PROT_EXEC) == 0 ? 0 : errno;
+}
+
+static int do_load_bpf(void)
+{
+    char attr[64] = {0};
+
+    return syscall(SYS_bpf, BPF_PROG_LOAD, attr, sizeof(attr)) >= 0 ? 0 : errno;
+}
+
+static int do_look_up_bpf(void)
+{
+    char attr[64] = {0};
+
+    /* Its descriptor 0 is no map. */
+    return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, attr, sizeof(attr)) >= 0 ? 0 : errno;
+}
+
+#ifdef __x86_64__
+/* getpid by its number of i386. */
+static int do_other_architecture(void)
+{
+    long rax = 20;
+
+    __asm__ volatile("int $0x80" : "+a"(rax) : : "memory");
+    return rax > 0 ? 0 : 95;
+}
+#endif
+
 static int do_execve(void)
 {
     execl("/bin/true", "true", (char *)NULL);
@@ -221,6 +294,40 @@ static void load__threads_but_no_processes(void **state)
     answers("", do_clone3, ENOSYS);
     answers("", do_kill, EPERM);
 }
+
+static void load__memory_is_written_or_executed(void **state)
+{
+    (void)state;
+    answers("", do_map_data, 0);
+    answers("", do_map_code, 0);
+    answers("", do_map_both, EPERM);
+    answers("", do_make_executable, EPERM);
+}
+
+static void load__some_requests_of_ioctl_and_bpf(void **state)
+{
+    (void)state;
+    answers("", do_ask_terminal, EPERM);
+    answers("", do_ask_bytes, ENOTTY);
+    answers("", do_load_bpf, EPERM);
+    if (geteuid() == 0) /* else the kernel may say EPERM itself */
+        answers("", do_look_up_bpf, EINVAL);
+}
+
+#ifdef __x86_64__
+static void load__other_architectures_kill(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(do_other_architecture());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        dies(do_other_architecture); /* this kernel has that one */
+}
+#endif
 
 static void load__what_an_intruder_does_kills(void **state)
 {
@@ -270,6 +377,11 @@ int main(void)
         cmocka_unit_test(load__files_are_read_only),
         cmocka_unit_test(load__sockets_of_some_kinds_only),
         cmocka_unit_test(load__threads_but_no_processes),
+        cmocka_unit_test(load__memory_is_written_or_executed),
+        cmocka_unit_test(load__some_requests_of_ioctl_and_bpf),
+#ifdef __x86_64__
+        cmocka_unit_test(load__other_architectures_kill),
+#endif
         cmocka_unit_test(load__what_an_intruder_does_kills),
         cmocka_unit_test(load__extra_calls_are_allowed_whole),
         cmocka_unit_test(load__once_for_good),
