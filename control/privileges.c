@@ -56,7 +56,7 @@ static bool read_id(const char *text, uint32_t *ret)
 static enum proa_outcome find_group(struct privileges *p, const char *group, char *err,
                                     size_t err_len)
 {
-    static char buf[ENTRY_MAX];
+    char buf[ENTRY_MAX];
     struct group entry, *found = NULL;
 
     if (read_id(group, &p->gid))
@@ -70,7 +70,7 @@ static enum proa_outcome find_group(struct privileges *p, const char *group, cha
 static enum proa_outcome find_user(struct privileges *p, const char *user,
                                    const char *group, char *err, size_t err_len)
 {
-    static char buf[ENTRY_MAX];
+    char buf[ENTRY_MAX];
     struct passwd entry, *found = NULL;
     bool number = read_id(user, &p->uid);
 
@@ -262,6 +262,17 @@ static bool gains_nothing(const struct privileges *p, pid_t tid,
     return sight->no_new_privs == 1 && sight->inheritable == 0;
 }
 
+/* The calling thread was seen to before: by an earlier node, under whose filter it may not be done
+   again. */
+static bool gains_nothing_already(const struct privileges *p)
+{
+    struct sight sight;
+    char tid[16];
+
+    snprintf(tid, sizeof(tid), "%d", (int)gettid());
+    return look(tid, &sight) && gains_nothing(p, gettid(), &sight);
+}
+
 static bool is_dropped(const struct privileges *p, pid_t tid, const struct sight *sight)
 {
     uint64_t keeps = keep_is(tid) ? NET_ADMIN : 0;
@@ -312,7 +323,8 @@ enum proa_outcome privileges_begin(struct privileges *p, char *err, size_t err_l
                           "namespace",
                           p->name, p->uid, p->gid);
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !empty_inheritable_set())
+    if (!gains_nothing_already(p) &&
+        (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !empty_inheritable_set()))
         return refuse(err, err_len, "user: '%s': no_new_privs: %s", p->name,
                       strerror(errno));
     empty_bounding_set();

@@ -46,16 +46,21 @@ struct owner {
 
 static bool make_folder(const char *path, const struct owner *owner)
 {
+    struct stat st;
     bool ok = mkdir(path, 0700) == 0;
+    int why = errno;
 
+    if (!ok && why != EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true; /* nothing is to be made, so it does not matter that nothing may be */
+    errno = why;
     if (!ok)
-        return errno == EEXIST;
+        return why == EEXIST;
     if (!owner->other)
         return true;
     /* What was made, and not what somebody has put there since. */
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     ok = fd >= 0 && fchown(fd, owner->uid, owner->gid) == 0;
-    int why = errno;
+    why = errno;
     if (fd >= 0)
         close(fd);
     errno = why;

@@ -152,6 +152,7 @@ static const char *const allowed[] = {
     "getresuid",
     "getresgid",
     "getgroups",
+    "capget",
     "getrandom",
     "getrusage",
     "getrlimit",

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* secure_node [thread] VERB ... - the proa program with a behaviour that tries what a node under a
    filter may not do, in an offloaded job, and answers errno (0: it worked).  With `thread`, there
-   is another thread before the node. */
+   is another thread before the node.
+   secure_node again FOLDER USER - three nodes one after another in this process, the last with a
+   wider filter; an outcome a line. */
 #include <proa/node.h>
 #include <proa/offload.h>
 
@@ -181,11 +183,37 @@ static void *sleep_on(void *arg)
     return arg;
 }
 
+static int again(const char *folder, const char *user)
+{
+    static const char *const extra[] = {"openat", "openat", "fork"};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct proa_config config;
+        struct proa_node *node;
+        char err[PROA_TEXT_MAX] = "";
+
+        proa_config_init(&config);
+        config.port_count = 1;
+        snprintf(config.ports[0].spec, sizeof(config.ports[0].spec), "udp:127.0.0.1:0");
+        snprintf(config.state_dir, sizeof(config.state_dir), "%s", folder);
+        snprintf(config.user, sizeof(config.user), "%s", user);
+        config.seccomp = true;
+        config.seccomp_allow_count = 1;
+        strcpy(config.seccomp_allow[0], extra[i]);
+        if (proa_node_start(&config, &node, err, sizeof(err)) == PROA_OK)
+            proa_node_close(node);
+        printf("%u: %s\n", i, err[0] != '\0' ? err : "started");
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct proa_behaviour *const behaviours[] = {&trial};
     pthread_t thread;
 
+    if (argc == 4 && strcmp(argv[1], "again") == 0)
+        return again(argv[2], argv[3]);
     if (argc > 1 && strcmp(argv[1], "thread") == 0) {
         if (pthread_create(&thread, NULL, sleep_on, NULL) != 0)
             return 1;

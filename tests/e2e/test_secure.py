@@ -272,6 +272,15 @@ def forbidden(folder):
     verdict("seccomp_allow: it ends", node.end() or None)
 
 
+def again(folder):
+    """One process, three nodes: what the first gave up is gone for the later ones too."""
+    done = run(SECURE, "again", f"{folder}/again", USER.pw_name if ROOT else "")
+    wanted = ["0: started", "1: started", "2: seccomp_allow: 'fork' cannot be added: this process has its "
+              "filter already; start a new process"]
+    verdict("again: a second node under the first one's filter, none with a wider one",
+            None if done.stdout.splitlines() == wanted else done.stdout)
+
+
 def refused(folder, title, lines, wanted, **how):
     node = Node(folder, "refused", "ports: [{spec: 'udp:127.0.0.1:0'}]\n" + lines, **how)
     done = run(*node.peer.argv, check=False)
@@ -333,6 +342,7 @@ def main():
             print("ok - af_xdp # SKIP needs root")
         if FILTER == "on":
             forbidden(folder)
+            again(folder)
         else:
             print("ok - filter # SKIP sanitizers make system calls of their own")
         bad_input(folder)
