@@ -23,7 +23,10 @@ from peer_lines import Gone, Peer, no_lab
 PROA, SECURE, FILTER = sys.argv[1:4]
 ADD = "0100000000000000"
 NET_ADMIN = 1 << 12
-ROOT = os.geteuid() == 0
+with open("/proc/self/status", encoding="ascii") as status_file:
+    CAPS = next(int(line.split()[1], 16) for line in status_file if line.startswith("CapEff"))
+CHANGES_USER = 1 << 6 | 1 << 7 | 1 << 8  # CAP_SETGID, CAP_SETUID, CAP_SETPCAP
+ROOT = os.geteuid() == 0 and CAPS & CHANGES_USER == CHANGES_USER
 bad = 0
 
 
@@ -303,7 +306,7 @@ def bad_input(folder):
     refused(folder, "another user without root", "user: daemon\nsocket: none\n", "cannot become another user",
             prefix=as_user)
     refused(folder, "a user with capabilities", f"user: {USER.pw_name}\n", "has capabilities",
-            prefix=["setpriv", "--inh-caps=+net_raw", "--ambient-caps=+net_raw", *as_user[1:]])
+            prefix=["setpriv", "--inh-caps=+setuid", "--ambient-caps=+setuid", *as_user[1:]])
     refused(folder, "root without CAP_SETUID", f"user: {USER.pw_name}\n", "give it CAP_SETUID and CAP_SETGID",
             prefix=["setpriv", "--bounding-set=-setuid"])
     refused(folder, "a thread before the node", f"user: {USER.pw_name}\n", "start the node before other threads",
@@ -339,7 +342,8 @@ def main():
         if ROOT:
             af_xdp(folder)
         else:
-            print("ok - af_xdp # SKIP needs root")
+            print("ok - af_xdp, and becoming another user # SKIP needs root with CAP_SETUID, CAP_SETGID "
+                  "and CAP_SETPCAP")
         if FILTER == "on":
             forbidden(folder)
             again(folder)
