@@ -8,6 +8,7 @@ back, over AF_XDP while addresses change; and end without leaving anything.  Wit
 filter and what is refused are tested.
 """
 import errno
+import json
 import os
 import pwd
 import re
@@ -190,12 +191,15 @@ class Lab:
             run("ip", "netns", "del", name, check=False)
 
 
-def bpf_of(kind):
-    """Identities of all programs or links of the kernel; None where they cannot be listed."""
+def bpf_left(programs):
+    """Those of the programs, and links to them, that the kernel still has."""
     tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
     if not os.path.exists(tool):
-        return set()
-    return set(re.findall(r"^(\d+): xdp", run(tool, kind, "show", check=False).stdout, re.M))
+        return []
+    left = [f"program {row['id']}" for row in json.loads(run(tool, "-j", "prog", "show").stdout)
+            if row["id"] in programs]
+    return left + [f"link {row['id']}" for row in json.loads(run(tool, "-j", "link", "show").stdout)
+                   if row.get("prog_id") in programs]
 
 
 def af_xdp(folder):
@@ -203,7 +207,6 @@ def af_xdp(folder):
     if why:
         print("ok - af_xdp # SKIP", why)
         return
-    before = [bpf_of("prog"), bpf_of("link")]
     lab = Lab()
     nodes = []
     try:
@@ -223,13 +226,60 @@ def af_xdp(folder):
         known = lab.ip(0, "neighbour", "show", "dev", "lab0")
         verdict("af_xdp: another MAC address and empty neighbour tables, they talk",
                 None if talks and "02:00:00:00:78:99" in known else known)
+        programs = {int(number) for i in range(2) for number in
+                    re.findall(r"prog/xdp id (\d+)", lab.ip(i, "-details", "link", "show", "lab0"))}
+        there = bpf_left(programs)
         status = [a.end(), b.end()]
-        after = [bpf_of("prog"), bpf_of("link")]
         links = [line for i in range(2) for line in
                  lab.ip(i, "-details", "link", "show", "lab0").splitlines() if "prog/xdp" in line]
-        new = [now - then for now, then in zip(after, before)]
+        gone = within(10, lambda: not bpf_left(programs))  # the kernel frees them a moment later
         verdict("af_xdp: they end and leave no program and no link",
-                f"{status} {links} {new}" if any(status) or links or any(new) else None)
+                f"{status} {links} {bpf_left(programs)}"
+                if any(status) or links or not gone or len(programs) != 2 else None)
+        verdict("af_xdp: which were there", None if len(there) in (0, 4) else there)
+    finally:
+        for node in nodes:
+            if node.peer.process and node.peer.process.poll() is None:
+                node.end(signal.SIGKILL)
+        lab.close()
+
+
+def ethdev(folder):
+    """A DPDK device on one side, the kernel's sockets on the other."""
+    if no_lab():
+        return  # af_xdp has said why
+    lab = Lab()
+    nodes = []
+    try:
+        lab.ip(0, "address", "flush", "dev", "lab0")
+        run("ip", "netns", "exec", lab.names[1], "ip", "tuntap", "add", "tap0", "mode", "tap",
+            "multi_queue")
+        lab.ip(1, "link", "set", "tap0", "up")
+        lab.ip(1, "address", "add", "10.81.0.2/24", "dev", "tap0")
+        for name, side, spec, address, seed in (
+                ("packet", 0, "ethdev:net_af_packet0,iface=lab0", "10.78.0.1/24", ""),
+                ("tap", 1, "ethdev:net_tap0,iface=tap0", "10.81.0.1/24", ""),
+                ("a", 1, "udp:10.78.0.2:7400", "", "10.78.0.1:7400"),
+                ("b", 1, "udp:10.81.0.2:7400", "", "10.81.0.1:7400")):
+            where = f"ports: [{{spec: '{spec}'" + (f", address: {address}" if address else "") + "}]\n"
+            node = Node(folder, f"ethdev-{name}", where + (f"seeds: ['{seed}']\n" if seed else "") +
+                        user_lines() + f"actors: [{{behaviour: counter, name: eth_{name}}}]\n",
+                        prefix=["ip", "netns", "exec", lab.names[side]])
+            nodes.append(node)
+            node.start()
+        packet, tap, a, b = nodes
+        look_at_threads(packet, "ethdev on net_af_packet")
+        look_at_threads(tap, "ethdev on net_tap")
+        talk = [within(20, lambda x=x, name=name: x.ask(name)) for x, name in
+                ((packet, "eth_a"), (a, "eth_packet"), (tap, "eth_b"), (b, "eth_tap"))]
+        verdict("ethdev: they talk", None if all(talk) else talk)
+        lab.ip(0, "link", "set", "lab0", "down")
+        gone = within(10, lambda: not a.ask("eth_packet", deadline=300))
+        lab.ip(0, "link", "set", "lab0", "up")
+        again = within(20, lambda: a.ask("eth_packet", deadline=500))
+        verdict("ethdev: cut and healed, they talk", None if gone and again else f"{gone} {again}")
+        status = [node.end() for node in nodes]
+        verdict("ethdev: they end", status if any(status) else None)
     finally:
         for node in nodes:
             if node.peer.process and node.peer.process.poll() is None:
@@ -341,6 +391,7 @@ def main():
         vhost(folder)
         if ROOT:
             af_xdp(folder)
+            ethdev(folder)
         else:
             print("ok - af_xdp, and becoming another user # SKIP needs root with CAP_SETUID, CAP_SETGID "
                   "and CAP_SETPCAP")
