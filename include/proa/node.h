@@ -60,7 +60,7 @@ struct proa_port_config {
         [PROA_TEXT_MAX]; /* "10.0.0.1/24", "fd00::1/64"; "" = derived from the port */
     char gateway[PROA_TEXT_MAX]; /* ethdev: way to other networks; "" = none */
     uint32_t vlan;               /* ethdev: 1..4,094; 0 = untagged */
-    uint32_t mtu;        /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
+    uint32_t mtu; /* bytes of an IP packet, 1,280..9,000; 0 = the port's own */
     struct proa_faults faults;
     /* af_xdp only: datagrams for this node are dropped before a lane sees them when they are from
        one of these addresses ("10.0.0.9", "10.9.0.0/16", "fd00:9::/32"), or are more than
