@@ -124,7 +124,10 @@ static bool open_socket(struct cli *cli, char *err, size_t err_len)
 
     if (folder < 0)
         return fail(cli->addr.sun_path,
-                    "its folder does not exist; make it, or name another", err, err_len);
+                    errno == EACCES
+                        ? "this user may not read its folder; name another"
+                        : "its folder does not exist; make it, or name another",
+                    err, err_len);
     ok = make_way(&cli->addr, err, err_len) && listen_there(cli, err, err_len);
     close(folder);
     return ok;

@@ -30,6 +30,11 @@ static const cyaml_strval_t pages_words[] = {
     {"none", PROA_PAGES_NONE},
 };
 
+static const cyaml_strval_t switch_words[] = {
+    {"off", false},
+    {"on", true},
+};
+
 static const cyaml_schema_field_t faults_fields[] = {
     CYAML_FIELD_UINT("seed", OPTIONAL, struct proa_faults, seed),
     CYAML_FIELD_UINT("loss_ppm", OPTIONAL, struct proa_faults, loss),
@@ -74,6 +79,8 @@ static const cyaml_schema_value_t seed_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, PROA_TEXT_MAX - 1)};
 static const cyaml_schema_value_t type_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, PROA_TYPE_MAX)};
+static const cyaml_schema_value_t syscall_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, PROA_SYSCALL_MAX)};
 static const cyaml_schema_value_t core_entry = {
     CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int32_t)};
 
@@ -99,6 +106,11 @@ static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_UINT_PTR("offload_threads", LIST, struct config_raw, offload_threads),
     CYAML_FIELD_SEQUENCE("allow_spawn", LIST, struct config_raw, allow_spawn, &type_entry,
                          0, PROA_ALLOW_MAX),
+    CYAML_FIELD_STRING("user", OPTIONAL, struct config_raw, user, 1),
+    CYAML_FIELD_ENUM("seccomp", WORD, struct config_raw, seccomp, switch_words,
+                     CYAML_ARRAY_LEN(switch_words)),
+    CYAML_FIELD_SEQUENCE("seccomp_allow", LIST, struct config_raw, seccomp_allow,
+                         &syscall_entry, 0, PROA_SYSCALLS_MAX),
     CYAML_FIELD_SEQUENCE("actors", LIST, struct config_raw, actors, &actor_entry, 0,
                          CONFIG_ACTORS_MAX),
     CYAML_FIELD_END,
@@ -136,6 +148,16 @@ static enum proa_outcome take_key(struct config_reading *r, const struct config_
     return PROA_OK;
 }
 
+static void take_limits(const struct config_raw *raw, struct proa_config *config)
+{
+    memcpy(config->user, raw->user, sizeof(config->user));
+    config->seccomp = raw->seccomp != 0;
+    config->seccomp_allow_count = raw->seccomp_allow_count;
+    for (unsigned i = 0; i < raw->seccomp_allow_count; i++)
+        snprintf(config->seccomp_allow[i], sizeof(config->seccomp_allow[i]), "%s",
+                 raw->seccomp_allow[i]);
+}
+
 static enum proa_outcome take(struct config_reading *r, const struct config_raw *raw,
                               struct config_file *ret)
 {
@@ -168,6 +190,7 @@ static enum proa_outcome take(struct config_reading *r, const struct config_raw 
     for (unsigned i = 0; i < raw->allow_spawn_count; i++)
         snprintf(config->allow_spawn[i], sizeof(config->allow_spawn[i]), "%s",
                  raw->allow_spawn[i]);
+    take_limits(raw, config);
     ret->actor_count = raw->actors_count;
     for (unsigned i = 0; i < raw->actors_count; i++) {
         const struct config_step path[] = {{.key = "actors"}, {.item = i}};

@@ -5,6 +5,7 @@
 
 #include "addr.h"
 #include "config_internal.h"
+#include "syscall_filter.h"
 
 #define MTU_MIN 1280u
 #define MTU_MAX 9000u
@@ -289,6 +290,21 @@ static enum proa_outcome check_numbers(struct config_reading *r)
     return PROA_OK;
 }
 
+static enum proa_outcome check_seccomp(struct config_reading *r,
+                                       const struct config_raw *raw)
+{
+    if (raw->seccomp_allow_count != 0 && raw->seccomp == 0)
+        return config_refuse(r, line_of(r, "seccomp_allow"),
+                             "seccomp_allow: does nothing without seccomp: on");
+    for (unsigned i = 0; i < raw->seccomp_allow_count; i++) {
+        if (!syscall_filter_known(raw->seccomp_allow[i]))
+            return config_refuse(r, line_of_item(r, "seccomp_allow", i, NULL),
+                                 "seccomp_allow[%u]: there is no system call '%s'", i,
+                                 raw->seccomp_allow[i]);
+    }
+    return PROA_OK;
+}
+
 enum proa_outcome config_check(struct config_reading *r, const struct config_raw *raw)
 {
     enum proa_outcome outcome = check_numbers(r);
@@ -303,5 +319,7 @@ enum proa_outcome config_check(struct config_reading *r, const struct config_raw
         outcome = check_bounds(r, raw);
     if (outcome == PROA_OK)
         outcome = check_actors(r, raw);
+    if (outcome == PROA_OK)
+        outcome = check_seccomp(r, raw);
     return outcome;
 }

@@ -31,6 +31,10 @@ struct config_raw {
     uint32_t *offload_threads; /* NULL: not said, which 0 is not */
     char **allow_spawn;
     unsigned allow_spawn_count;
+    char user[PROA_TEXT_MAX];
+    int seccomp;
+    char **seccomp_allow;
+    unsigned seccomp_allow_count;
     struct config_actor *actors;
     unsigned actors_count;
 };

@@ -18,6 +18,8 @@
 #include "pool_plain.h"
 #include "port_af_xdp.h"
 #include "port_ethdev.h"
+#include "port_vhost.h"
+#include "syscall_filter.h"
 #include "telemetry.h"
 
 #define NODE_PACKETS                                                                     \
@@ -95,6 +97,10 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
         if (port_ethdev_pci(spec, pci))
             args.devices[args.device_count++] = spec + strlen(PORT_ETHDEV);
     }
+    /* Where it may be made by the user, it is the user's, who removes the socket at the end. */
+    privileges_as_user(&node->privileges, true);
+    (void)eal_runtime_folder();
+    privileges_as_user(&node->privileges, false);
     enum proa_outcome outcome = eal_start(&args, err, err_len);
     node->eal_started = outcome == PROA_OK;
     return outcome;
@@ -171,7 +177,14 @@ static enum proa_outcome open_ports(struct proa_node *node, char *err, size_t er
                                       .pools = pools,
                                       .wake = wake_lanes,
                                       .wake_ctx = node};
+        /* vhost ports make sockets for as long as they live. */
+        bool as_user = strncmp(args.config->spec, PORT_VHOST, strlen(PORT_VHOST)) == 0;
+
+        if (as_user)
+            privileges_as_user(&node->privileges, true);
         node->ports[i] = port_open(&args, err, err_len);
+        if (as_user)
+            privileges_as_user(&node->privileges, false);
         if (node->ports[i] == NULL)
             return PROA_NO_PORT;
         node->port_count = i + 1;
@@ -386,15 +399,56 @@ static bool start_threads(struct proa_node *node)
     return ok;
 }
 
+static enum proa_outcome open_state(struct proa_node *node, char *err, size_t err_len)
+{
+    struct proa_config *config = &node->config;
+    struct privileges *p = &node->privileges;
+    enum proa_outcome outcome = PROA_OK;
+
+    if (p->wanted && !p->already)
+        outcome =
+            state_make(&node->state, config->state_dir, p->uid, p->gid, err, err_len);
+    if (outcome != PROA_OK)
+        return outcome;
+    privileges_as_user(p, true);
+    outcome = state_open(&node->state, config->state_dir, err, err_len);
+    if (outcome == PROA_OK && !config->has_cluster_key)
+        outcome = state_key(&node->state, config->cluster_key, err, err_len);
+    privileges_as_user(p, false);
+    return outcome;
+}
+
+/* What needs privileges is done: gives them up, and goes on with what needs none. */
+static enum proa_outcome settle(struct proa_node *node, char *err, size_t err_len)
+{
+    const struct proa_config *config = &node->config;
+    enum proa_outcome outcome = privileges_drop(&node->privileges, err, err_len);
+
+    if (outcome != PROA_OK)
+        return outcome;
+    if (config->socket[0] != '\0') {
+        node->cli = cli_server_start(node, config->socket, err, err_len);
+        if (node->cli == NULL)
+            return PROA_BAD_CONFIG;
+    }
+    return config->seccomp
+               ? syscall_filter_load(config->seccomp_allow, config->seccomp_allow_count,
+                                     err, err_len)
+               : PROA_OK;
+}
+
 enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
 {
     struct proa_config *config = &node->config;
-    enum proa_outcome outcome = state_open(&node->state, config->state_dir, err, err_len);
+    enum proa_outcome outcome =
+        privileges_find(&node->privileges, config->user, err, err_len);
 
     if (outcome == PROA_OK)
         outcome = find_allowed(node, err, err_len);
-    if (outcome == PROA_OK && !config->has_cluster_key)
-        outcome = state_key(&node->state, config->cluster_key, err, err_len);
+    if (outcome == PROA_OK)
+        outcome = open_state(node, err, err_len);
+    if (outcome == PROA_OK)
+        outcome = privileges_begin(&node->privileges, err, err_len);
     if (outcome != PROA_OK)
         return outcome;
     node->lane_count = config->lanes;
@@ -422,12 +476,7 @@ enum proa_outcome node_build(struct proa_node *node, char *err, size_t err_len)
     if (!start_threads(node))
         return no_memory(err, err_len);
     telemetry_start(node);
-    if (config->socket[0] != '\0') {
-        node->cli = cli_server_start(node, config->socket, err, err_len);
-        if (node->cli == NULL)
-            return PROA_BAD_CONFIG;
-    }
-    return PROA_OK;
+    return settle(node, err, err_len);
 }
 
 static void stop_threads(struct proa_node *node)

@@ -15,6 +15,7 @@
 #include "lane.h"
 #include "offload_pool.h"
 #include "cores.h"
+#include "privileges.h"
 #include "state.h"
 #include "watchdog.h"
 
@@ -54,6 +55,7 @@ struct node_call {
 struct proa_node {
     struct proa_config config;
     struct state state; /* directory, lock and key */
+    struct privileges privileges;
     struct port *ports[PROA_PORTS_MAX];
     unsigned port_count;
     struct proa_addr address;

@@ -37,19 +37,49 @@ static enum proa_outcome default_dir(char *dir, size_t len, char *err, size_t er
     return PROA_BAD_CONFIG;
 }
 
+/* Whom new folders are to belong to. */
+struct owner {
+    bool other; /* than who makes them */
+    uid_t uid;
+    gid_t gid;
+};
+
+static bool make_folder(const char *path, const struct owner *owner)
+{
+    struct stat st;
+    bool ok = mkdir(path, 0700) == 0;
+    int why = errno;
+
+    if (!ok && why != EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true; /* nothing is to be made, so it does not matter that nothing may be */
+    errno = why;
+    if (!ok)
+        return why == EEXIST;
+    if (!owner->other)
+        return true;
+    /* What was made, and not what somebody has put there since. */
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    ok = fd >= 0 && fchown(fd, owner->uid, owner->gid) == 0;
+    why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return ok;
+}
+
 /* mkdir -p with mode 0700 for what is missing. */
-static bool make_path(char *path)
+static bool make_path(char *path, const struct owner *owner)
 {
     for (char *p = path + 1; *p != '\0'; p++) {
         if (*p != '/')
             continue;
         *p = '\0';
-        int rc = mkdir(path, 0700);
+        bool ok = make_folder(path, owner);
         *p = '/';
-        if (rc != 0 && errno != EEXIST)
+        if (!ok)
             return false;
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
+    return make_folder(path, owner);
 }
 
 static enum proa_outcome take_lock(struct state *state, char *err, size_t err_len)
@@ -74,25 +104,42 @@ static enum proa_outcome take_lock(struct state *state, char *err, size_t err_le
     return PROA_ALREADY_RUNNING;
 }
 
-enum proa_outcome state_open(struct state *state, const char *dir, char *err,
-                             size_t err_len)
+static enum proa_outcome make(struct state *state, const char *dir,
+                              const struct owner *owner, char *err, size_t err_len)
 {
-    bool configured = dir[0] != '\0';
     enum proa_outcome outcome = PROA_OK;
 
     state->lock = -1;
-    if (configured)
+    if (dir[0] != '\0')
         snprintf(state->dir, sizeof(state->dir), "%s", dir);
     else
         outcome = default_dir(state->dir, sizeof(state->dir), err, err_len);
     if (outcome != PROA_OK)
         return outcome;
-    if (!make_path(state->dir)) {
-        snprintf(err, err_len, "%s: %s; choose a state_dir this user can write",
-                 state->dir, strerror(errno));
-        return PROA_BAD_CONFIG;
-    }
-    return configured ? take_lock(state, err, err_len) : PROA_OK;
+    if (make_path(state->dir, owner))
+        return PROA_OK;
+    snprintf(err, err_len, "%s: %s; choose a state_dir this user can write", state->dir,
+             strerror(errno));
+    return PROA_BAD_CONFIG;
+}
+
+enum proa_outcome state_make(struct state *state, const char *dir, uid_t uid, gid_t gid,
+                             char *err, size_t err_len)
+{
+    const struct owner owner = {.other = true, .uid = uid, .gid = gid};
+
+    return make(state, dir, &owner, err, err_len);
+}
+
+enum proa_outcome state_open(struct state *state, const char *dir, char *err,
+                             size_t err_len)
+{
+    const struct owner nobody_else = {.other = false};
+    enum proa_outcome outcome = make(state, dir, &nobody_else, err, err_len);
+
+    if (outcome != PROA_OK || dir[0] == '\0')
+        return outcome;
+    return take_lock(state, err, err_len);
 }
 
 void state_close(struct state *state)

@@ -11,6 +11,7 @@
 #define STATE_H
 
 #include <proa/node.h>
+#include <sys/types.h>
 
 struct state {
     char dir[PROA_TEXT_MAX];
@@ -22,6 +23,11 @@ struct state {
 enum proa_outcome state_open(struct state *state, const char *dir, char *err,
                              size_t err_len);
 void state_close(struct state *state);
+
+/* state_make, for who may change owners, only makes what is missing of the directory's path, and
+   gives that to uid and gid; what was there stays whose it is.  OK; BAD_CONFIG. */
+enum proa_outcome state_make(struct state *state, const char *dir, uid_t uid, gid_t gid,
+                             char *err, size_t err_len);
 
 /* state_key reads DIR/cluster.key (64 hexadecimal digits), or makes one with mode 0600.  OK;
    BAD_CONFIG: unreadable, malformed, or readable by others. */

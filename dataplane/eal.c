@@ -211,7 +211,7 @@ static enum proa_outcome choose_pages(const struct eal_config *config, char *err
 
 /* DPDK's telemetry socket lies in a folder that it makes itself, and DPDK does not start when
    it cannot.  So it is looked at before. */
-static bool telemetry_possible(void)
+bool eal_runtime_folder(void)
 {
     const char *base = getenv("RUNTIME_DIRECTORY");
     char path[512];
@@ -310,7 +310,7 @@ static enum proa_outcome init_dpdk(const struct eal_config *config, char *err,
         add(&init,
             "--no-shconf"); /* no files, no locks: as --in-memory, which it excludes */
     }
-    if (!telemetry_possible())
+    if (!eal_runtime_folder())
         add(&init, "--no-telemetry");
     if (!eal_log_open() || pthread_create(&thread, NULL, init_thread, &init) != 0)
         return fail(PROA_NO_MEMORY, err, err_len,

@@ -36,6 +36,11 @@ struct eal_config {
     unsigned device_count;
 };
 
+/* eal_runtime_folder makes the folder of DPDK's telemetry socket, as far as the calling thread may,
+   and says whether it is there and usable.  eal_start calls it; whoever is to remove the socket
+   at the end calls it before. */
+bool eal_runtime_folder(void);
+
 /* eal_start: OK; ALREADY_RUNNING: a node of this process has it; BAD_CONFIG: a core that this
    process may not use; NO_MEMORY: fewer free huge pages than needed; NO_PORT: all else. */
 enum proa_outcome eal_start(const struct eal_config *config, char *err, size_t err_len);

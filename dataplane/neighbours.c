@@ -21,6 +21,7 @@
 
 #include "addr.h"
 #include "eal.h"
+#include "keep.h"
 
 #define LOOK_MS 1000  /* between looks at entries that have grown old */
 #define USE_EVERY 10u /* looks: the kernel is told that a neighbour is in use */
@@ -32,6 +33,7 @@ struct neighbours {
     struct mnl_socket *events, *ask;
     int stop; /* eventfd */
     pthread_t thread;
+    struct keeper keeper; /* RTM_NEWNEIGH needs CAP_NET_ADMIN each time */
     unsigned serial;
     _Atomic bool up;
     struct port *port;
@@ -291,20 +293,23 @@ static void look(struct neighbours *n)
 static void *follow(void *arg)
 {
     struct neighbours *n = arg;
-    struct pollfd fds[3] = {{.fd = n->stop, .events = POLLIN},
+    struct pollfd fds[4] = {{.fd = n->stop, .events = POLLIN},
                             {.fd = next_hops_fd(n->hops), .events = POLLIN},
-                            {.fd = mnl_socket_get_fd(n->events), .events = POLLIN}};
+                            {.fd = mnl_socket_get_fd(n->events), .events = POLLIN},
+                            {.fd = n->keeper.fd, .events = POLLIN}};
     struct timespec began, now;
 
     eal_pin_control();
     clock_gettime(CLOCK_MONOTONIC, &began);
-    while (poll(fds, 3, LOOK_MS) >= 0 || errno == EINTR) {
+    while (poll(fds, 4, LOOK_MS) >= 0 || errno == EINTR) {
         if (fds[0].revents != 0)
             break;
         if (fds[1].revents != 0)
             next_hops_take_wants(n->hops, take_want, n);
         if (fds[2].revents != 0)
             take_news(n);
+        if (fds[3].revents != 0)
+            keep_serve(&n->keeper);
         clock_gettime(CLOCK_MONOTONIC, &now);
         if (now.tv_sec != began.tv_sec) {
             began = now;
@@ -360,13 +365,15 @@ static bool start(struct neighbours *n)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    ok = pthread_create(&n->thread, NULL, follow, n) == 0;
+    ok = keep_open(&n->keeper) && pthread_create(&n->thread, NULL, follow, n) == 0;
+    keep_born(&n->keeper);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return ok;
 }
 
 static void release(struct neighbours *n)
 {
+    keep_close(&n->keeper);
     if (n->events != NULL)
         mnl_socket_close(n->events);
     if (n->ask != NULL)

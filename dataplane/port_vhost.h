@@ -30,6 +30,8 @@
 
 #include "port.h"
 
+#define PORT_VHOST "vhost:" /* listen=PATH, connect=PATH */
+
 #define PORT_VHOST_DESCRIPTORS                                                           \
     1024                    /* of each ring: 512 held packets fit (2 descriptors each) */
 #define PORT_VHOST_MTU 1500 /* unless configured */

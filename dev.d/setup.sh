@@ -6,10 +6,11 @@
 JOBS=$(nproc)
 
 packages_build="gcc g++ pkg-config python3 meson ninja-build binutils libdpdk-dev libsodium-dev
-    libjemalloc-dev libcyaml-dev libxxhash-dev libbenchmark-dev libcmocka-dev
-    libxdp-dev libbpf-dev libmnl-dev clang bpftool"
+    libjemalloc-dev libcyaml-dev libyaml-dev libxxhash-dev libbenchmark-dev libcmocka-dev
+    libxdp-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev clang bpftool"
 packages_clang="llvm libclang-rt-14-dev"
-packages_test="$packages_build $packages_clang clang-format iproute2 strace tshark"
+packages_test="$packages_build $packages_clang clang-format iproute2 strace tshark systemd
+    python3-yaml"
 
 say()
 {

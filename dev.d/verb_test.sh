@@ -30,6 +30,7 @@ if wanted sizes; then
 fi
 if wanted readme; then
     check_counted readme tests/check_readme.sh
+    check_counted syscalls tests/check_syscalls.sh
 fi
 
 if wanted fast || wanted sim || wanted e2e || wanted perf || wanted install; then
@@ -38,7 +39,10 @@ if wanted fast || wanted sim || wanted e2e || wanted perf || wanted install; the
         for suite in fast sim e2e perf; do
             ! wanted "$suite" || meson_suite release "$suite"
         done
-        ! wanted install || check_counted install tests/check_install.sh "$BUILD/release"
+        if wanted install; then
+            check_counted install tests/check_install.sh "$BUILD/release"
+            check_counted deploy tests/check_deploy.sh "$BUILD/release"
+        fi
     fi
 fi
 

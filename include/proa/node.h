@@ -28,6 +28,8 @@ struct proa_node;
 #define PROA_ALLOW_MAX 64
 #define PROA_KEY_LEN 32
 #define PROA_TEXT_MAX 256
+#define PROA_SYSCALLS_MAX 64 /* names in seccomp_allow */
+#define PROA_SYSCALL_MAX 31  /* bytes of one */
 
 enum proa_idle {
     PROA_IDLE_DEFAULT,  /* adaptive */
@@ -93,6 +95,13 @@ struct proa_config {
     /* Of these, by type name, the ones that other nodes may spawn here (remote.h). */
     char allow_spawn[PROA_ALLOW_MAX][PROA_TYPE_MAX + 1];
     unsigned allow_spawn_count; /* 0: none, the default */
+    /* What the process gives up once the node runs, for good; docs/security.md.  Nothing, unless
+       it is said here. */
+    char user[PROA_TEXT_MAX]; /* "NAME" or "NAME:GROUP", to become; "": stay who one is */
+    bool seccomp;             /* only the system calls of a node */
+    /* And these, by name, for the program's own handlers and offloaded jobs. */
+    char seccomp_allow[PROA_SYSCALLS_MAX][PROA_SYSCALL_MAX + 1];
+    unsigned seccomp_allow_count;
 };
 
 /* proa_config_init fills config with defaults: one lane, no port, adaptive, automatic pages. */
@@ -105,7 +114,11 @@ PROA_API enum proa_outcome proa_config_load(const char *path, struct proa_config
 
 /* proa_node_start starts a node; *ret is owned, end it by proa_node_close.  Borrows config
    during the call and its behaviours for the node's life.  OK; BAD_CONFIG, NO_PORT, NO_MEMORY,
-   ALREADY_RUNNING: err (err_len bytes, may be NULL) holds one sentence with cause and remedy. */
+   ALREADY_RUNNING: err (err_len bytes, may be NULL) holds one sentence with cause and remedy.
+
+   With `user`, call it before the program has other threads; with `user` or `seccomp`, open
+   before it what handlers are to write to.  A start that fails after the ports were open may
+   leave the process with less than it had, never with some of its threads as they were. */
 PROA_API enum proa_outcome proa_node_start(const struct proa_config *config,
                                            struct proa_node **ret, char *err,
                                            size_t err_len);

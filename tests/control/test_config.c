@@ -128,6 +128,8 @@ static void parse__one_port_is_enough(void **state)
     assert_int_equal(parse(PORT), PROA_OK);
     assert_int_equal(file.config.lanes, 1);
     assert_int_equal(file.config.cores[0], -1);
+    assert_string_equal(file.config.user, "");
+    assert_false(file.config.seccomp);
     assert_int_equal(file.actor_count, 0);
     assert_string_equal(file.config.socket, "");
     assert_false(file.no_socket);
@@ -524,6 +526,43 @@ static void public_load__actors_belong_to_the_program(void **state)
     assert_non_null(strstr(err, "n.yaml:2: actors: only `proa node` spawns them"));
 }
 
+static void parse__reads_limits(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(PORT "user: proa:net\nseccomp: on\n"
+                                "seccomp_allow: [openat, fork]\n"),
+                     PROA_OK);
+    assert_string_equal(file.config.user, "proa:net");
+    assert_true(file.config.seccomp);
+    assert_int_equal(file.config.seccomp_allow_count, 2);
+    assert_string_equal(file.config.seccomp_allow[0], "openat");
+    assert_string_equal(file.config.seccomp_allow[1], "fork");
+    assert_int_equal(parse(PORT "user: ''\nseccomp: off\n"), PROA_BAD_CONFIG);
+    assert_int_equal(parse(PORT "seccomp: off\n"), PROA_OK);
+    assert_false(file.config.seccomp);
+}
+
+static void refuses__what_is_not_a_limit(void **state)
+{
+    char text[256], long_name[PROA_TEXT_MAX + 16];
+
+    (void)state;
+    refused(PORT "seccomp: maybe\n", "n.yaml:2: seccomp: unknown word 'maybe'");
+    refused(PORT "seccomp_allow: [fork]\n",
+            "n.yaml:2: seccomp_allow: does nothing without seccomp: on");
+    refused(PORT "seccomp: on\nseccomp_allow:\n  - fork\n  - f00\n",
+            "n.yaml:5: seccomp_allow[1]: there is no system call 'f00'");
+    snprintf(text, sizeof(text), PORT "seccomp: on\nseccomp_allow: [%040d]\n", 0);
+    assert_int_equal(parse(text), PROA_BAD_CONFIG);
+    assert_non_null(strstr(err, "n.yaml:3: seccomp_allow[0]"));
+    memset(long_name, 'u', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    char whole[PROA_TEXT_MAX + 128];
+    snprintf(whole, sizeof(whole), PORT "user: %s\n", long_name);
+    assert_int_equal(parse(whole), PROA_BAD_CONFIG);
+    assert_non_null(strstr(err, "n.yaml:2: user"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +597,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(public_load__actors_belong_to_the_program,
                                         make_dir, remove_dir),
+        cmocka_unit_test(parse__reads_limits),
+        cmocka_unit_test(refuses__what_is_not_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
