@@ -193,6 +193,10 @@ const char *cli_request_read(const char *line, size_t len, uint8_t *data,
         ret->verb = CLI_TOP;
         return NULL;
     }
+    if (is_verb(&words[0], "lanes") && count == 1) {
+        ret->verb = CLI_LANES;
+        return NULL;
+    }
     if (is_verb(&words[0], "events") &&
         (count == 1 || (count == 2 && is_verb(&words[1], "follow")))) {
         ret->verb = CLI_EVENTS;
@@ -257,6 +261,8 @@ size_t cli_request_print(const struct cli_request *request, char *buf, size_t ca
         n = snprintf(buf, cap, "events%s\n", request->follow ? " follow" : "");
     else if (request->verb == CLI_TOP)
         n = snprintf(buf, cap, "top\n");
+    else if (request->verb == CLI_LANES)
+        n = snprintf(buf, cap, "lanes\n");
     else if (request->verb == CLI_CAPTURE)
         n = print_capture(&request->capture, buf, cap);
     else

@@ -9,6 +9,7 @@
                events            those kept
                events follow     and all to come: the answer ends with the node
                top               top_lines.h has the lines
+               lanes             a heading, a line a lane, a line a port
                capture PEER KINDS SNAP SECONDS PACKETS
                                  capture_words.h has the first two; "-" or 0: no such bound;
                                  cli_capture.h has the answer
@@ -47,6 +48,7 @@ enum cli_verb {
     CLI_ASK,
     CLI_EVENTS,
     CLI_TOP,
+    CLI_LANES,
     CLI_CAPTURE,
     CLI_DENY,
     CLI_ALLOW

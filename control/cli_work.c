@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "cli_capture.h"
+#include "cli_lanes.h"
 #include "cli_server.h"
 #include "node_internal.h"
 #include "scheduler.h"
@@ -287,6 +288,8 @@ const char *cli_work_run(void *ctx, const struct cli_request *request,
         return run_events(job, request, answer);
     if (request->verb == CLI_TOP)
         return run_top(job, answer);
+    if (request->verb == CLI_LANES)
+        return cli_lanes_run(job, answer);
     if (request->verb == CLI_CAPTURE)
         return cli_capture_run(job, &request->capture, answer);
     if (request->verb == CLI_DENY || request->verb == CLI_ALLOW)

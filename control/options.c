@@ -77,6 +77,8 @@ static const struct verb_row verb_rows[] = {
      "print what happened to a running node"},
     {OPTIONS_TOP, "top", KIND_SOCKET, 0, 0, "",
      "show a running node's lanes, links and behaviours, live; q quits"},
+    {OPTIONS_LANES, "lanes", KIND_SOCKET, 0, 0, "",
+     "show how work and packets lie on a running node's lanes"},
     {OPTIONS_CAPTURE, "capture",
      KIND_SOCKET | KIND_PEER | KIND_KIND | KIND_SNAP | KIND_FOR | KIND_PACKETS, 1, 1,
      "FILE", "write a running node's packets to a pcapng file; - is standard output"},

@@ -318,6 +318,10 @@ static int verb_request(const struct options *options)
 {
     struct cli_request request = {.verb = CLI_LS};
 
+    if (options->verb == OPTIONS_LANES) {
+        request.verb = CLI_LANES;
+        return run_request(options, &request);
+    }
     if (options->verb == OPTIONS_EVENTS) {
         request.verb = CLI_EVENTS;
         request.follow = options->follow;
@@ -383,6 +387,7 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
     case OPTIONS_LOOKUP:
     case OPTIONS_ASK:
     case OPTIONS_EVENTS:
+    case OPTIONS_LANES:
     case OPTIONS_DENY:
     case OPTIONS_ALLOW:
         return verb_request(&options);

@@ -82,7 +82,7 @@ static void request__the_other_verbs(void **state)
     assert_int_equal(got.verb, CLI_ALLOW);
 }
 
-static void request__events_and_top_are_read_as_printed(void **state)
+static void request__events_top_and_lanes_are_read_as_printed(void **state)
 {
     struct cli_request request = {.verb = CLI_EVENTS, .follow = true}, got;
     size_t len;
@@ -95,6 +95,10 @@ static void request__events_and_top_are_read_as_printed(void **state)
     len = cli_request_print(&request, line, sizeof(line));
     assert_null(cli_request_read(line, len - 1, data, &got));
     assert_int_equal(got.verb, CLI_TOP);
+    request = (struct cli_request){.verb = CLI_LANES};
+    len = cli_request_print(&request, line, sizeof(line));
+    assert_null(cli_request_read(line, len - 1, data, &got));
+    assert_int_equal(got.verb, CLI_LANES);
 }
 
 static void request__deny_and_allow_are_read_as_printed(void **state)
@@ -144,6 +148,7 @@ static void request__nonsense_is_refused(void **state)
         "ask 1 a 1 00 00",
         "stop",
         "events x",
+        "lanes 1",
         "events follow x",
         "top x",
         "deny",
@@ -559,7 +564,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__what_is_printed_is_read_again),
         cmocka_unit_test(request__the_other_verbs),
-        cmocka_unit_test(request__events_and_top_are_read_as_printed),
+        cmocka_unit_test(request__events_top_and_lanes_are_read_as_printed),
         cmocka_unit_test(request__deny_and_allow_are_read_as_printed),
         cmocka_unit_test(request__nonsense_is_refused),
         cmocka_unit_test(request__too_long_a_payload_is_refused),

@@ -56,6 +56,8 @@ static void read__every_verb(void **state)
     assert_int_equal(o.type, 2147483647);
     assert_string_equal(o.words[2], "0a00");
     assert_int_equal(o.deadline, 5 * PROA_S);
+    assert_true(READ("lanes", "--socket", "/s"));
+    assert_int_equal(o.verb, OPTIONS_LANES);
     assert_true(READ("deny", "10.9.0.0/16"));
     assert_int_equal(o.verb, OPTIONS_DENY);
     assert_string_equal(o.words[0], "10.9.0.0/16");

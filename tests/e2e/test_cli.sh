@@ -218,6 +218,10 @@ else
 fi
 config "$port" "socket: $socket" "cluster_key_file: key"
 
+says "lanes: load and packets of each" '^ *0 +[0-9]+ +[0-9.]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9]+ +0$' \
+    "$proa" lanes "${at[@]}"
+says "lanes: the state of each port" '^port 0, udp: ' "$proa" lanes "${at[@]}"
+
 # ---- Its end -----------------------------------------------------------------------
 kill -TERM "$node"
 if ends "$node" 8 && [ "$status" = 0 ]; then
