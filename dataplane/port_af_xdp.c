@@ -243,14 +243,13 @@ static void af_xdp_state(struct port *base, char *buf, size_t len)
 
     steer_counts(port->steer, counts);
     snprintf(buf, len,
-             "%s: %s, %s, %u queues; ours %llu, no socket %llu, denied %llu, over rate "
+             "%s: %s, %s, %u queues; no socket %llu, denied %llu, over rate "
              "%llu",
              port->interface.name, neighbours_up(port->neighbours) ? "up" : "no carrier",
              port->generic ? "generic XDP"
              : zero_copy   ? "zero copy"
                            : "XDP in the driver, with copies",
-             port->interface.queues, (unsigned long long)counts[STEER_OURS],
-             (unsigned long long)counts[STEER_NO_SOCKET],
+             port->interface.queues, (unsigned long long)counts[STEER_NO_SOCKET],
              (unsigned long long)counts[STEER_DENIED],
              (unsigned long long)counts[STEER_RATE]);
 }

@@ -52,11 +52,10 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 const char *steer_count_name(enum steer_count count)
 {
     static const char *const names[STEER_COUNTS] = {
-        [STEER_OURS] = "ours",           [STEER_NOT_IP] = "not ip",
-        [STEER_NOT_UDP] = "not udp",     [STEER_OPTIONS] = "options",
-        [STEER_FRAGMENT] = "fragment",   [STEER_ELSEWHERE] = "elsewhere",
-        [STEER_NO_SOCKET] = "no socket", [STEER_DENIED] = "denied",
-        [STEER_RATE] = "over rate",
+        [STEER_NOT_IP] = "not ip",       [STEER_NOT_UDP] = "not udp",
+        [STEER_OPTIONS] = "options",     [STEER_FRAGMENT] = "fragment",
+        [STEER_ELSEWHERE] = "elsewhere", [STEER_NO_SOCKET] = "no socket",
+        [STEER_DENIED] = "denied",       [STEER_RATE] = "over rate",
     };
 
     return (unsigned)count < STEER_COUNTS ? names[count] : "?";

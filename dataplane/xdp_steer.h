@@ -63,6 +63,6 @@ int steer_program(const struct steer *steer); /* descriptor of the program */
 void steer_counts(const struct steer *steer, uint64_t ret[STEER_COUNTS]);
 
 const char *
-steer_count_name(enum steer_count count); /* "ours", "fragment"; "?" outside */
+steer_count_name(enum steer_count count); /* "not ip", "fragment"; "?" outside */
 
 #endif

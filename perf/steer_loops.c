@@ -10,6 +10,7 @@
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <linux/if_link.h>
 
 #include "addr.h"
 #include "net.h"
@@ -22,6 +23,7 @@
 struct steer_loops {
     struct steer *steer; /* NULL: nothing */
     int program, receiver;
+    int link;        /* of nothing */
     uint32_t action; /* what every run ends with */
     uint8_t frame[NET_HEADERS_MAX + PAYLOAD];
     uint32_t len;
@@ -58,15 +60,21 @@ static void make_frame(struct steer_loops *loops, enum steer_loop loop,
         f[NET_ETH + NET_IPV4 + 3] ^= 1;
 }
 
-/* A program that passes everything: r0 = XDP_PASS, exit. */
-static int load_nothing(void)
+/* A program that passes everything: r0 = XDP_PASS, exit.  Attached as ours is, or each call would
+   wait for RCU. */
+static int load_nothing(int *ret_link)
 {
+    struct bpf_link_create_opts opts = {.sz = sizeof(opts), .flags = XDP_FLAGS_SKB_MODE};
     static const struct bpf_insn insns[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
         {.code = BPF_JMP | BPF_EXIT},
     };
 
-    return bpf_prog_load(BPF_PROG_TYPE_XDP, "nothing", "GPL", insns, 2, NULL);
+    int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "nothing", "GPL", insns, 2, NULL);
+
+    if (program >= 0)
+        *ret_link = bpf_link_create(program, LOOPBACK, BPF_XDP, &opts);
+    return program;
 }
 
 static bool open_steer(struct steer_loops *loops, enum steer_loop loop,
@@ -121,8 +129,9 @@ struct steer_loops *steer_loops_create(enum steer_loop loop)
     loops->action = ours ? XDP_REDIRECT : loop >= STEER_LOOP_DENIED ? XDP_DROP : XDP_PASS;
     make_frame(loops, loop, &from, &to);
     loops->receiver = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+    loops->link = -1;
     if (loop == STEER_LOOP_NOTHING)
-        loops->program = load_nothing();
+        loops->program = load_nothing(&loops->link);
     else if (!open_steer(loops, loop, &from, &to))
         loops->program = -1;
     if (loops->program >= 0 && loops->receiver >= 0)
@@ -137,6 +146,8 @@ void steer_loops_destroy(struct steer_loops *loops)
         return;
     if (loops->steer == NULL && loops->program >= 0)
         close(loops->program);
+    if (loops->link >= 0)
+        close(loops->link);
     steer_close(loops->steer);
     if (loops->receiver >= 0)
         close(loops->receiver);

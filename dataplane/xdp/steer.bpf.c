@@ -137,7 +137,8 @@ static __always_inline int steer(struct xdp_md *ctx, const struct steer_source *
     if (source_interval && over_rate(from))
         return drop(STEER_RATE);
     action = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
-    count(action == XDP_REDIRECT ? STEER_OURS : STEER_NO_SOCKET);
+    if (action != XDP_REDIRECT)
+        count(STEER_NO_SOCKET);
     return action;
 }
 

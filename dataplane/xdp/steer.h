@@ -17,8 +17,8 @@
 #define STEER_SOURCES_MAX                                                                \
     16384 /* that are limited at a time; then the oldest is forgotten */
 
+/* What is handed to a socket is counted by its lane. */
 enum steer_count {
-    STEER_OURS,      /* handed to a socket */
     STEER_NOT_IP,    /* passed: neither IPv4 nor IPv6, or too short, or tagged */
     STEER_NOT_UDP,   /* passed: another protocol, or IPv6 with extension headers */
     STEER_OPTIONS,   /* passed: IPv4 with options */

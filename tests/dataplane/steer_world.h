@@ -101,6 +101,8 @@ static uint32_t run(struct frame *f)
     return opts.retval;
 }
 
+#define HANDED STEER_COUNTS /* no counter: its lane counts it */
+
 /* The frame has that fate, and exactly that counter moves, by one. */
 static void meets(struct frame *f, uint32_t action, enum steer_count count)
 {
@@ -109,7 +111,8 @@ static void meets(struct frame *f, uint32_t action, enum steer_count count)
     steer_counts(steer, before);
     assert_int_equal(run(f), action);
     steer_counts(steer, after);
-    before[count]++;
+    if (count != HANDED)
+        before[count]++;
     assert_memory_equal(before, after, sizeof(before));
 }
 

@@ -35,13 +35,13 @@ static void open__unknown_kind(void **state)
     (void)state;
     strcpy(config.spec, "eth0");
     refused("\"eth0\" is no port; write vhost:listen=PATH, vhost:connect=PATH, "
-            "af_xdp:INTERFACE, udp:ADDRESS:PORT or ring:NAME");
+            "af_xdp:INTERFACE, ethdev:DEVARGS, udp:ADDRESS:PORT or ring:NAME");
 }
 
 static void open__sources_belong_to_af_xdp(void **state)
 {
-    static const char *const specs[] = {"vhost:listen=/none", "udp:127.0.0.1:0",
-                                        "ring:a"};
+    static const char *const specs[] = {"vhost:listen=/none", "udp:127.0.0.1:0", "ring:a",
+                                        "ethdev:net_null0"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {

@@ -29,8 +29,8 @@ static void steer__ours_goes_to_the_queue(void **state)
     struct frame v4 = datagram(4), v6 = datagram(6);
 
     (void)state;
-    meets(&v4, XDP_REDIRECT, STEER_OURS);
-    meets(&v6, XDP_REDIRECT, STEER_OURS);
+    meets(&v4, XDP_REDIRECT, HANDED);
+    meets(&v6, XDP_REDIRECT, HANDED);
 }
 
 static void steer__what_a_lane_checks_is_not_checked_here(void **state)
@@ -41,7 +41,7 @@ static void steer__what_a_lane_checks_is_not_checked_here(void **state)
     ip_of(&f)[10] ^= 1; /* the header's sum */
     udp_of(&f)[6] ^= 1; /* UDP's */
     udp_of(&f)[5]++;    /* its length */
-    meets(&f, XDP_REDIRECT, STEER_OURS);
+    meets(&f, XDP_REDIRECT, HANDED);
 }
 
 static void steer__queue_without_socket_passes(void **state)
@@ -137,7 +137,7 @@ static void steer__dont_fragment_and_the_reserved_bit_are_no_fragments(void **st
 
     (void)state;
     ip_of(&f)[6] = 0xc0;
-    meets(&f, XDP_REDIRECT, STEER_OURS);
+    meets(&f, XDP_REDIRECT, HANDED);
 }
 
 /* Each header that may stand between IPv6 and UDP. */
@@ -197,7 +197,7 @@ static void steer__truncated_frames_pass(void **state)
             else if (len < ip_end + NET_UDP)
                 meets(&f, XDP_PASS, STEER_NOT_UDP);
             else
-                meets(&f, XDP_REDIRECT, STEER_OURS);
+                meets(&f, XDP_REDIRECT, HANDED);
         }
     }
 }

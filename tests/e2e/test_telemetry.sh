@@ -58,7 +58,7 @@ dht = ask("/proa/dht")
 check("/proa/dht", dht["own_names"] == 1 and dht["lookups"] >= 1, dht)
 port = ask("/proa/ports")["port_0"]
 check("/proa/ports", port["kind"] == "udp" and port["up"] == 1 and port["rx"] == port["tx"] == 0
-      and "ours" not in port, port)
+      and "denied" not in port, port)
 drops = ask("/proa/drops")
 check("/proa/drops", len(drops) > 40 and all(v == 0 for v in drops.values()), drops)
 for _ in range(300):
