@@ -47,6 +47,8 @@ class Net:
     def __init__(self):
         self.tag = f"proa-{os.getpid()}-"
         self.names = [self.tag + n for n in ("nic", "kernel", "far")]
+
+    def make(self):
         for name in self.names:
             run("ip", "netns", "add", name)
         nic, kernel, far = self.names
@@ -384,6 +386,7 @@ def main():
     net = None
     try:
         net = Net()
+        net.make()
         plain(net, folder, program)
         other_ways(net, folder, program)
         fanout = "ethdev:net_af_packet0,iface=eth0,qpairs=2"
