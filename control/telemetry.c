@@ -318,6 +318,7 @@ static void say_port(struct rte_tel_data *d, unsigned number, struct port *port)
     port->ops->state(port, text, sizeof(text));
     rte_tel_data_add_dict_string(inner, "state", text);
     add(inner, "", "up", port_up(port));
+    add(inner, "", "payload_max", port->payload_max);
     add(inner, "", "rx", atomic_load_explicit(&stats.rx, memory_order_relaxed));
     add(inner, "", "rx_bytes",
         atomic_load_explicit(&stats.rx_bytes, memory_order_relaxed));

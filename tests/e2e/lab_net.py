@@ -62,6 +62,22 @@ def enter(space):
             raise OSError(ctypes.get_errno(), "setns")
 
 
+def in_space(space, fn):
+    """What fn gives in that namespace."""
+    result = []
+
+    def work():
+        enter(space)
+        result.append(fn())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if not result:
+        raise Gone("a step in a namespace failed")
+    return result[0]
+
+
 def programs(space):
     """The XDP programs in a namespace: dictionaries with id and interface."""
     text = run(*inside(space, "bpftool", "-j", "net", "list")).stdout
@@ -95,6 +111,29 @@ def telemetry(folder, command):
         s.recv(4096)
         s.send(command.encode())
         return json.loads(s.recv(65536))[command.split(",")[0]]
+
+
+def balance(folders):
+    """Of half a second: packets that came in at each node, and those of them on the wrong lane."""
+    before = [telemetry(f, "/proa/lanes") for f in folders]
+    time.sleep(0.5)
+    after = [telemetry(f, "/proa/lanes") for f in folders]
+    return [[n[key] - o[key] for n, o in zip(after, before)] for key in ("rx", "misdirected")]
+
+
+def settles(title, folders):
+    """Under 1 % of the packets go astray, sooner or later, and each lane has its share."""
+    def good():
+        nonlocal packets, astray
+        packets, astray = balance(folders)
+        return min(packets) > 500 and all(a * 100 < p for a, p in zip(astray, packets))
+
+    packets = astray = []
+    why = None if within(30, good) else "it does not settle"
+    verdict(f"{title}: {astray} of {packets} packets astray after settling", why)
+    lanes = [[telemetry(f, f"/proa/lanes,{i}")["rx"] for i in (0, 1)] for f in folders]
+    verdict(f"{title}: each lane has its share",
+            None if all(min(l) * 10 > max(l) for l in lanes) else lanes)
 
 
 class Pair:
@@ -166,8 +205,8 @@ def kernel_tcp(lab, family=4):
     return result
 
 
-def pings(lab, side, address, count, source=None):
-    """Pings an address from a side of a pair; returns how many had no answer."""
+def pings(lab, side, address, count, source=None, size=56):
+    """Pings an address from a side; returns how many had no answer with their bytes."""
     four = ":" not in address
     lost = []
 
@@ -180,12 +219,12 @@ def pings(lab, side, address, count, source=None):
             if source:
                 s.bind((source, 0))
             for number in range(count):
-                rest = struct.pack("!HH", os.getpid() & 0xffff, number) + bytes(56)
+                rest = struct.pack("!HH", os.getpid() & 0xffff, number) + bytes(i & 0xff for i in range(size))
                 head = bytes((8 if four else 128, 0))
                 check = 0xffff - total(head + b"\0\0" + rest)  # of ICMPv6 the kernel computes it
                 s.sendto(head + struct.pack("!H", check) + rest, (address, 0))
                 try:
-                    while not answers(s.recv(1000), four, rest):
+                    while not answers(s.recv(65536), four, rest):
                         pass
                 except TimeoutError:
                     lost.append(number)

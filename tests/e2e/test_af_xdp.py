@@ -3,8 +3,9 @@
 """test_af_xdp.py PEER - two nodes on AF_XDP, in network namespaces of their own joined by veth.
 
 They talk over IPv4, IPv6 and, by the kernel's generic path, over a bridge; one is killed and comes
-back; the kernel's own traffic on the same interface goes on; nothing is left afterwards, neither on
-the interface nor in the kernel.  Needs root.
+back; two lanes keep their packets; the interface's MTU is followed; the kernel's own traffic on the
+same interface goes on; nothing is left afterwards, neither on the interface nor in the kernel.  Needs
+root.
 """
 import os
 import shutil
@@ -12,8 +13,8 @@ import signal
 import sys
 import tempfile
 
-from lab_net import (PORT, Pair, exists, kernel_tcp, left, maps_of, pings, programs, status, verdict,
-                     within)
+from lab_net import (PORT, Pair, exists, kernel_tcp, left, maps_of, pings, programs, settles, status,
+                     telemetry, verdict, within)
 from peer_lines import Gone, Peer, no_lab
 
 LOST_NS = 10
@@ -22,15 +23,18 @@ LOST_NS = 10
 class Talk:
     """A node on each side of a pair."""
 
-    def __init__(self, lab, folder, program, title, addresses, specs):
+    def __init__(self, lab, folder, program, title, addresses, specs, *options):
         self.lab, self.title, self.addresses = lab, title, addresses
-        self.sides = []
+        self.sides, self.folders = [], []
         for i, role in enumerate("ab"):
+            own = f"{folder}/{title.replace(' ', '-')}-{role}"
+            self.folders.append(f"{own}-run")
+            os.makedirs(f"{own}-run")
             seed = addresses[1 - i]
             seed = f"[{seed}]:{PORT}" if ":" in seed else f"{seed}:{PORT}"
             prefix = "/64" if ":" in addresses[i] else "/24"
-            self.sides.append(Peer(lab.inside(i, program, role, specs[i], addresses[i] + prefix, seed,
-                                              f"{folder}/{title}-{role}")))
+            self.sides.append(Peer(["env", f"RUNTIME_DIRECTORY={own}-run"] + lab.inside(
+                i, program, role, specs[i], addresses[i] + prefix, seed, own, *options)))
 
     def say(self, what, why=None):
         return verdict(f"{self.title}: {what}", why)
@@ -99,6 +103,30 @@ def over_veth(lab, folder, program, title, addresses):
         talk.close()
 
 
+def two_lanes(lab, folder, program):
+    """Packets stay on their lanes; and a smaller MTU is followed while the node runs."""
+    talk = Talk(lab, folder, program, "two lanes", [lab.v4(0), lab.v4(1)], ["af_xdp:lab0"] * 2, "lanes=2")
+    try:
+        talk.start()
+        settles(talk.title, talk.folders)
+
+        def largest():
+            return [telemetry(f, "/proa/ports")["port_0"]["payload_max"] for f in talk.folders]
+
+        before = largest()
+        for mtu, cut in ((1400, 100), (1500, 0)):
+            for side in range(2):
+                lab.ip(side, "link", "set", "lab0", "mtu", str(mtu))
+            talk.say(f"an MTU of {mtu} is followed", None if within(
+                10, lambda: largest() == [most - cut for most in before]) else largest())
+        talk.kernels()
+        talk.end()
+    except Gone as gone:
+        talk.say("the conversation goes on", gone)
+    finally:
+        talk.close()
+
+
 def over_bridge(lab, folder, program):
     """Side a has its addresses on a bridge, whose driver knows no XDP."""
     lab.ip(0, "address", "flush", "dev", "lab0")
@@ -132,6 +160,7 @@ def main():
         lab = Pair()
         over_veth(lab, folder, sys.argv[1], "ipv4", [lab.v4(0), lab.v4(1)])
         over_veth(lab, folder, sys.argv[1], "ipv6", [lab.v6(0), lab.v6(1)])
+        two_lanes(lab, folder, sys.argv[1])
         over_bridge(lab, folder, sys.argv[1])
     except Gone as gone:
         verdict("the lab", gone)

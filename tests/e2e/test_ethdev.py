@@ -7,7 +7,6 @@ neighbour discovery and ping by itself; in another a node uses the kernel's UDP 
 over IPv4 and IPv6, through a VLAN, through a router, over two lanes with steering; one is killed and comes
 back; what is forged on the wire changes nothing; what cannot work says why.  Needs root.
 """
-import glob
 import json
 import os
 import shutil
@@ -17,41 +16,24 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
+from frames import TCP, Wire, arp, ether, ipv4, v4
+from lab_net import (in_space, inside, pings, run, settles, status, telemetry, verdict, within)
 from peer_lines import Gone, Peer, no_lab
 
 LOST_S = 10
-bad = 0
-
-
-def verdict(name, why=None):
-    global bad
-    if why:
-        bad = 1
-        print(f"    {why}")
-    print("not ok -" if why else "ok -", name, flush=True)
-
-
-def run(*argv, check=True):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if check and done.returncode != 0:
-        raise Gone(f"{' '.join(argv)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 class Net:
-    """Namespaces: nic (the node's own device), kernel, and a router between kernel and far."""
+    """Namespaces: nic (the node's own device), kernel, which is a router too, and far."""
 
     def __init__(self):
-        self.tag = f"proa-{os.getpid()}-"
-        self.names = [self.tag + n for n in ("nic", "kernel", "far")]
+        self.spaces = [f"proa-{os.getpid()}-{n}" for n in ("nic", "kernel", "far")]
 
     def make(self):
-        for name in self.names:
+        for name in self.spaces:
             run("ip", "netns", "add", name)
-        nic, kernel, far = self.names
+        nic, kernel, far = self.spaces
         many = ["numrxqueues", "2", "numtxqueues", "2"]
         run("ip", "link", "add", "eth0", "netns", nic, *many, "type", "veth", "peer", "name",
             "eth0", "netns", kernel, *many)
@@ -69,90 +51,17 @@ class Net:
         run("ip", "netns", "exec", kernel, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def kernel(self, *argv):
-        return run("ip", "-n", self.names[1], *argv)
-
-    def nic(self, *argv):
-        return run("ip", "-n", self.names[0], *argv)
+        return run("ip", "-n", self.spaces[1], *argv).stdout
 
     def inside(self, name, *argv):
-        return ["ip", "netns", "exec", self.tag + name, *argv]
+        return inside(f"proa-{os.getpid()}-{name}", *argv)
 
     def close(self):
-        for name in self.names:
+        for name in self.spaces:
             run("ip", "netns", "del", name, check=False)
 
 
-def enter(name):
-    """This thread's sockets are of that namespace from now on."""
-    import ctypes
-    with open(f"/run/netns/{name}", encoding="ascii") as file:
-        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-
-
-def within(name, fn):
-    """What fn gives in that namespace."""
-    result = []
-
-    def body():
-        enter(name)
-        result.append(fn())
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if not result:
-        raise Gone("a step in a namespace failed")
-    return result[0]
-
-
-def ping(net, address, size=56, count=3):
-    """How many of count echo requests come back with their bytes."""
-    six = ":" in address
-
-    def fn():
-        good, data = 0, bytes(range(256)) * (size // 256 + 1)
-        s = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
-                          socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
-        with s:
-            s.settimeout(2)
-            for n in range(count):
-                head = struct.pack("!BBHHH", 128 if six else 8, 0, 0, 0x7074, n)
-                packet = head + data[:size]
-                if not six:
-                    words = struct.unpack(f"!{len(packet) // 2}H", packet)
-                    total = sum(words)
-                    while total >> 16:
-                        total = (total & 0xffff) + (total >> 16)
-                    packet = packet[:2] + struct.pack("!H", ~total & 0xffff) + packet[4:]
-                s.sendto(packet, (address, 0))
-                until = time.monotonic() + 2
-                while time.monotonic() < until:
-                    try:
-                        got = s.recv(65536)
-                    except socket.timeout:
-                        break
-                    body = got if six else got[20:]
-                    if body[0] == (129 if six else 0) and body[4:] == packet[4:]:
-                        good += 1
-                        break
-        return good
-
-    return within(net.names[1], fn)
-
-
-def telemetry(folder, command):
-    """Of the one node that is there."""
-    (path,) = glob.glob(f"{folder}/dpdk/*/dpdk_telemetry.v2")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-        s.settimeout(20)
-        s.connect(path)
-        s.recv(4096)
-        s.send(command.encode())
-        return json.loads(s.recv(65536))[command.split(",")[0]]
-
-
-class Pair:
+class Talk:
     """A node on a device of its own (a) and one on the kernel's sockets, or like it (b)."""
 
     def __init__(self, net, folder, program, title, a, b):
@@ -178,9 +87,9 @@ class Pair:
             verdict(f"{self.title}: the conversation goes on", value)
         for peer in self.sides:
             if peer.process and peer.process.poll() is None:
-                status = peer.end(signal.SIGTERM)
-                if status:
-                    verdict(f"{self.title}: a node ends in order", f"exit status {status}")
+                code = peer.end(signal.SIGTERM)
+                if code:
+                    verdict(f"{self.title}: a node ends in order", f"exit status {code}")
         return kind is Gone
 
 
@@ -196,13 +105,13 @@ def killed_and_back(title, side, other):
 def forge(net, frames):
     """Puts frames on the wire from the kernel's side."""
     def fn():
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
-            s.bind(("eth0", 0))
-            for frame in frames:
-                s.send(frame)
+        wire = Wire("eth0")
+        for frame in frames:
+            wire.send(frame)
+        wire.close()
         return True
 
-    within(net.names[1], fn)
+    in_space(net.spaces[1], fn)
 
 
 def sees_tags(net):
@@ -220,53 +129,31 @@ def sees_tags(net):
                     return frame[14:16] == b"\x00\x07"
                 for level, kind, data in extra:
                     if level == SOL_PACKET and kind == PACKET_AUXDATA:
-                        status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", data[:20])
-                        if status & 0x10:  # TP_STATUS_VLAN_VALID
+                        flags, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", data[:20])
+                        if flags & 0x10:  # TP_STATUS_VLAN_VALID
                             return tci & 0xfff == 7
         return False
 
-    return within(net.names[1], fn)
-
-
-def mac_of(net, name, device):
-    text = run("ip", "-n", net.tag + name, "-j", "link", "show", device)
-    return bytes.fromhex(json.loads(text)[0]["address"].replace(":", ""))
-
-
-def arp(op, mac_from, ip_from, mac_to, ip_to, eth_to=b"\xff" * 6):
-    return (eth_to + mac_from + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, op) + mac_from +
-            socket.inet_aton(ip_from) + mac_to + socket.inet_aton(ip_to))
-
-
-def ipv4(protocol):
-    """A right header to the node, and nothing of that protocol behind it."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, protocol, 0,
-                       socket.inet_aton("10.79.0.9"), socket.inet_aton("10.79.0.1"))
-    total = sum(struct.unpack("!10H", head))
-    total = (total & 0xffff) + (total >> 16)
-    return head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:] + b"\0" * 20
+    return in_space(net.spaces[1], fn)
 
 
 def forged(net, sides):
     """Somebody claims both addresses, and sends what is no frame at all."""
-    ours, evil = mac_of(net, "nic", "eth0"), b"\x02\x66\x66\x66\x66\x66"
+    link = json.loads(run("ip", "-n", net.spaces[0], "-j", "link", "show", "eth0").stdout)
+    ours, evil, everybody = link[0]["address"], "02:66:66:66:66:66", "ff:ff:ff:ff:ff:ff"
+    us, peer = v4("10.79.0.1"), v4("10.79.0.2")
     before = telemetry(sides[0].folder, "/proa/lanes")["rx"]
-    frames = [arp(2, evil, "10.79.0.2", ours, "10.79.0.1", ours),
-              arp(1, evil, "10.79.0.2", b"\0" * 6, "10.79.0.2"),
-              arp(2, evil, "10.79.0.1", ours, "10.79.0.1"),
-              ours + evil + b"\x08\x06" + b"\0" * 50,
-              ours + evil + b"\x08\x00" + b"\x45" + b"\xff" * 40,
-              ours + evil + b"\x86\xdd" + b"\x60" + b"\0" * 60,
-              ours + evil + b"\x08\x00" + ipv4(6),
-              ours + evil + b"\x81\x00\x00\x09\x08\x00" + b"\x45" + b"\0" * 40]
+    frames = [ether(ours, evil, 0x806, arp(2, evil, peer, ours, us)),
+              ether(everybody, evil, 0x806, arp(1, evil, peer, "00:00:00:00:00:00", peer)),
+              ether(everybody, evil, 0x806, arp(2, evil, us, ours, us)),
+              ether(ours, evil, 0x806, bytes(50)),
+              ether(ours, evil, 0x800, b"\x45" + b"\xff" * 40),
+              ether(ours, evil, 0x86dd, b"\x60" + bytes(60)),
+              ether(ours, evil, 0x800, ipv4(v4("10.79.0.9"), us, bytes(20), protocol=TCP)),
+              ether(ours, evil, 0x8100, b"\0\x09\x08\0\x45" + bytes(40))]
     forge(net, frames * 20)
-    until = time.monotonic() + 20
-    while telemetry(sides[0].folder, "/proa/lanes")["rx"] < before + 2000:
-        if time.monotonic() > until:
-            verdict("forged: the conversation goes on", "it does not")
-            return
-        time.sleep(0.05)
-    verdict("forged: the conversation goes on")
+    verdict("forged: the conversation goes on", None if within(
+        20, lambda: telemetry(sides[0].folder, "/proa/lanes")["rx"] > before + 2000) else "it stops")
     port = telemetry(sides[0].folder, "/proa/ports")["port_0"]
     drops = telemetry(sides[0].folder, "/proa/drops")
     counted = [port[word] for word in ("unsolicited", "conflicts", "malformed")]
@@ -274,14 +161,17 @@ def forged(net, sides):
     verdict("forged: counted as what it is", None if all(counted) else f"{port} {drops}")
 
 
+def pinged(net, title, address, *sizes):
+    lost = sum(pings(net, 1, address, 3, size=size) for size in sizes or (56,))
+    verdict(f"{title}: ping is answered under load", f"{lost} are not" if lost else None)
+
+
 def plain(net, folder, program):
-    four = Pair(net, folder, program, "ipv4",
+    four = Talk(net, folder, program, "ipv4",
                 ("nic", "ethdev:net_af_packet0,iface=eth0", "10.79.0.1/24", "10.79.0.2:7400"),
                 ("kernel", "udp:10.79.0.2:7400", "", "10.79.0.1:7400"))
     with four as sides:
-        verdict("ipv4: ping is answered under load",
-                None if ping(net, "10.79.0.1") == 3 and ping(net, "10.79.0.1", 1400) == 3
-                else "it is not")
+        pinged(net, "ipv4", "10.79.0.1", 56, 1400)
         forged(net, sides)
         killed_and_back("ipv4: the device's", sides[0], sides[1])
         killed_and_back("ipv4: the kernel's", sides[1], sides[0])
@@ -292,25 +182,23 @@ def plain(net, folder, program):
             peer.wait_line("talks", 60)
         verdict("ipv4: cut and healed, they talk again")
     net.kernel("address", "replace", "fd79::2/64", "dev", "eth0", "nodad")  # gone with the link
-    six = Pair(net, folder, program, "ipv6",
+    six = Talk(net, folder, program, "ipv6",
                ("nic", "ethdev:net_af_packet0,iface=eth0", "fd79::1/64", "[fd79::2]:7400"),
                ("kernel", "udp:[fd79::2]:7400", "", "[fd79::1]:7400"))
     with six as sides:
-        verdict("ipv6: ping is answered under load",
-                None if ping(net, "fd79::1") == 3 and ping(net, "fd79::1", 1400) == 3
-                else "it is not")
+        pinged(net, "ipv6", "fd79::1", 56, 1400)
         killed_and_back("ipv6: the device's", sides[0], sides[1])
 
 
 def other_ways(net, folder, program):
-    tagged = Pair(net, folder, program, "vlan",
+    tagged = Talk(net, folder, program, "vlan",
                   ("nic", "ethdev:net_af_packet0,iface=eth0", "10.97.0.1/24", "10.97.0.2:7400",
                    "vlan=7"),
                   ("kernel", "ethdev:net_af_packet0,iface=eth0", "10.97.0.2/24", "10.97.0.1:7400",
                    "vlan=7"))
     with tagged:
         verdict("vlan: frames carry the tag", None if sees_tags(net) else "they do not")
-    routed = Pair(net, folder, program, "gateway",
+    routed = Talk(net, folder, program, "gateway",
                   ("nic", "ethdev:net_af_packet0,iface=eth0", "10.79.0.1/24", "10.80.0.3:7400",
                    "gateway=10.79.0.2"),
                   ("far", "udp:10.80.0.3:7400", "", "10.79.0.1:7400"))
@@ -319,34 +207,21 @@ def other_ways(net, folder, program):
     run(*net.inside("kernel", "ip", "tuntap", "add", "tap0", "mode", "tap", "multi_queue"))
     net.kernel("link", "set", "tap0", "up")
     net.kernel("address", "add", "10.81.0.2/24", "dev", "tap0")
-    tap = Pair(net, folder, program, "tap",
+    tap = Talk(net, folder, program, "tap",
                ("kernel", "ethdev:net_tap0,iface=tap0", "10.81.0.1/24", "10.81.0.2:7400"),
                ("kernel", "udp:10.81.0.2:7400", "", "10.81.0.1:7400"))
     with tap as sides:
-        verdict("tap: ping is answered", None if ping(net, "10.81.0.1") == 3 else "it is not")
+        pinged(net, "tap", "10.81.0.1")
         killed_and_back("tap: the device's", sides[0], sides[1])
 
 
-def steered(net, folder, program, title, specs):
+def steered(net, folder, program):
     """Two lanes and two queues a side: each link's packets come to its lane, after a while."""
-    pair = Pair(net, folder, program, title,
-                ("nic", specs[0], "10.79.0.1/24", "10.79.0.2:7400", "lanes=2"),
-                ("kernel", specs[1], "10.79.0.2/24", "10.79.0.1:7400", "lanes=2"))
-    with pair as sides:
-        for _ in range(20):
-            before = [telemetry(p.folder, "/proa/lanes") for p in sides]
-            time.sleep(0.5)
-            after = [telemetry(p.folder, "/proa/lanes") for p in sides]
-            packets = [n["rx"] - o["rx"] for n, o in zip(after, before)]
-            astray = [n["misdirected"] - o["misdirected"] for n, o in zip(after, before)]
-            good = all(a * 100 < p for a, p in zip(astray, packets)) and min(packets) > 500
-            if good:
-                break
-        lanes = [[telemetry(p.folder, f"/proa/lanes,{i}")["rx"] for i in (0, 1)] for p in sides]
-        verdict(f"{title}: {astray} of {packets} packets astray after settling",
-                None if good else f"lanes' packets: {lanes}")
-        verdict(f"{title}: each lane has its share",
-                None if all(min(l) * 10 > max(l) for l in lanes) else lanes)
+    spec = "ethdev:net_af_packet0,iface=eth0,qpairs=2"
+    with Talk(net, folder, program, "two lanes",
+              ("nic", spec, "10.79.0.1/24", "10.79.0.2:7400", "lanes=2"),
+              ("kernel", spec, "10.79.0.2/24", "10.79.0.1:7400", "lanes=2")) as sides:
+        settles("two lanes", [peer.folder for peer in sides])
 
 
 def refused(net, folder, program, title, wanted, spec, address, *options):
@@ -389,11 +264,7 @@ def main():
         net.make()
         plain(net, folder, program)
         other_ways(net, folder, program)
-        fanout = "ethdev:net_af_packet0,iface=eth0,qpairs=2"
-        steered(net, folder, program, "two lanes", [fanout, fanout])
-        net.nic("address", "add", "10.79.0.1/24", "dev", "eth0")
-        steered(net, folder, program, "two lanes of af_xdp", ["af_xdp:eth0", "af_xdp:eth0"])
-        net.nic("address", "flush", "dev", "eth0")
+        steered(net, folder, program)
         bad_input(net, folder, program)
     except Gone as gone:
         verdict("the network", gone)
@@ -401,7 +272,7 @@ def main():
         if net:
             net.close()
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bad)
+    sys.exit(status())
 
 
 main()
