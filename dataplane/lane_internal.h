@@ -27,10 +27,18 @@ struct lane_peer;
 
 /* From which UDP port the peer is to send, so that its packets arrive on this lane. */
 struct lane_steering {
-    proa_ns at;            /* proposed then */
-    uint16_t port, before; /* the last two proposals; 0: none */
+    proa_ns at;            /* told then */
+    uint16_t port, before; /* the proposal, and the one before, that packets came from; 0: none */
     uint16_t tried;
+    uint16_t told;   /* times the proposal was told without a packet that came from it */
     uint16_t astray; /* packets, until the first */
+};
+
+/* How a packet came. */
+struct lane_arrival {
+    uint16_t from; /* UDP port */
+    uint8_t port;  /* of this node */
+    bool astray;   /* on another lane */
 };
 
 /* A link in its slot. */
@@ -187,7 +195,8 @@ uint32_t lane_receive(struct lane *lane);             /* what lane_poll got; pac
 void lane_input(struct lane *lane, struct pkt *p);    /* takes p */
 void lane_transmit(struct lane *lane, struct pkt *p); /* takes p */
 void lane_send_queued(struct lane *lane);
-void lane_astray(struct lane *lane, struct lane_link *ll, const struct pkt *p);
+void lane_steer(struct lane *lane, struct lane_link *ll,
+                const struct lane_arrival *arrival);
 bool lane_steered(const struct lane_link *ll, const struct proa_addr *from);
 void lane_foreign_item(void *ctx, uint32_t from_lane, const struct pair_item *item);
 

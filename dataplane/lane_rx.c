@@ -79,9 +79,10 @@ static void link_packet(struct lane *lane, struct pkt *p)
         return;
     }
     heard(lane, ll);
-    if (__builtin_expect((p->flags & PKT_ASTRAY) != 0, 0))
-        lane_astray(lane, ll, p);
-    link_input(ll->link, p, lane->now);
+    struct lane_arrival arrival = {p->peer.port, p->port, (p->flags & PKT_ASTRAY) != 0};
+    if (link_input(ll->link, p, lane->now) &&
+        __builtin_expect(arrival.astray || ll->steering.port != 0, 0))
+        lane_steer(lane, ll, &arrival);
     lane_dirty(lane, ll);
     if (__builtin_expect(link_waits(ll->link), 0) && !ll->waits) {
         ll->waits = true;

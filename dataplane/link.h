@@ -119,8 +119,8 @@ enum proa_outcome link_send_bulk(struct link *link, const struct proa_msg *msg, 
 void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
 
 /* Input: one DATA or ACK packet whose dst_link matched and whose source was checked by the
-   caller.  Takes p. */
-void link_input(struct link *link, struct pkt *p, proa_ns now);
+   caller.  Takes p.  True: it brought something new, so it is no packet that came before. */
+bool link_input(struct link *link, struct pkt *p, proa_ns now);
 
 /* When many packets become deliverable at once, because a gap has closed, they are delivered
    until env.pause says otherwise; they are acked all the same.  link_waits tells whether there

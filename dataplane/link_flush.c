@@ -52,6 +52,7 @@ void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
         link->cc.round_at = now;
         link->cc.round_mark = link->cc.delivered;
     }
+    p->source = link->source; /* it may have been built before the peer named a port */
     p->seq = seq;
     p->attempt = 0;
     p->sent_at = now;
@@ -86,6 +87,8 @@ bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now)
     p->flags = old->flags;
     p->first_sent = old->first_sent;
     p->attempt = old->attempt + 1;
+    if (p->attempt >= LINK_SOURCE_ATTEMPTS)
+        p->source = link->source = 0; /* does that port get through at all? */
     p->sent_at = now;
     p->delivered = link->cc.delivered;
     p->order = ++link->order;

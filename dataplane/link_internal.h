@@ -16,6 +16,11 @@
    Sequence numbers, orders and delivery counts are 32-bit and wrap: they are compared by the
    sign of their difference only. */
 #ifndef LINK_INTERNAL_H
+/* Sent so often, or seen coming again so often, and the packets leave from the port's own UDP port
+   again: what the peer named may not get through (a firewall, a translator of addresses). */
+#define LINK_SOURCE_ATTEMPTS 3u
+#define LINK_SOURCE_REPEATS 16u
+
 #define LINK_INTERNAL_H
 
 #include "link.h"
@@ -133,6 +138,7 @@ struct link {
     uint8_t state;
     uint8_t dead_reason;
     uint16_t source; /* UDP port of what is sent; 0: the port's own */
+    uint8_t repeats; /* packets of the peer's in a row that had come before */
 
     struct link_env env;
     struct link_params params;

@@ -264,8 +264,13 @@ static void take_data(struct link *link, struct pkt *p, const struct packet_head
         /* Our ack was lost, or the resend crossed it. */
         link->stats.rx_duplicate++;
         link->ack_now = true;
+        if (++link->repeats >= LINK_SOURCE_REPEATS) {
+            link->repeats = 0;
+            link->source = 0;
+        }
         pkt_free(link->env.pool, p);
     } else if (h->seq == link->rx_next) {
+        link->repeats = 0;
         accept(link, p, now);
     } else {
         hold(link, p, h->seq, now);
@@ -280,24 +285,25 @@ static void drop(struct link *link, struct pkt *p, uint64_t *counter)
     pkt_free(link->env.pool, p);
 }
 
-void link_input(struct link *link, struct pkt *p, proa_ns now)
+bool link_input(struct link *link, struct pkt *p, proa_ns now)
 {
+    uint32_t una = link->una;
     struct packet_header h;
 
     link->stats.rx_packets++;
     if (link->dead) {
         drop(link, p, &link->stats.rx_outside);
-        return;
+        return false;
     }
     if (packet_header_get(p->data, p->len, &h) != 0 || h.kind > PACKET_ACK) {
         drop(link, p, &link->stats.rx_malformed);
-        return;
+        return false;
     }
     enum verdict verdict = judge(link, p, &h);
     if (verdict == OUTSIDE || verdict == MALFORMED) {
         drop(link, p,
              verdict == OUTSIDE ? &link->stats.rx_outside : &link->stats.rx_malformed);
-        return;
+        return false;
     }
     link_mark_heard(link, now);
     if (h.flags & PACKET_ACK_VALID) {
@@ -310,7 +316,8 @@ void link_input(struct link *link, struct pkt *p, proa_ns now)
         if (h.flags & PACKET_PROBE)
             link->ack_now = true;
         pkt_free(link->env.pool, p);
-        return;
+        return link->una != una;
     }
     take_data(link, p, &h, verdict == FRESH, now);
+    return verdict == FRESH;
 }
