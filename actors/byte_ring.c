@@ -141,3 +141,13 @@ bool byte_ring_is_empty(const struct byte_ring *r)
 
     return head == atomic_load_explicit(&r->tail, memory_order_relaxed);
 }
+
+uint32_t byte_ring_used(const struct byte_ring *r)
+{
+    /* relaxed: a number, stale at once.  Tail first: it is never behind the head read after it by
+       more than what was read meanwhile. */
+    uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+
+    return (int32_t)(tail - head) > 0 ? tail - head : 0;
+}

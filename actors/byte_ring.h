@@ -78,6 +78,9 @@ const struct byte_record *byte_ring_peek(struct byte_ring *r);
 /* byte_ring_pop gives the peeked record's room back.  Only after a peek that was not NULL. */
 void byte_ring_pop(struct byte_ring *r);
 
+/* Any thread: bytes of the records in it, a moment ago. */
+uint32_t byte_ring_used(const struct byte_ring *r);
+
 /* Any thread: true when there was nothing to read just now. */
 bool byte_ring_is_empty(const struct byte_ring *r);
 

@@ -66,6 +66,8 @@ static uint32_t buffer_mtu(const struct proa_config *config)
         if (strncmp(port->spec, PORT_ETHDEV, strlen(PORT_ETHDEV)) == 0)
             unit = PORT_ETHDEV_UNIT;
     }
+    if (unit > 1)
+        front += PORT_ETHDEV_AROUND;
     return (mtu + front + unit - 1) / unit * unit;
 }
 

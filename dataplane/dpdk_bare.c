@@ -40,12 +40,14 @@ bool dpdk_bare_open(const char *name, const char *args, struct pkt_pool *pool,
     const char *step = "making it";
     char said[160];
     uint16_t dev = 0;
+    bool made;
     int status;
 
     /* net_af_xdp's libraries tell stderr what they do. */
     (void)libbpf_set_print(NULL);
     (void)libxdp_set_print(NULL);
     status = rte_eal_hotplug_add("vdev", name, args);
+    made = status == 0;
     if (status == 0)
         status = rte_eth_dev_get_port_by_name(name, &dev);
     if (status == 0)
@@ -55,6 +57,8 @@ bool dpdk_bare_open(const char *name, const char *args, struct pkt_pool *pool,
         return true;
     }
     eal_log_error(said, sizeof(said));
+    if (made)
+        (void)rte_eal_hotplug_remove("vdev", name);
     snprintf(err, err_len, "DPDK device %s,%s: %s failed: %s (%s)", name, args, step,
              strerror(-status), said);
     return false;

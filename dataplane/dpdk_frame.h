@@ -40,7 +40,6 @@ static inline enum port_drop frame_parse(const struct port *port, unsigned accep
     *p = (struct pkt){
         .data = rte_pktmbuf_mtod(m, uint8_t *) + datagram.offset,
         .len = (uint16_t)datagram.len,
-        .room = (uint16_t)datagram.len,
         .port = port->index,
         .peer = datagram.from,
         .sent_at = now,

@@ -2,6 +2,7 @@
 #include "ethdev.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +276,7 @@ void ethdev_fini(struct ethdev_port *port)
         close(lane->epoll);
     }
     free(port->lanes);
+    pthread_mutex_destroy(&port->link_lock);
     port_fini(&port->base);
 }
 
@@ -336,8 +338,17 @@ static bool has_interrupts(const struct ethdev_port *port)
     return true;
 }
 
-bool ethdev_start(struct ethdev_port *port, const struct ethdev_setup *setup, char *err,
-                  size_t err_len)
+/* DPDK says EAGAIN while the callback runs. */
+static void stop_listening(struct ethdev_port *port)
+{
+    while (rte_eth_dev_callback_unregister(port->dev, RTE_ETH_EVENT_INTR_LSC,
+                                           link_changed, port) == -EAGAIN)
+        sched_yield();
+}
+
+/* 0 or -errno; *ret_step: what failed. */
+static int bring_up(struct ethdev_port *port, const struct ethdev_setup *setup,
+                    bool interrupts, const char **ret_step)
 {
     struct rte_eth_conf conf = {
         .rxmode = {.mtu = port->base.mtu,
@@ -345,27 +356,40 @@ bool ethdev_start(struct ethdev_port *port, const struct ethdev_setup *setup, ch
                    .offloads = setup->rx_offloads},
         .txmode.offloads = setup->tx_offloads,
         .rx_adv_conf.rss_conf.rss_hf = setup->rss,
-        .intr_conf = {.rxq = 1, .lsc = setup->link_events},
+        .intr_conf = {.rxq = interrupts, .lsc = setup->link_events},
     };
-    const char *step = "configuring its queues";
-    uint16_t dev = setup->dev;
+    int status =
+        rte_eth_dev_configure(setup->dev, setup->rx_queues, setup->tx_queues, &conf);
+
+    *ret_step = "configuring its queues";
+    if (status == 0) {
+        *ret_step = "setting its queues up";
+        status = setup_queues(port, setup);
+    }
+    if (status != 0)
+        return status;
+    *ret_step = "starting it";
+    if (setup->link_events)
+        rte_eth_dev_callback_register(setup->dev, RTE_ETH_EVENT_INTR_LSC, link_changed,
+                                      port);
+    status = rte_eth_dev_start(setup->dev);
+    if (status != 0 && setup->link_events)
+        stop_listening(port);
+    return status;
+}
+
+bool ethdev_start(struct ethdev_port *port, const struct ethdev_setup *setup, char *err,
+                  size_t err_len)
+{
+    const char *step;
     int status;
 
     PROA_ASSERT(setup->tx_queues >= port->base.queues);
-    port->dev = dev;
+    port->dev = setup->dev;
     port->dev_queues = setup->rx_queues;
-    status = rte_eth_dev_configure(dev, setup->rx_queues, setup->tx_queues, &conf);
-    if (status == 0) {
-        step = "setting its queues up";
-        status = setup_queues(port, setup);
-    }
-    if (status == 0) {
-        step = "starting it";
-        if (setup->link_events)
-            rte_eth_dev_callback_register(dev, RTE_ETH_EVENT_INTR_LSC, link_changed,
-                                          port);
-        status = rte_eth_dev_start(dev);
-    }
+    status = bring_up(port, setup, true, &step);
+    if (status != 0 && !setup->interrupts) /* some have none, and say so in many ways */
+        status = bring_up(port, setup, false, &step);
     if (status != 0) {
         snprintf(err, err_len, "%s failed: %s", step, strerror(-status));
         return false;
@@ -373,7 +397,7 @@ bool ethdev_start(struct ethdev_port *port, const struct ethdev_setup *setup, ch
     port->interrupts = setup->interrupts || has_interrupts(port);
     /* release, pairs with the acquire in ethdev_usable. */
     atomic_store_explicit(&port->ready, true, memory_order_release);
-    link_changed(dev, RTE_ETH_EVENT_INTR_LSC, port, NULL);
+    link_changed(setup->dev, RTE_ETH_EVENT_INTR_LSC, port, NULL);
     return true;
 }
 
@@ -407,8 +431,7 @@ void ethdev_stop(struct ethdev_port *port)
     while (sem_wait(&stopping.done) != 0)
         ; /* EINTR */
     sem_destroy(&stopping.done);
-    rte_eth_dev_callback_unregister(port->dev, RTE_ETH_EVENT_INTR_LSC, link_changed,
-                                    port);
+    stop_listening(port);
     atomic_store_explicit(&port->link, false, memory_order_release);
     atomic_store_explicit(&port->ready, false, memory_order_release);
 }

@@ -22,6 +22,7 @@ struct next_hops {
     _Atomic uint64_t version;
     unsigned lanes;
     int wanted; /* eventfd */
+    _Atomic uint64_t full;
     uint64_t secret;
     struct want *wants;
     struct next_hop entries[NEXT_HOPS_MAX];
@@ -97,8 +98,10 @@ bool next_hops_find(struct next_hops *t, const uint8_t ip[16], uint8_t mac[6])
         if ((value & VALID) == 0 ||
             value != atomic_load_explicit(&e->value, memory_order_acquire))
             return false;
-        /* relaxed: a mark that somebody uses it, looked at seconds later. */
-        atomic_store_explicit(&e->seen, true, memory_order_relaxed);
+        /* relaxed: a mark that somebody uses it, looked at seconds later; not stored anew, so
+           that lanes do not take the line from each other. */
+        if (!atomic_load_explicit(&e->seen, memory_order_relaxed))
+            atomic_store_explicit(&e->seen, true, memory_order_relaxed);
         memcpy(mac, &value, 6);
         return true;
     }
@@ -155,6 +158,11 @@ bool next_hop_known(const struct next_hop *e)
 bool next_hop_take_seen(struct next_hop *e)
 {
     return atomic_exchange_explicit(&e->seen, false, memory_order_relaxed);
+}
+
+uint64_t next_hops_full(const struct next_hops *t)
+{
+    return atomic_load_explicit(&t->full, memory_order_relaxed);
 }
 
 struct next_hop *next_hops_at(struct next_hops *t, unsigned i)
@@ -232,6 +240,8 @@ void next_hops_take_wants(struct next_hops *t, void (*fn)(void *ctx, struct next
         if (!atomic_load_explicit(&w->asked, memory_order_acquire))
             continue;
         e = add(t, w->ip);
+        if (e == NULL)
+            atomic_fetch_add_explicit(&t->full, 1, memory_order_relaxed);
         if (e != NULL && (e->age > 0 || !next_hop_known(e)))
             fn(ctx, e);
         atomic_store_explicit(&w->asked, false, memory_order_release);

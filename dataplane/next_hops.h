@@ -86,6 +86,9 @@ int next_hops_fd(const struct next_hops *t); /* readable when lanes have asked *
 void next_hops_take_wants(struct next_hops *t, void (*fn)(void *ctx, struct next_hop *e),
                           void *ctx);
 
+/* next_hops_full counts what was asked for and found no room.  Any thread. */
+uint64_t next_hops_full(const struct next_hops *t);
+
 /* next_hops_at: entry i of NEXT_HOPS_MAX; NULL: not in use. */
 struct next_hop *next_hops_at(struct next_hops *t, unsigned i);
 

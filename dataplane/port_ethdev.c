@@ -41,6 +41,7 @@ struct nic_port {
     uint16_t vlan;     /* 0: none */
     bool tags;         /* the device inserts it */
     bool was_up;       /* the resolver thread's */
+    _Atomic bool open; /* all of it: devices want one thread at a time */
 };
 
 static struct nic_port *nic_of(struct port *base)
@@ -137,13 +138,16 @@ static void send_answers(struct nic_port *port)
 
     while (n < ANSWERS_MAX && tx_backlog_room(backlog) > n &&
            (record = resolver_thread_peek(port->resolver)) != NULL) {
+        enum port_drop why = ethdev_up(&port->eth.base) ? PORT_OK : PORT_DROP_DOWN;
         struct pkt *p = pkt_alloc(pool, 1);
         struct rte_mbuf *m;
 
         if (p == NULL)
-            break;                                  /* the next loop has another */
-        if (record->len > ANSWER_FRONT + p->room) { /* a ping larger than our MTU */
-            pkt_free(pool, p);
+            break; /* nic_deadline brings the lane back */
+        if (record->len > ANSWER_FRONT + p->room)
+            why = PORT_DROP_OVERSIZE;
+        if (why != PORT_OK) {
+            ethdev_drop(&port->eth, 0, p, why);
             resolver_thread_pop(port->resolver);
             continue;
         }
@@ -176,10 +180,12 @@ static bool take(struct nic_port *port, unsigned queue, struct rte_mbuf *m, proa
     struct port *base = &port->eth.base;
     struct port_stats *stats = &base->stats[queue];
     enum port_drop drop = PORT_DROP_ETHERTYPE;
+    uint64_t checked = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     unsigned accept = port->eth.accept;
 
-    if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
-        accept |= NET_ACCEPT_CHECKED;
+    if (checked == RTE_MBUF_F_RX_L4_CKSUM_GOOD || checked == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+        accept |=
+            NET_ACCEPT_CHECKED; /* NONE: not in the packet, and it is whole all the same */
     if (likely(port->vlan == 0) || in_our_vlan(port, m)) {
         const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 
@@ -230,11 +236,22 @@ static unsigned nic_rx(struct port *base, unsigned queue, struct pkt **pkts, uns
 
 /* ---- The port ---- */
 
+/* Frames of the resolver's wait for the first lane. */
+static proa_ns nic_deadline(struct port *base, unsigned queue)
+{
+    struct nic_port *port = nic_of(base);
+
+    if (queue == 0 && resolver_thread_peek(port->resolver) != NULL)
+        return port->eth.lanes[0].now;
+    return ethdev_deadline(base, queue);
+}
+
 static void nic_state(struct port *base, char *buf, size_t len)
 {
     struct nic_port *port = nic_of(base);
     struct resolver_stats stats;
-    unsigned known = resolver_thread_stats(port->resolver, &stats);
+    uint64_t not_sent;
+    unsigned known = resolver_thread_stats(port->resolver, &stats, &not_sent);
 
     snprintf(buf, len, "%s: %s, receives by %u queues, %s%s%s; next hops %u%s",
              port->device, ethdev_up(base) ? "up" : "no link", port->eth.dev_queues,
@@ -246,14 +263,22 @@ static void nic_state(struct port *base, char *buf, size_t len)
 
 static unsigned nic_counts(struct port *base, struct port_count ret[PORT_COUNTS_MAX])
 {
+    struct resolver_thread *resolver = nic_of(base)->resolver;
     struct resolver_stats s;
-    unsigned known = resolver_thread_stats(nic_of(base)->resolver, &s);
+    uint64_t not_sent;
+    unsigned known = resolver_thread_stats(resolver, &s, &not_sent);
     const struct port_count rows[] = {
-        {"next hops", known},       {"asked", s.asked},
-        {"answered", s.answered},   {"pings", s.echoes},
-        {"malformed", s.malformed}, {"foreign", s.foreign},
-        {"conflicts", s.conflicts}, {"unsolicited", s.unsolicited},
-        {"limited", s.limited},     {"table full", s.full}};
+        {"next hops", known},
+        {"asked", s.asked},
+        {"answered", s.answered},
+        {"pings", s.echoes},
+        {"malformed", s.malformed},
+        {"foreign", s.foreign},
+        {"conflicts", s.conflicts},
+        {"unsolicited", s.unsolicited},
+        {"limited", s.limited},
+        {"not sent", not_sent},
+        {"table full", s.full + next_hops_full(resolver_thread_hops(resolver))}};
 
     _Static_assert(sizeof(rows) / sizeof(rows[0]) <= PORT_COUNTS_MAX, "they fit");
     memcpy(ret, rows, sizeof(rows));
@@ -288,7 +313,7 @@ static const struct port_ops nic_ops = {
     .fd = ethdev_fd,
     .arm = ethdev_arm,
     .disarm = ethdev_disarm,
-    .deadline = ethdev_deadline,
+    .deadline = nic_deadline,
     .up = ethdev_up,
     .source_port = nic_source_port,
     .state = nic_state,
@@ -343,6 +368,13 @@ static bool attach(struct nic_port *port, const char *spec, char *err, size_t er
                 spec);
         return port->found;
     }
+    if (strncmp(port->device, "net_ring", 8) == 0) {
+        snprintf(err, err_len,
+                 "%s: net_ring hands buffers on that links still hold; take ring:NAME in "
+                 "one process, vhost: between two",
+                 spec);
+        return false;
+    }
     if (rte_eal_hotplug_add("vdev", port->device, comma != NULL ? comma + 1 : "") != 0) {
         eal_log_error(said, sizeof(said));
         snprintf(err, err_len, "%s: DPDK could not make the device (%s)", spec, said);
@@ -396,9 +428,10 @@ static bool set_addresses(struct nic_port *port, const struct port_open_args *ar
 static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup *setup,
                    char *err, size_t err_len)
 {
-    const uint64_t by_port = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
-    unsigned lanes = port->eth.base.queues;
     bool v4 = port->eth.base.address.family == 4;
+    const uint64_t by_port =
+        v4 ? RTE_ETH_RSS_NONFRAG_IPV4_UDP : RTE_ETH_RSS_NONFRAG_IPV6_UDP;
+    unsigned lanes = port->eth.base.queues;
     struct rte_eth_dev_info info;
 
     if (rte_eth_dev_info_get(port->eth.dev, &info) != 0) {
@@ -423,8 +456,7 @@ static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup 
     setup->descriptors = PORT_ETHDEV_DESCRIPTORS;
     setup->link_events =
         info.dev_flags != NULL && (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
-    setup->rx_offloads = info.rx_offload_capa &
-                         (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+    setup->rx_offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
     setup->tx_offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
     if (setup->rx_queues > 1)
         setup->rss = (info.flow_type_rss_offloads & by_port) != 0
@@ -444,25 +476,21 @@ static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup 
                  spec);
         return false;
     }
-    setup->rx_offloads |= info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
-                                                  RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
+    setup->rx_offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
     port->tags = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
     if (port->tags)
         setup->tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
     return true;
 }
 
-/* What is best done but not required: filters of devices that have some. */
-static void set_filters(struct nic_port *port, const struct ethdev_setup *setup)
+/* Neighbour discovery comes by these; devices without such filters take all. */
+static void join_groups(struct nic_port *port)
 {
     const struct proa_addr *self = &port->eth.base.address;
     struct rte_ether_addr groups[2] = {
         {{0x33, 0x33, 0, 0, 0, 1}},
         {{0x33, 0x33, 0xff, self->ip[13], self->ip[14], self->ip[15]}}};
 
-    (void)rte_eth_dev_set_mtu(port->eth.dev, port->eth.base.mtu);
-    if (port->vlan != 0 && (setup->rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0)
-        (void)rte_eth_dev_vlan_filter(port->eth.dev, port->vlan, 1);
     if (self->family == 6 && rte_eth_dev_set_mc_addr_list(port->eth.dev, groups, 2) != 0)
         (void)rte_eth_allmulticast_enable(port->eth.dev);
 }
@@ -473,6 +501,8 @@ static void on_look(void *ctx)
     struct nic_port *port = ctx;
     bool up;
 
+    if (!atomic_load(&port->open))
+        return;
     (void)ethdev_look(&port->eth);
     up = ethdev_up(&port->eth.base);
     if (up && !port->was_up)
@@ -480,20 +510,15 @@ static void on_look(void *ctx)
     port->was_up = up;
 }
 
-static void on_wake(void *ctx)
-{
-    struct nic_port *port = ctx;
-
-    if (port->eth.wake != NULL)
-        port->eth.wake(port->eth.wake_ctx);
-}
-
 static bool open_all(struct nic_port *port, const struct port_open_args *args, char *err,
                      size_t err_len)
 {
     const char *spec = args->config->spec;
-    struct resolver_thread_args resolver = {
-        .lanes = args->queues, .wake = on_wake, .look = on_look, .ctx = port};
+    struct resolver_thread_args resolver = {.lanes = args->queues,
+                                            .wake = args->wake,
+                                            .wake_ctx = args->wake_ctx,
+                                            .look = on_look,
+                                            .ctx = port};
     struct rte_ether_addr mac;
     struct ethdev_setup setup = {.dev = 0};
     size_t size = args->queues * sizeof(*port->nic_lanes);
@@ -518,10 +543,11 @@ static bool open_all(struct nic_port *port, const struct port_open_args *args, c
         snprintf(err, err_len, "%s: %s", spec, why);
         return false;
     }
-    set_filters(port, &setup);
+    join_groups(port);
     ethdev_steer_init(&port->steer, port->eth.dev, setup.rx_queues, args->queues,
                       &port->eth.base.address);
     port->eth.base.steers = port->eth.base.spreads = setup.rx_queues > 1;
+    atomic_store(&port->open, true);
     return true;
 }
 

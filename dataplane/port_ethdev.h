@@ -7,8 +7,8 @@
 
    No kernel stands behind it: `address` is required, ARP, neighbour discovery and ping are
    answered by resolver.h, other networks are reached by `gateway`, a VLAN is the device's to
-   strip.  Used where the device has them: RSS over the lanes, checksums.  Never: promiscuous
-   mode, a rule or a key the device would have to take.  With fewer receive queues than lanes
+   strip.  Used where the device has them: RSS over the lanes, rules that steer, checksums, receive
+   interrupts; none of them is required, and promiscuous mode is never used.  With fewer receive queues than lanes
    packets for the others are handed over, lane to lane, counted as misdirected.
 
    Threads, units, errors: as port.h. */
@@ -19,8 +19,10 @@
 
 #define PORT_ETHDEV "ethdev:"
 /* Bytes that the room for a frame is a multiple of: NICs fill buffers by whole KiB (ixgbe, ice),
-   and would spread over several what is cut off. */
+   and would spread over several what is cut off.  Around an IP packet come Ethernet, a tag and
+   its checksum. */
 #define PORT_ETHDEV_UNIT 2048u
+#define PORT_ETHDEV_AROUND 22u
 #define PORT_ETHDEV_DESCRIPTORS 1024u /* of each queue, where the device takes so many */
 
 /* port_ethdev_pci: does the spec name a PCI device?  ret (16 bytes) gets its whole address.  Such

@@ -248,7 +248,7 @@ static unsigned ring_rx(struct port *base, unsigned queue, struct pkt **pkts,
         p = pkt_alloc(pool, 0);
         if (p != NULL && slot->len <= p->room) {
             p->len = (uint16_t)slot->len;
-            p->room = p->len;
+            p->source = 0;
             p->port = base->index;
             p->flags = 0;
             p->peer = slot->from;

@@ -113,7 +113,7 @@ static struct pkt *deliver(struct port *base, struct udp_queue *q,
         return NULL;
     }
     p->len = (uint16_t)(len - lead);
-    p->room = p->len;
+    p->source = 0;
     p->port = base->index;
     p->flags = 0;
     p->sent_at = q->now;

@@ -38,16 +38,16 @@ unsigned resolver_known(const struct resolver *r)
 
 static bool is_own_or_many(const struct resolver *r, const struct proa_addr *to)
 {
-    struct proa_addr last = r->config.address;
+    const struct proa_addr *own = &r->config.address;
 
-    if (addr_same_ip(to, &r->config.address))
+    if (addr_same_ip(to, own))
         return true;
     if (to->family == 6)
         return to->ip[0] == 0xff;
     if (to->ip[12] == 0 || to->ip[12] >= 224)
         return true;
     /* The network's own address and its broadcast, where it has such. */
-    if (r->config.prefix > 126 || !addr_in_prefix(to, &last, r->config.prefix))
+    if (r->config.prefix > 126 || !addr_in_prefix(to, own, r->config.prefix))
         return false;
     bool zeros = true, ones = true;
 
@@ -194,13 +194,18 @@ proa_ns resolver_deadline(const struct resolver *r)
 
 /* ---- What is heard ---- */
 
-bool resolver_allowed(struct allowance *a, proa_ns now)
+bool resolver_has_left(struct allowance *a, proa_ns now)
 {
     if (now - a->since >= PROA_S || a->since == 0) {
         a->since = now;
         a->left = RESOLVER_ANSWERS;
     }
-    if (a->left == 0)
+    return a->left > 0;
+}
+
+bool resolver_allowed(struct allowance *a, proa_ns now)
+{
+    if (!resolver_has_left(a, now))
         return false;
     a->left--;
     return true;
@@ -241,12 +246,11 @@ void resolver_conflict(struct resolver *r, const uint8_t mac[6], proa_ns now)
     if (r->defended != 0 && now - r->defended < RESOLVER_DEFEND_EVERY)
         return;
     r->defended = now;
-    resolver_announce(r, now);
+    resolver_announce(r);
 }
 
-void resolver_announce(struct resolver *r, proa_ns now)
+void resolver_announce(struct resolver *r)
 {
-    (void)now;
     if (r->config.address.family == 4)
         arp_announce(r);
     else
@@ -268,6 +272,16 @@ bool resolver_wants(const uint8_t *frame, size_t len)
     default:
         return false;
     }
+}
+
+bool resolver_is_echo(const uint8_t *frame, size_t len)
+{
+    const uint8_t *ip = frame + NET_ETH;
+
+    if (load_be16(frame + 12) == ETHERTYPE_IP)
+        return true;
+    return load_be16(frame + 12) == ETHERTYPE_IP6 && ip[6] == 58 &&
+           len > NET_ETH + NET_IPV6 && ip[NET_IPV6] < 130;
 }
 
 void resolver_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now)

@@ -33,7 +33,6 @@
 #define RESOLVER_AGAIN PROA_S               /* between them.  Source: RETRANS_TIMER */
 #define RESOLVER_REACHABLE (30 * PROA_S)    /* Source: RFC 4861, REACHABLE_TIME */
 #define RESOLVER_DEFEND_EVERY (10 * PROA_S) /* Source: RFC 5227, DEFEND_INTERVAL */
-#define RESOLVER_FRAME_MIN 128u             /* bytes of the longest frame but an echo */
 
 struct resolver;
 
@@ -75,6 +74,10 @@ struct resolver *resolver_init(void *memory, const struct resolver_config *confi
    any thread. */
 bool resolver_wants(const uint8_t *frame, size_t len);
 
+/* resolver_is_echo: is one that resolver_wants an ICMP message, and none of neighbour discovery?
+   Cheap; any thread. */
+bool resolver_is_echo(const uint8_t *frame, size_t len);
+
 void resolver_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now);
 
 /* resolver_hop: the next hop for ip.  False: it is on no way of this port: another network
@@ -85,7 +88,7 @@ bool resolver_hop(const struct resolver *r, const uint8_t ip[16], uint8_t ret_ho
 const uint8_t *resolver_ask(struct resolver *r, const uint8_t hop[16], proa_ns now);
 
 /* resolver_announce tells the network where we are: after the link came up. */
-void resolver_announce(struct resolver *r, proa_ns now);
+void resolver_announce(struct resolver *r);
 
 void resolver_tick(struct resolver *r, proa_ns now);
 proa_ns resolver_deadline(const struct resolver *r); /* PROA_NS_NEVER: nothing is due */

@@ -27,10 +27,7 @@ static void answer_echo(struct resolver *r, const uint8_t *frame, size_t len,
         r->stats.malformed++;
         return;
     }
-    if (!resolver_allowed(&r->echoes, now)) {
-        r->stats.limited++;
-        return;
-    }
+    (void)resolver_allowed(&r->echoes, now); /* there is one: it was looked for first */
     r->stats.echoes++;
     memcpy(reply, frame, len);
     memcpy(reply, frame + 6, 6);
@@ -55,8 +52,7 @@ static void answer_echo(struct resolver *r, const uint8_t *frame, size_t len,
     r->env.send(r->env.ctx, reply, len);
 }
 
-/* A source that can be answered at. */
-static bool is_somebody(const uint8_t *ip, size_t len)
+bool icmp_is_somebody(const uint8_t *ip, size_t len)
 {
     static const uint8_t none[16];
 
@@ -74,12 +70,16 @@ void icmp_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns no
         r->stats.malformed++;
         return;
     }
+    if (!resolver_has_left(&r->echoes, now)) { /* before the sums: they cost the most */
+        r->stats.limited++;
+        return;
+    }
     total = load_be16(ip + 2);
     if (total < NET_IPV4 + ECHO_HEADER || total > len - NET_ETH ||
         (load_be16(ip + 6) & 0x3fffu) != 0 || /* fragments */
         net_sum_fold(net_sum(ip, NET_IPV4, 0)) != 0xffff ||
         net_sum_fold(net_sum(icmp, total - NET_IPV4, 0)) != 0xffff ||
-        !is_somebody(ip + 12, 4)) {
+        !icmp_is_somebody(ip + 12, 4)) {
         r->stats.malformed++;
         return;
     }
@@ -132,6 +132,10 @@ void icmp6_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns n
     }
     icmp = ip + at;
     size = NET_IPV6 + rest - at;
+    if (icmp[0] == 128 && !resolver_has_left(&r->echoes, now)) {
+        r->stats.limited++;
+        return;
+    }
     if (icmp6_sum(ip, icmp, size) != 0) { /* with a right checksum in it the sum is 0 */
         r->stats.malformed++;
         return;
@@ -144,7 +148,7 @@ void icmp6_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns n
         return;
     case 128:
         if (memcmp(ip + 24, r->config.address.ip, 16) == 0 && icmp[1] == 0 &&
-            at == NET_IPV6 && is_somebody(ip + 8, 16)) {
+            at == NET_IPV6 && icmp_is_somebody(ip + 8, 16)) {
             answer_echo(r, frame, NET_ETH + NET_IPV6 + rest, NET_IPV6, 129, now);
             return;
         }

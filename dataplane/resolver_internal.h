@@ -64,7 +64,8 @@ static inline bool mac_is_unicast(const uint8_t mac[6])
 
 /* ---- resolver.c: what the protocols of both families share ---- */
 
-bool resolver_allowed(struct allowance *a, proa_ns now);
+bool resolver_has_left(struct allowance *a, proa_ns now);
+bool resolver_allowed(struct allowance *a, proa_ns now); /* and takes one */
 
 /* An answer to a question of ours, or what looks like one: ip is at mac. */
 void resolver_learn(struct resolver *r, const uint8_t ip[16], const uint8_t mac[6],
@@ -92,6 +93,9 @@ void nd_announce(struct resolver *r);
 
 void icmp_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now);
 void icmp6_input(struct resolver *r, const uint8_t *frame, size_t len, proa_ns now);
+
+/* A source that can be answered at; len: 4 or 16. */
+bool icmp_is_somebody(const uint8_t *ip, size_t len);
 
 /* The checksum that goes into an ICMPv6 message; it stands at icmp + 2 and is 0. */
 uint16_t icmp6_sum(const uint8_t *ip, const uint8_t *icmp, size_t len);

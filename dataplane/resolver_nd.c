@@ -148,7 +148,8 @@ static void on_solicitation(struct resolver *r, const uint8_t *frame, const uint
         r->stats.foreign++;
         return;
     }
-    if (probe && option != NULL) { /* RFC 4861, 7.1.1 */
+    if ((probe && option != NULL) || /* RFC 4861, 7.1.1 */
+        (!probe && !icmp_is_somebody(from, 16))) {
         r->stats.malformed++;
         return;
     }

@@ -15,6 +15,8 @@
 
 #define LOOK_MS 1000 /* between looks at entries without answer, and at the link */
 #define BATCH 64     /* frames of a lane before the next lane's */
+#define IN_USE 30u   /* looks: a next hop is asked again when somebody sent there since */
+#define FORGET 60u   /* looks: a destination that nobody sent to */
 
 struct resolver_thread {
     struct resolver_thread_args args;
@@ -38,10 +40,12 @@ static void on_send(void *ctx, const uint8_t *frame, size_t len)
 {
     struct resolver_thread *t = ctx;
 
-    if (byte_ring_push(t->to_send, 1, frame, (uint32_t)len, NULL, 0))
-        t->args.wake(t->args.ctx);
-    else
+    bool first = byte_ring_is_empty(t->to_send);
+
+    if (!byte_ring_push(t->to_send, 1, frame, (uint32_t)len, NULL, 0))
         atomic_fetch_add(&t->not_sent, 1);
+    else if (first && t->args.wake != NULL) /* while there are any, the lane comes back */
+        t->args.wake(t->args.wake_ctx);
 }
 
 static void on_reach(void *ctx, const uint8_t hop[16], const uint8_t *mac)
@@ -54,15 +58,15 @@ static void on_reach(void *ctx, const uint8_t hop[16], const uint8_t *mac)
 static bool on_in_use(void *ctx, const uint8_t hop[16])
 {
     struct resolver_thread *t = ctx;
-    bool used = false;
 
     for (unsigned i = 0; i < NEXT_HOPS_MAX; i++) {
-        struct next_hop *e = next_hops_at(t->hops, i);
+        const struct next_hop *e = next_hops_at(t->hops, i);
 
-        if (e != NULL && e->routed && memcmp(e->hop, hop, 16) == 0)
-            used |= next_hop_take_seen(e);
+        if (e != NULL && e->routed && next_hop_known(e) && e->age < IN_USE &&
+            memcmp(e->hop, hop, 16) == 0)
+            return true;
     }
-    return used;
+    return false;
 }
 
 /* ---- The thread ---- */
@@ -100,8 +104,13 @@ static void grow_old(struct resolver_thread *t)
     for (unsigned i = 0; i < NEXT_HOPS_MAX; i++) {
         struct next_hop *e = next_hops_at(t->hops, i);
 
-        if (e != NULL)
-            e->age++;
+        if (e == NULL)
+            continue;
+        e->age = next_hop_take_seen(e) ? 0 : e->age + 1;
+        if (e->age >= FORGET && next_hop_known(e)) {
+            next_hops_put(t->hops, e, NULL);
+            e->age = 0; /* it makes room some looks later */
+        }
     }
     t->args.look(t->args.ctx);
 }
@@ -142,7 +151,7 @@ static void *run(void *arg)
     eal_pin_control();
     do {
         if (atomic_exchange(&t->announce, false))
-            resolver_announce(t->resolver, clock_ns());
+            resolver_announce(t->resolver);
         next_hops_take_wants(t->hops, take_want, t);
         more = take_frames(t);
         resolver_tick(t->resolver, clock_ns());
@@ -165,6 +174,9 @@ struct next_hops *resolver_thread_hops(struct resolver_thread *t)
 bool resolver_thread_give(struct resolver_thread *t, unsigned lane, const uint8_t *frame,
                           size_t len)
 {
+    /* Pings have half of the ring: a flood of them must not keep next hops from being known. */
+    if (resolver_is_echo(frame, len) && byte_ring_used(t->from[lane]) > RESOLVER_RING / 2)
+        return false;
     if (!byte_ring_push(t->from[lane], 1, frame, (uint32_t)len, NULL, 0))
         return false;
     doorbell_ring(&t->bell);
@@ -187,7 +199,8 @@ void resolver_thread_announce(struct resolver_thread *t)
     doorbell_ring(&t->bell);
 }
 
-unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret)
+unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret,
+                               uint64_t *ret_not_sent)
 {
     unsigned known;
 
@@ -195,7 +208,7 @@ unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats 
     *ret = t->seen;
     known = t->known;
     pthread_mutex_unlock(&t->lock);
-    ret->limited += atomic_load(&t->not_sent);
+    *ret_not_sent = atomic_load(&t->not_sent);
     return known;
 }
 

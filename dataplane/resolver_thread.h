@@ -25,8 +25,9 @@ struct resolver_thread;
 struct resolver_thread_args {
     struct resolver_config resolver;
     unsigned lanes;
-    /* Called by the thread: there are frames to send. */
+    /* Called by the thread: there are frames to send.  May be NULL. */
     void (*wake)(void *ctx);
+    void *wake_ctx;
     /* Called by the thread about once a second: has the device's link changed? */
     void (*look)(void *ctx);
     void *ctx;
@@ -48,7 +49,9 @@ void resolver_thread_pop(struct resolver_thread *t);
 
 void resolver_thread_announce(struct resolver_thread *t); /* the link came up */
 
-/* resolver_thread_stats copies its counters, and returns how many next hops it knows. */
-unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret);
+/* resolver_thread_stats copies its counters, and returns how many next hops it knows. not_sent:
+   frames for which there was no room. */
+unsigned resolver_thread_stats(struct resolver_thread *t, struct resolver_stats *ret,
+                               uint64_t *ret_not_sent);
 
 #endif

@@ -82,7 +82,7 @@ uint16_t rss_port(const struct rss *r, unsigned lane, const struct proa_addr *fr
     if (lane >= r->queues)
         return 0; /* nothing arrives there */
     if (r->known)
-        return r->by_port ? search(r, lane, from, tried) : 0;
+        return r->by_port && tried < RSS_KNOWN_TRIES ? search(r, lane, from, tried) : 0;
     draw = mix64(addr_hash(from) ^ mix64((uint64_t)lane << 32 | tried));
     return (uint16_t)(RSS_FIRST + draw % RSS_COUNT);
 }

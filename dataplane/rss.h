@@ -18,7 +18,8 @@
 
 #define RSS_FIRST 49152u /* the dynamic ports.  Source: RFC 6335 */
 #define RSS_COUNT 16384u
-#define RSS_LOOKS 1024u /* ports looked at for one answer: 64 lanes need 64 */
+#define RSS_LOOKS 1024u    /* ports looked at for one answer: 64 lanes need 64 */
+#define RSS_KNOWN_TRIES 4u /* then the NIC does not do what it says */
 #define RSS_KEY_MIN 40u
 #define RSS_KEY_MAX 64u
 #define RSS_TABLE_MAX 2048u

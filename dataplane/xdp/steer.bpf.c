@@ -109,9 +109,13 @@ static __always_inline int is_denied(const struct steer_source *from, __u32 fami
     return bpf_map_lookup_elem(&denied, &key) != NULL;
 }
 
-/* The coarse clock is a tick behind, and far cheaper; a tick is little beside a burst. */
-static __always_inline int over_rate(const struct steer_source *from)
+/* The coarse clock is a tick behind, and far cheaper; a tick is little beside a burst.  Of IPv6 the
+   network of 64 bits counts as one source: whoever has one address of it has them all. */
+static __always_inline int over_rate(struct steer_source *from, __u32 family)
 {
+    if (family == 6)
+        from->ip[2] = from->ip[3] = 0;
+
     __u64 now = bpf_ktime_get_coarse_ns(), next = now + source_interval;
     volatile __u64 *until = bpf_map_lookup_elem(&sources, from);
 
@@ -127,14 +131,14 @@ static __always_inline int over_rate(const struct steer_source *from)
     return 0;
 }
 
-static __always_inline int steer(struct xdp_md *ctx, const struct steer_source *from,
+static __always_inline int steer(struct xdp_md *ctx, struct steer_source *from,
                                  __u32 family)
 {
     long action;
 
     if (denying && is_denied(from, family))
         return drop(STEER_DENIED);
-    if (source_interval && over_rate(from))
+    if (source_interval && over_rate(from, family))
         return drop(STEER_RATE);
     action = bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
     if (action != XDP_REDIRECT)

@@ -173,6 +173,7 @@ static void wants__beyond_the_bound(void **state)
         taken++;
     }
     assert_in_range(taken, NEXT_HOPS_MAX * 3 / 4, NEXT_HOPS_MAX);
+    assert_int_equal(next_hops_full(t), 2 * NEXT_HOPS_MAX - taken);
     for (uint32_t n = 0; n < 2 * NEXT_HOPS_MAX; n++) {
         set_ip(ip, n);
         if (next_hops_find(t, ip, mac)) {

@@ -157,7 +157,7 @@ static void known__moves_when_its_owner_no_longer_answers(void **state)
         c.wire = &a;
         c.now = a.now;
         a.used = true;
-        resolver_announce(c.r, c.now); /* makes a look, but not believe */
+        resolver_announce(c.r); /* makes a look, but not believe */
         assert_true(a.known);
         assert_memory_equal(a.mac, b.config.mac, 6);
         assert_int_equal(resolver_stats(a.r)->unsolicited, 1);
@@ -187,7 +187,7 @@ static void spoofing__changes_nothing_while_the_owner_answers(void **state)
         host_open(&evil, address_b[family], 66, NULL); /* says it is b */
         evil.wire = &a;
         a.used = true;
-        resolver_announce(evil.r, evil.now);
+        resolver_announce(evil.r);
         assert_memory_equal(a.mac, b.config.mac, 6);
         assert_int_equal(a.reached, 1);
         /* As if it answered: a's own question, heard by evil. */
@@ -213,7 +213,7 @@ static void learn__of_unknown_addresses_nothing(void **state)
         host_open(&a, address_a[family], 1, NULL);
         host_open(&b, address_b[family], 2, NULL);
         b.wire = &a;
-        resolver_announce(b.r, b.now);
+        resolver_announce(b.r);
         resolver_ask(b.r, a.config.address.ip, b.now);
         assert_int_equal(a.reached, 0);
         assert_int_equal(resolver_known(a.r), 0);
@@ -232,14 +232,14 @@ static void conflict__is_counted_and_defended_now_and_then(void **state)
         host_open(&a, address_a[family], 1, NULL);
         host_open(&thief, address_a[family], 66, NULL);
         thief.wire = &a;
-        resolver_announce(thief.r, thief.now);
+        resolver_announce(thief.r);
         before = a.sent;
         assert_in_range(before, 1, 2);
-        resolver_announce(thief.r, thief.now);
+        resolver_announce(thief.r);
         assert_int_equal(a.sent, before); /* not more often than RESOLVER_DEFEND_EVERY */
         assert_int_equal(resolver_stats(a.r)->conflicts, 2);
         thief.now += RESOLVER_DEFEND_EVERY;
-        resolver_announce(thief.r, thief.now);
+        resolver_announce(thief.r);
         assert_true(a.sent > before);
         host_close(&a);
         host_close(&thief);
@@ -342,7 +342,7 @@ static void announce__reports_our_group(void **state)
 
     (void)state;
     host_open(&a, address_a[1], 1, NULL);
-    resolver_announce(a.r, a.now);
+    resolver_announce(a.r);
     assert_int_equal(a.sent, 2); /* the report, then the advertisement */
     assert_int_equal(a.frame[NET_ETH + NET_IPV6], 136);
     host_close(&a);

@@ -155,7 +155,7 @@ static void input__survives_damage(void **state)
                 resolver_tick(b.r, b.now += PROA_S);
                 break;
             case 1:
-                resolver_announce(b.r, b.now);
+                resolver_announce(b.r);
                 break;
             case 2:
                 len = ping(frame, &b, &a, next_random(&seed) % 64);

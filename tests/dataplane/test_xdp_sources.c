@@ -247,6 +247,20 @@ static void rate__sources_do_not_share(void **state)
     assert_int_equal(dropped_of(&v6, STEER_BURST_LEAST), 0);
 }
 
+/* Whoever has one address of 64 bits has them all; the network beside it is another's. */
+static void rate__of_ipv6_a_network_is_one_source(void **state)
+{
+    struct frame loud = datagram(6), same = datagram(6), other = datagram(6);
+
+    (void)state;
+    from(&loud, "fd00::a:1");
+    from(&same, "fd00::b:2");
+    from(&other, "fd00:0:0:1::a:1");
+    assert_true(dropped_of(&loud, 10000) > 0);
+    assert_true(dropped_of(&same, STEER_BURST_LEAST) > 0);
+    assert_int_equal(dropped_of(&other, STEER_BURST_LEAST), 0);
+}
+
 /* A source that sends elsewhere, or nothing for us, uses nothing up. */
 static void rate__counts_only_what_is_ours(void **state)
 {
@@ -289,6 +303,8 @@ int main(void)
                                         setup_rate, teardown),
         cmocka_unit_test_setup_teardown(rate__is_kept, setup_rate, teardown),
         cmocka_unit_test_setup_teardown(rate__sources_do_not_share, setup_rate, teardown),
+        cmocka_unit_test_setup_teardown(rate__of_ipv6_a_network_is_one_source, setup_rate,
+                                        teardown),
         cmocka_unit_test_setup_teardown(rate__counts_only_what_is_ours, setup_rate,
                                         teardown),
         cmocka_unit_test_setup_teardown(rate__many_sources, setup_rate, teardown),
