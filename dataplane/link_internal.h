@@ -19,7 +19,7 @@
 /* Sent so often, or seen coming again so often, and the packets leave from the port's own UDP port
    again: what the peer named may not get through (a firewall, a translator of addresses). */
 #define LINK_SOURCE_ATTEMPTS 3u
-#define LINK_SOURCE_REPEATS 16u
+#define LINK_SOURCE_REPEATS 4u
 
 #define LINK_INTERNAL_H
 

@@ -3,8 +3,8 @@
 
    A port has one queue per lane.  Received packets are UDP payloads addressed to this node's
    port, parsed, checked and aligned: everything below UDP, and the lead, is the port's work, and
-   what does not belong to us is counted in port_stats and gone.  The kinds: vhost, udp, ring;
-   faults (port_faults.h) wrap any of them.
+   what does not belong to us is counted in port_stats and gone.  The kinds: ethdev, af_xdp, vhost,
+   udp, ring; faults (port_faults.h) wrap any of them.
 
    Threads: create, start, stop: one ordinary thread (the control thread may be it); rx, tx: the
             queue's lane only; stats are relaxed counters for anybody.
@@ -211,7 +211,7 @@ bool port_address_config(struct port *port, const struct port_open_args *args, c
 bool port_mtu_config(struct port *port, const struct port_open_args *args,
                      uint16_t fallback, char *err, size_t err_len);
 
-/* port_open starts the port that config->spec names ("vhost:...", "udp:...", "ring:...").
+/* port_open starts the port that config->spec names ("ethdev:...", "af_xdp:...", "udp:...", ...).
    NULL: err says device, cause and remedy. */
 struct port *port_open(const struct port_open_args *args, char *err, size_t err_len);
 

@@ -8,8 +8,9 @@
    No kernel stands behind it: `address` is required, ARP, neighbour discovery and ping are
    answered by resolver.h, other networks are reached by `gateway`, a VLAN is the device's to
    strip.  Used where the device has them: RSS over the lanes, rules that steer, checksums, receive
-   interrupts; none of them is required, and promiscuous mode is never used.  With fewer receive queues than lanes
-   packets for the others are handed over, lane to lane, counted as misdirected.
+   interrupts; none of them is required, and promiscuous mode is never used.  With fewer receive
+   queues than lanes packets for the others are handed over, lane to lane, counted as
+   misdirected.  Not net_ring, which hands buffers on that links still hold.
 
    Threads, units, errors: as port.h. */
 #ifndef PORT_ETHDEV_H
@@ -18,6 +19,7 @@
 #include "port.h"
 
 #define PORT_ETHDEV "ethdev:"
+
 /* Bytes that the room for a frame is a multiple of: NICs fill buffers by whole KiB (ixgbe, ice),
    and would spread over several what is cut off.  Around an IP packet come Ethernet, a tag and
    its checksum. */

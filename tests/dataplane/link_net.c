@@ -38,6 +38,7 @@ struct net_end {
     void *memory;
     proa_ns last_at; /* latest arrival handed out, so that jitter does not reorder */
     uint32_t pings, last_ping;
+    uint16_t source;
 };
 
 struct link_net {
@@ -190,7 +191,9 @@ static void env_transmit(void *ctx, struct link *link, struct pkt *p)
     PROA_ASSERT(p->len <= end->net->config.mtu);
     PROA_ASSERT(p->peer.port == 7400 && p->port == 3);
     link_pool_seal(p);
-    send_bytes(end->net, end, p->data, p->len);
+    end->source = p->source;
+    if (p->source == 0 || p->source != end->net->config.blocked)
+        send_bytes(end->net, end, p->data, p->len);
     pkt_free(&end->net->sides[end->side].pool.pool, p);
 }
 
@@ -559,6 +562,11 @@ void link_net_bulk_free(struct link_net *net, uint32_t side, void *buf)
     PROA_ASSERT(buf != NULL && net->sides[side].bulk_live > 0);
     net->sides[side].bulk_live--;
     free(buf);
+}
+
+uint16_t link_net_source(const struct link_net *net, uint32_t pair, uint32_t side)
+{
+    return net->ends[pair][side].source;
 }
 
 uint32_t link_net_pings(const struct link_net *net, uint32_t pair, uint32_t side)

@@ -33,6 +33,7 @@ struct link_net_config {
     uint64_t bulk_max;               /* 0 = 64 MiB */
     uint32_t seq;                    /* first sequence number both ways */
     bool initiator_holds;            /* side 0 waits to hear side 1 */
+    uint16_t blocked;                /* packets from this UDP port are lost */
 };
 
 /* What the test is told; all optional. */
@@ -83,6 +84,8 @@ void link_net_bulk_free(struct link_net *net, uint32_t side, void *buf);
 void link_net_inject(struct link_net *net, uint32_t pair, uint32_t side, const void *data,
                      uint16_t len);
 
+/* The UDP port that a side's last packet came from; 0: its own. */
+uint16_t link_net_source(const struct link_net *net, uint32_t pair, uint32_t side);
 uint32_t link_net_pings(const struct link_net *net, uint32_t pair, uint32_t side);
 uint32_t link_net_last_ping(const struct link_net *net, uint32_t pair, uint32_t side);
 uint64_t link_net_random(struct link_net *net); /* the net's own generator */

@@ -165,6 +165,40 @@ static void kill__reports_each_in_order_and_says_what_was_sent(void **state)
     scene_close(s);
 }
 
+/* Whichever side's packets do not get through from the port its peer has named, the link goes back
+   to the ports' own and loses nothing. */
+static void source__that_does_not_get_through_is_given_up(void **state)
+{
+    (void)state;
+    for (uint32_t side = 0; side < 2; side++) {
+        struct scene *s = scene_open(NULL);
+
+        scene_packets(s, 0, 1, 2);
+        link_net_run(s->net, 10 * PROA_MS);
+        link_net_faults(s->net)->blocked = 50000;
+        link_set_source(scene_link(s, side), 50000);
+        scene_packets(s, 0, 1, 40);
+        link_net_run(s->net, 3 * PROA_S);
+        assert_int_equal(link_net_source(s->net, 0, side), 0);
+        assert_false(link_net_dead(s->net, 0, 0) || link_net_dead(s->net, 0, 1));
+        assert_int_equal(s->entered_count[1], 42);
+        scene_close(s);
+    }
+}
+
+static void source__is_that_of_the_sending_not_of_the_building(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    scene_packets(s, 0, 1, 1); /* built, not sent yet */
+    link_set_source(scene_link(s, 0), 50000);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(link_net_source(s->net, 0, 0), 50000);
+    assert_int_equal(s->entered_count[1], 1);
+    scene_close(s);
+}
+
 static void send__a_dead_link_takes_nothing(void **state)
 {
     struct scene *s = scene_open(NULL);
@@ -200,6 +234,8 @@ static void idle_since__nothing_under_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(source__that_does_not_get_through_is_given_up),
+        cmocka_unit_test(source__is_that_of_the_sending_not_of_the_building),
         cmocka_unit_test(send__a_dead_link_takes_nothing),
         cmocka_unit_test(refuse__a_run_is_one_record_and_asks_are_none),
         cmocka_unit_test(refuse__past_the_bound_it_only_counts),

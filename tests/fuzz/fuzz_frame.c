@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct host {
     struct resolver *r;
     uint8_t neighbour[16];
+    bool used;
 };
 
 static void on_send(void *ctx, const uint8_t *frame, size_t len)
@@ -42,8 +43,8 @@ static void on_reach(void *ctx, const uint8_t hop[16], const uint8_t *mac)
 
 static bool on_in_use(void *ctx, const uint8_t hop[16])
 {
-    (void)ctx;
-    return (hop[15] & 1) != 0;
+    (void)hop;
+    return ((const struct host *)ctx)->used;
 }
 
 static void put_sum(uint8_t *at, uint64_t sum)
@@ -115,18 +116,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                     &config.address));
     MUST(addr_parse((data[0] & 1) != 0 ? "fd00::2" : "10.0.0.2", 0, &to));
     own.ctx = &h;
+    h.used = (data[0] & 4) != 0;
     memcpy(h.neighbour, to.ip, 16);
     h.r = resolver_init(malloc(resolver_size()), &config, &own);
     (void)resolver_ask(h.r, to.ip, now);
     for (size_t at = 1; at + 2 <= size;) {
         size_t len = (size_t)(data[at] | data[at + 1] << 8) % 2048;
 
+        uint8_t hop[16];
+
         at += 2;
+        MUST(resolver_hop(h.r, to.ip, hop) && memcmp(hop, to.ip, 16) == 0);
+        (void)resolver_ask(h.r, hop, now);
         if (len > size - at)
             len = size - at;
         one(&h, &config.address, data + at, len, (data[0] & 2) != 0, now);
         at += len;
-        now += PROA_S;
+        now += (data[0] & 8) != 0 ? 31 * PROA_S : PROA_S;
         resolver_tick(h.r, now);
         MUST(resolver_deadline(h.r) > now);
     }
