@@ -424,6 +424,19 @@ static bool set_addresses(struct nic_port *port, const struct port_open_args *ar
     return true;
 }
 
+/* Some say how long an IP packet may be, some how long a frame, which then has a header and a
+   checksum besides. */
+static unsigned most_mtu(const struct rte_eth_dev_info *info)
+{
+    unsigned around = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN, most = UINT16_MAX;
+
+    if (info->max_mtu != UINT16_MAX && info->max_mtu != 0)
+        most = info->max_mtu;
+    else if (info->max_rx_pktlen > around)
+        most = info->max_rx_pktlen - around;
+    return most;
+}
+
 /* What of the device's abilities is used. */
 static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup *setup,
                    char *err, size_t err_len)
@@ -445,9 +458,9 @@ static bool choose(struct nic_port *port, const char *spec, struct ethdev_setup 
                  spec, info.max_tx_queues, lanes, info.max_tx_queues);
         return false;
     }
-    if (info.max_mtu != 0 && port->eth.base.mtu > info.max_mtu) {
+    if (port->eth.base.mtu > most_mtu(&info)) {
         snprintf(err, err_len, "%s: mtu %u is more than it takes (%u)", spec,
-                 port->eth.base.mtu, info.max_mtu);
+                 port->eth.base.mtu, most_mtu(&info));
         return false;
     }
     setup->dev = port->eth.dev;
