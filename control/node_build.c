@@ -71,15 +71,27 @@ static uint32_t buffer_mtu(const struct proa_config *config)
     return (mtu + front + unit - 1) / unit * unit;
 }
 
-uint32_t node_memory_mb(const struct proa_config *config)
+static uint32_t memory_for(const struct proa_config *config, uint64_t lane_bytes)
 {
-    uint64_t bytes =
-        pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED, (uint16_t)buffer_mtu(config));
     unsigned lanes = config->lanes != 0 ? config->lanes : 1;
 
     if (config->memory_mb != 0)
         return config->memory_mb;
-    return NODE_MEMORY_MB + (uint32_t)(bytes * lanes >> 20);
+    return NODE_MEMORY_MB + (uint32_t)(lane_bytes * lanes >> 20);
+}
+
+uint32_t node_memory_mb(const struct proa_config *config)
+{
+    uint16_t mtu = (uint16_t)buffer_mtu(config);
+
+    return memory_for(config, pool_dpdk_memory(NODE_PACKETS, NODE_RESERVED, mtu));
+}
+
+static uint32_t plain_memory_mb(const struct proa_config *config)
+{
+    uint16_t mtu = (uint16_t)buffer_mtu(config);
+
+    return memory_for(config, pool_dpdk_memory_plain(NODE_PACKETS, NODE_RESERVED, mtu));
 }
 
 static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
@@ -87,7 +99,8 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
     struct eal_config args = {.lanes = node->lane_count,
                               .cores = node->cores.core,
                               .pages = node->config.pages,
-                              .memory_mb = node_memory_mb(&node->config)};
+                              .memory_mb = node_memory_mb(&node->config),
+                              .plain_mb = plain_memory_mb(&node->config)};
 
     node->on_dpdk = wants_dpdk(&node->config);
     if (!node->on_dpdk)

@@ -188,19 +188,21 @@ static enum proa_outcome choose_pages(const struct eal_config *config, char *err
     uint64_t free_mb = config->pages == PROA_PAGES_NONE ? 0 : free_huge_mb();
 
     eal.huge = config->pages != PROA_PAGES_NONE && free_mb >= config->memory_mb;
+    eal.memory_mb =
+        eal.huge || config->plain_mb == 0 ? config->memory_mb : config->plain_mb;
     if (eal.huge)
         return PROA_OK;
     if (config->pages != PROA_PAGES_HUGE) {
         uint64_t there_mb =
             available_mb(); /* untouched pages would be promised and not kept */
 
-        if (there_mb == 0 || there_mb >= config->memory_mb)
+        if (there_mb == 0 || there_mb >= eal.memory_mb)
             return PROA_OK;
         return fail(
             PROA_NO_MEMORY, err, err_len,
             "%u MiB of memory wanted, %llu MiB available; lower `memory_mb`, `mtu` or "
             "`lanes`",
-            config->memory_mb, (unsigned long long)there_mb);
+            eal.memory_mb, (unsigned long long)there_mb);
     }
     return fail(PROA_NO_MEMORY, err, err_len,
                 "%u MiB of huge pages wanted, %llu MiB free; reserve some (sysctl "
@@ -285,7 +287,7 @@ static enum proa_outcome init_dpdk(const struct eal_config *config, char *err,
     pthread_t thread;
 
     lcores_text(config->lanes, lcores, sizeof(lcores));
-    snprintf(memory, sizeof(memory), "%u", config->memory_mb);
+    snprintf(memory, sizeof(memory), "%u", eal.memory_mb);
     add(&init, "proa");
     add(&init, "--lcores");
     add(&init, lcores);
@@ -373,7 +375,6 @@ enum proa_outcome eal_start(const struct eal_config *config, char *err, size_t e
         if (outcome == PROA_OK) {
             eal.started = true;
             eal.lanes = config->lanes;
-            eal.memory_mb = config->memory_mb;
         }
     }
     if (outcome == PROA_OK)

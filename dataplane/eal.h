@@ -30,6 +30,7 @@ struct eal_config {
     unsigned lanes;     /* 1..PROA_LANES_MAX */
     const int *cores;   /* one per lane, -1: chosen; NULL: all chosen */
     uint32_t memory_mb; /* for pools, rings and DPDK itself */
+    uint32_t plain_mb;  /* the same on ordinary pages; 0: no more than that */
     /* PCI devices that DPDK is to take, with their arguments ("0000:03:00.0,a=1"); all others
        it leaves alone. */
     const char *devices[EAL_DEVICES_MAX];

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -153,14 +154,30 @@ void pool_dpdk_destroy(struct pkt_pool *base)
     free(pool);
 }
 
+static uint64_t bytes_each(uint16_t mtu)
+{
+    return RTE_CACHE_LINE_SIZE + sizeof(struct rte_mbuf) + sizeof(struct pkt) +
+           PKT_HEADROOM + data_bytes(mtu);
+}
+
+/* Besides: 8 bytes in the mempool's ring, which has a power of two of places, and 2 MiB for what
+   DPDK puts around. */
+static uint64_t bytes_all(uint64_t packets, uint64_t each)
+{
+    return packets * (each + 16) + (2u << 20);
+}
+
 uint64_t pool_dpdk_memory(uint32_t count, uint32_t control, uint16_t mtu)
 {
-    uint64_t each = RTE_CACHE_LINE_SIZE + sizeof(struct rte_mbuf) + sizeof(struct pkt) +
-                    PKT_HEADROOM + data_bytes(mtu);
+    return bytes_all((uint64_t)count + control, bytes_each(mtu));
+}
 
-    /* 8 bytes in the mempool's ring, which has a power of two of places, and 2 MiB for what
-       DPDK puts around. */
-    return ((uint64_t)count + control) * (each + 16) + (2u << 20);
+uint64_t pool_dpdk_memory_plain(uint32_t count, uint32_t control, uint16_t mtu)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), each = bytes_each(mtu);
+
+    each = each <= page ? page / (page / each) : (each + page - 1) / page * page;
+    return bytes_all((uint64_t)count + control, each);
 }
 
 uint32_t pool_dpdk_in_use(const struct pkt_pool *base)

@@ -28,6 +28,9 @@ void pool_dpdk_destroy(struct pkt_pool *pool);
 /* pool_dpdk_memory is about how many bytes such a pool takes; for eal_config.memory_mb. */
 uint64_t pool_dpdk_memory(uint32_t count, uint32_t control, uint16_t mtu);
 
+/* pool_dpdk_memory_plain: the same on ordinary pages: a packet lies in one, or begins with one. */
+uint64_t pool_dpdk_memory_plain(uint32_t count, uint32_t control, uint16_t mtu);
+
 /* pool_dpdk_in_use counts the packets that are out: descriptors of devices included.  Any
    thread; slow. */
 uint32_t pool_dpdk_in_use(const struct pkt_pool *pool);
