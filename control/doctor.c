@@ -174,11 +174,6 @@ unsigned doctor_distance(const struct doctor *d, int from, int to)
 
 /* ---- All checks ---- */
 
-static bool starts(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
 static void look_at_config(struct doctor *d)
 {
     const struct proa_config *config = d->config;
@@ -186,9 +181,9 @@ static void look_at_config(struct doctor *d)
     d->dpdk = config->port_count == 0;
     for (unsigned i = 0; i < config->port_count; i++) {
         const char *spec = config->ports[i].spec;
-        d->dpdk |= !starts(spec, "ring:");
-        d->af_xdp |= starts(spec, "af_xdp:");
-        d->vfio |= starts(spec, "ethdev:") && !starts(spec, "ethdev:net_");
+        d->dpdk |= !doctor_starts(spec, "ring:");
+        d->af_xdp |= doctor_starts(spec, "af_xdp:");
+        d->vfio |= doctor_starts(spec, "ethdev:") && !doctor_starts(spec, "ethdev:net_");
     }
     d->spins = config->idle == PROA_IDLE_SPIN;
     d->memory_mb = node_memory_mb(config);
@@ -202,7 +197,7 @@ static bool look_for_hypervisor(void *ctx, char *line)
 {
     struct flag_search *search = ctx;
 
-    if (!starts(line, "flags"))
+    if (!doctor_starts(line, "flags"))
         return true;
     search->found = strstr(line, " hypervisor") != NULL;
     return false;
@@ -276,6 +271,11 @@ enum doctor_exit doctor_run(const char *path, enum doctor_form form, FILE *to)
             doctor_print_commands(report, to);
         else
             doctor_print_text(report, path, to);
+    } else {
+        fprintf(stderr,
+                "proa: doctor: no memory for a report of %zu KiB; end something "
+                "else, or raise the limit (ulimit -v)\n",
+                sizeof(*report) / 1024);
     }
     free(file);
     free(report);

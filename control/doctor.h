@@ -79,7 +79,8 @@ void doctor_refuse(struct doctor_report *report, const char *path, const char *e
 enum doctor_exit doctor_exit_status(const struct doctor_report *report);
 
 /* doctor_run is the verb: loads the configuration at path (NULL: none), looks at this machine and
-   prints to `to` in one of the three forms of doctor_print.h.  Returns the exit status. */
+   prints to `to` in one of the three forms of doctor_print.h.  Returns the exit status; without
+   memory it says so on stderr. */
 enum doctor_form { DOCTOR_AS_TEXT, DOCTOR_AS_JSON, DOCTOR_AS_COMMANDS };
 enum doctor_exit doctor_run(const char *path, enum doctor_form form, FILE *to);
 

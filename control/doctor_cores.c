@@ -8,6 +8,27 @@
 #define CLAIM                                                                            \
     "@proa-core-" /* cores.c: a running node's name for a core it has a lane on */
 
+/* ---- Sets ---- */
+
+static void remove_cores(cpu_set_t *from, const cpu_set_t *what)
+{
+    for (size_t core = 0; core < CPU_SETSIZE; core++) {
+        if (CPU_ISSET(core, what))
+            CPU_CLR(core, from);
+    }
+}
+
+static void read_isolated(const struct doctor *d, cpu_set_t *ret)
+{
+    cpu_set_t more;
+
+    if (!doctor_cpus(d->system, ret, "/sys/devices/system/cpu/isolated"))
+        CPU_ZERO(ret);
+    /* By a cpuset of the kind "isolated". */
+    if (doctor_cpus(d->system, &more, "/sys/fs/cgroup/cpuset.cpus.isolated"))
+        CPU_OR(ret, ret, &more);
+}
+
 /* ---- Which ---- */
 
 static bool take_claim(void *ctx, char *line)
@@ -103,6 +124,36 @@ static void place_lane(struct doctor *d, unsigned lane)
     CPU_SET((size_t)core, &d->lanes);
 }
 
+static bool siblings_of(const struct doctor *d, int core, cpu_set_t *ret)
+{
+    return doctor_cpus(d->system, ret,
+                       "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
+                       core);
+}
+
+/* Other threads of the lanes' processor cores that may go offline: no lane's of any node, ours to
+   use, not core 0, which cannot, and not the last that nobody has a lane on. */
+static void choose_offline(struct doctor *d)
+{
+    cpu_set_t isolated, siblings, left = d->spare;
+
+    read_isolated(d, &isolated);
+    remove_cores(&left, &d->claimed);
+    for (int core = 0; core < CPU_SETSIZE; core++) {
+        if (!CPU_ISSET((size_t)core, &d->lanes) || !siblings_of(d, core, &siblings))
+            continue;
+        CPU_AND(&siblings, &siblings, &left);
+        remove_cores(&siblings, &isolated);
+        for (size_t other = 1; other < CPU_SETSIZE; other++) {
+            if (!CPU_ISSET(other, &siblings) || CPU_COUNT(&left) < 2)
+                continue;
+            CPU_CLR(other, &left);
+            CPU_SET(other, &d->offline);
+        }
+    }
+    remove_cores(&d->spare, &d->offline);
+}
+
 void doctor_place(struct doctor *d)
 {
     struct doctor_report *report = d->report;
@@ -121,10 +172,8 @@ void doctor_place(struct doctor *d)
             report->node[i] = doctor_node_of(d, report->core[i]);
     }
     d->spare = d->system->allowed;
-    for (size_t core = 0; core < CPU_SETSIZE; core++) {
-        if (CPU_ISSET(core, &d->lanes))
-            CPU_CLR(core, &d->spare);
-    }
+    remove_cores(&d->spare, &d->lanes);
+    choose_offline(d);
     doctor_cpus_text(&d->lanes, false, d->lanes_text, sizeof(d->lanes_text));
     doctor_cores_name(&d->lanes, d->lanes_name, sizeof(d->lanes_name));
     doctor_cores_name(&d->spare, d->spare_name, sizeof(d->spare_name));
@@ -157,23 +206,9 @@ static bool missing_from(const struct doctor *d, const cpu_set_t *set, char *buf
 {
     cpu_set_t missing = d->lanes;
 
-    for (size_t core = 0; core < CPU_SETSIZE; core++) {
-        if (CPU_ISSET(core, set))
-            CPU_CLR(core, &missing);
-    }
+    remove_cores(&missing, set);
     doctor_cores_name(&missing, buf, len);
     return CPU_COUNT(&missing) > 0;
-}
-
-static void read_isolated(const struct doctor *d, cpu_set_t *ret)
-{
-    cpu_set_t more;
-
-    if (!doctor_cpus(d->system, ret, "/sys/devices/system/cpu/isolated"))
-        CPU_ZERO(ret);
-    /* By a cpuset of the kind "isolated". */
-    if (doctor_cpus(d->system, &more, "/sys/fs/cgroup/cpuset.cpus.isolated"))
-        CPU_OR(ret, ret, &more);
 }
 
 static void read_tickless(const struct doctor *d, cpu_set_t *ret)
@@ -318,9 +353,11 @@ static void say_sibling(struct doctor *d, int core, int sibling)
         "they share its units and its first caches: %s, each typically has half to "
         "two thirds of its throughput, and sleeping or waking either delays the other",
         lane ? "while both are busy" : "while the other is busy");
-    if (lane) {
+    if (!CPU_ISSET((size_t)sibling, &d->offline)) {
         doctor_say(f->remedy,
-                   "cores of different processor cores in `cores`; see lscpu -e");
+                   lane ? "cores of different processor cores in `cores`; see lscpu -e"
+                        : "another core in `cores`, whose sibling can be spared; see "
+                          "lscpu -e");
         return;
     }
     doctor_say(f->remedy, "take the sibling offline; it comes back by echo 1");
@@ -335,10 +372,7 @@ static void check_siblings(struct doctor *d)
 
     read_isolated(d, &isolated);
     for (int core = 0; core < CPU_SETSIZE; core++) {
-        if (!CPU_ISSET((size_t)core, &d->lanes) ||
-            !doctor_cpus(d->system, &siblings,
-                         "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
-                         core))
+        if (!CPU_ISSET((size_t)core, &d->lanes) || !siblings_of(d, core, &siblings))
             continue;
         known = true;
         for (int other = 0; other < CPU_SETSIZE; other++) {

@@ -33,6 +33,7 @@ struct doctor {
     uint32_t memory_mb;                    /* that it takes */
     cpu_set_t lanes;                       /* cores that have one */
     cpu_set_t claimed;                     /* cores that running nodes have a lane on */
+    cpu_set_t offline;                     /* siblings it suggests to take offline */
     cpu_set_t spare;                       /* others the caller may use */
     char lanes_text[128], spare_text[128]; /* "2-3" */
     char lanes_name[136], spare_name[136]; /* "cores 2-3", "core 2" */
@@ -60,6 +61,11 @@ void doctor_command(struct doctor_finding *f, const char *format, ...)
 void doctor_ok(struct doctor *d, const char *check, const char *subject,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+static inline bool doctor_starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
 /* doctor_node_of: the NUMA node of a core; -1: not known. */
 int doctor_node_of(const struct doctor *d, int core);
 
@@ -83,8 +89,10 @@ void doctor_pci_link(struct doctor *d, const char *subject, const char *path);
 /* doctor_port_irqs looks for the device's own interrupts on the lanes' cores. */
 void doctor_port_irqs(struct doctor *d, const char *subject, const char *path);
 
-/* doctor_interface_carries_default: the machine's default route leads over it. */
-bool doctor_interface_carries_default(const struct doctor *d, const char *name);
+/* doctor_interface_used says what would be lost with the kernel's interface: "has a route"; static
+   text.  NULL: nothing that can be seen from here.  Link-local addresses and routes, which the
+   kernel makes by itself, do not count. */
+const char *doctor_interface_used(const struct doctor *d, const char *name);
 
 /* The groups of checks. */
 void doctor_check_memory(struct doctor *d);

@@ -10,6 +10,8 @@
 #define SHOWN 6u  /* names in a sentence */
 #define KEPT 32u  /* for a command; more: all that there are, are moved */
 #define IRQ_MAX 65535
+#define BALANCER_FILE "/etc/default/irqbalance" /* Debian's */
+#define BANNED "IRQBALANCE_BANNED_CPULIST="
 
 struct irq {
     unsigned number;
@@ -232,29 +234,84 @@ static bool look_for_balancer(void *ctx, const char *name)
     return !b->runs;
 }
 
+/* What its file says: the last line of a kind counts, as for systemd. */
+struct banned {
+    bool listed, masked; /* by BANNED_CPULIST; by BANNED_CPUS, or a list we cannot read */
+    cpu_set_t set;
+};
+
+static bool take_banned(void *ctx, char *line)
+{
+    struct banned *banned = ctx;
+
+    line += strspn(line, " ");
+    banned->masked |= doctor_starts(line, "IRQBALANCE_BANNED_CPUS=");
+    if (!doctor_starts(line, BANNED))
+        return true;
+    line += strlen(BANNED);
+    line += strspn(line, "\"'");
+    line[strcspn(line, "\"' ")] = '\0';
+    banned->listed = true;
+    banned->masked |= !doctor_cpus_read(line, &banned->set);
+    return true;
+}
+
+/* Cores it keeps off: those it is told, else isolated and tickless ones. */
+static void read_banned(const struct doctor *d, struct banned *ret)
+{
+    cpu_set_t more;
+
+    *ret = (struct banned){.listed = false};
+    (void)doctor_lines(d->system, take_banned, ret, BALANCER_FILE);
+    if (ret->listed || ret->masked)
+        return;
+    if (doctor_cpus(d->system, &more, "/sys/devices/system/cpu/isolated"))
+        CPU_OR(&ret->set, &ret->set, &more);
+    if (doctor_cpus(d->system, &more, "/sys/devices/system/cpu/nohz_full"))
+        CPU_OR(&ret->set, &ret->set, &more);
+}
+
+/* The cores it keeps off already stay among them: a list replaces what it does by itself. */
+static void say_ban(const struct doctor *d, const struct banned *banned,
+                    struct doctor_finding *f)
+{
+    char text[DOCTOR_TEXT_MAX];
+    cpu_set_t all;
+
+    doctor_say(f->remedy,
+               "add %s to the cores it is kept off (" BANNED "... in its environment), "
+               "and start it anew",
+               d->lanes_text);
+    if (banned->masked || !doctor_there(d->system, BALANCER_FILE))
+        return;
+    CPU_OR(&all, &banned->set, &d->lanes);
+    doctor_cpus_text(&all, false, text, sizeof(text));
+    doctor_command(
+        f, "echo '" BANNED "%s' >>" BALANCER_FILE " && systemctl restart irqbalance",
+        text);
+}
+
 static void check_balancer(struct doctor *d)
 {
     struct balancer b = {.system = d->system};
-    cpu_set_t isolated, both;
+    struct banned banned;
+    cpu_set_t both;
 
     (void)doctor_entries(d->system, look_for_balancer, &b, "/proc");
     if (!b.runs)
         return;
-    if (!doctor_cpus(d->system, &isolated, "/sys/devices/system/cpu/isolated"))
-        CPU_ZERO(&isolated);
-    CPU_AND(&both, &isolated, &d->lanes);
-    if (CPU_EQUAL(&both, &d->lanes)) {
-        doctor_ok(d, "irqbalance", "", "it runs, and keeps off isolated cores by itself");
+    read_banned(d, &banned);
+    CPU_AND(&both, &banned.set, &d->lanes);
+    if (!banned.masked && CPU_EQUAL(&both, &d->lanes)) {
+        doctor_ok(d, "irqbalance", "", "it runs, and keeps off %s%s", d->lanes_name,
+                  banned.listed ? " as it is told" : " by itself");
         return;
     }
     struct doctor_finding *f = doctor_add(d, "irqbalance", DOCTOR_WARNING, "%s", "");
     doctor_say(f->cause,
                "irqbalance runs and moves interrupts, also to the lanes' cores");
     doctor_say(f->cost, "what was moved away by hand comes back within 10 s");
-    doctor_command(f,
-                   "echo 'IRQBALANCE_BANNED_CPULIST=%s' >>/etc/default/irqbalance && "
-                   "systemctl restart irqbalance",
-                   d->lanes_text);
+    say_ban(d, &banned, f);
 }
 
 void doctor_check_irqs(struct doctor *d)

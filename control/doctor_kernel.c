@@ -366,7 +366,8 @@ static void check_unprivileged(struct doctor *d)
     doctor_say(f->cause, "any user may load BPF programs");
     doctor_say(f->cost,
                "no latency: it helps attacks on the kernel, and proa does not need it");
-    doctor_command(f, "sysctl -w kernel.unprivileged_bpf_disabled=1");
+    /* 2 and not 1, which only a new start of the machine takes back. */
+    doctor_command(f, "sysctl -w kernel.unprivileged_bpf_disabled=2");
 }
 
 void doctor_check_kernel(struct doctor *d)

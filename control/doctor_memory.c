@@ -108,10 +108,55 @@ static void say_ordinary_cost(const struct doctor *d, char cost[DOCTOR_TEXT_MAX]
                (d->memory_mb * UINT64_C(1024) + kb - 1) / kb, kb);
 }
 
+static bool take_available(void *ctx, char *line)
+{
+    if (strncmp(line, "MemAvailable:", 13) != 0)
+        return true;
+    *(uint64_t *)ctx = strtoull(line + 13, NULL, 10) / 1024;
+    return false;
+}
+
+/* MiB; 0: not known. */
+static uint64_t available_mb(const struct doctor *d)
+{
+    uint64_t mb = 0;
+
+    (void)doctor_lines(d->system, take_available, &mb, "/proc/meminfo");
+    return mb;
+}
+
+/* Reserved pages are lost to everybody else: a command takes at most half of what is left. */
+static bool may_reserve(const struct doctor *d, struct doctor_finding *f,
+                        const struct pages *size, uint64_t wanted)
+{
+    uint64_t more_mb = (wanted - size->total) * size->kb / 1024;
+    uint64_t there_mb = available_mb(d);
+
+    if (more_mb <= there_mb / 2) {
+        doctor_say(
+            f->remedy,
+            "reserve more pages; for good by a file in /etc/sysctl.d.  When fewer come, "
+            "memory is too fragmented: start the machine anew");
+        return true;
+    }
+    if (there_mb == 0)
+        doctor_say(f->remedy,
+                   "reserve %" PRIu64 " MiB more, if there is so much memory to spare",
+                   more_mb);
+    else
+        doctor_say(f->remedy,
+                   "fewer lanes, a smaller mtu or memory_mb, or more memory: %" PRIu64
+                   " MiB more of huge pages are over half of the %" PRIu64
+                   " MiB that are available",
+                   more_mb, there_mb);
+    return false;
+}
+
 static void too_few(struct doctor *d, const struct pages_list *list)
 {
     bool must = d->config->pages == PROA_PAGES_HUGE;
     const struct pages *size = smallest(list);
+    uint64_t wanted;
     struct doctor_finding *f =
         doctor_add(d, "huge-pages", must ? DOCTOR_ERROR : DOCTOR_WARNING, "%s", "");
 
@@ -126,18 +171,13 @@ static void too_few(struct doctor *d, const struct pages_list *list)
                    "this kernel has no huge pages: another one, or `pages: none`");
         return;
     }
-    doctor_say(
-        f->remedy,
-        "reserve more pages; for good by a file in /etc/sysctl.d.  When fewer come, "
-        "memory is too fragmented: start the machine anew");
-    if (size->kb == 2048)
-        doctor_command(f, "sysctl -w vm.nr_hugepages=%" PRIu64,
-                       pages_wanted(size, d->memory_mb, free_mb(list)));
-    else
+    wanted = pages_wanted(size, d->memory_mb, free_mb(list));
+    /* vm.nr_hugepages would be of the default size, which may be another. */
+    if (may_reserve(d, f, size, wanted))
         doctor_command(f,
                        "echo %" PRIu64 " >/sys/kernel/mm/hugepages/hugepages-%" PRIu64
                        "kB/nr_hugepages",
-                       pages_wanted(size, d->memory_mb, free_mb(list)), size->kb);
+                       wanted, size->kb);
 }
 
 static bool check_huge(struct doctor *d)
@@ -172,6 +212,7 @@ static void check_huge_node(struct doctor *d, int node, unsigned lanes)
     unsigned share = d->memory_mb / d->report->lanes * lanes;
     struct pages_list list;
     const struct pages *size;
+    uint64_t wanted;
 
     read_sizes(d, node, &list);
     size = smallest(&list);
@@ -187,10 +228,12 @@ static void check_huge_node(struct doctor *d, int node, unsigned lanes)
     doctor_say(f->cost,
                "packets of these lanes lie in another node's memory, whose accesses "
                "take longer (numactl --hardware: distances)");
-    doctor_command(f,
-                   "echo %" PRIu64 " >/sys/devices/system/node/node%d/hugepages/"
-                   "hugepages-%" PRIu64 "kB/nr_hugepages",
-                   pages_wanted(size, share, free_mb(&list)), node, size->kb);
+    wanted = pages_wanted(size, share, free_mb(&list));
+    if (may_reserve(d, f, size, wanted))
+        doctor_command(f,
+                       "echo %" PRIu64 " >/sys/devices/system/node/node%d/hugepages/"
+                       "hugepages-%" PRIu64 "kB/nr_hugepages",
+                       wanted, node, size->kb);
 }
 
 static void check_huge_nodes(struct doctor *d)
@@ -213,19 +256,10 @@ static void check_huge_nodes(struct doctor *d)
 
 /* ---- Ordinary pages ---- */
 
-static bool take_available(void *ctx, char *line)
-{
-    if (strncmp(line, "MemAvailable:", 13) != 0)
-        return true;
-    *(uint64_t *)ctx = strtoull(line + 13, NULL, 10) / 1024;
-    return false;
-}
-
 static void check_available(struct doctor *d)
 {
-    uint64_t mb = 0;
+    uint64_t mb = available_mb(d);
 
-    (void)doctor_lines(d->system, take_available, &mb, "/proc/meminfo");
     if (mb == 0)
         return; /* the node does not know either, and starts */
     if (mb >= d->memory_mb) {
@@ -271,8 +305,15 @@ static void check_locked(struct doctor *d)
     doctor_say(f->remedy,
                "a new login after the command, LimitMEMLOCK=infinity in a systemd "
                "unit, or CAP_IPC_LOCK");
-    doctor_command(f, "printf '* - memlock unlimited\\nroot - memlock unlimited\\n' "
-                      ">/etc/security/limits.d/proa.conf");
+    /* A user by number is a range of one (limits.conf); root has to be named. */
+    if (system->uid == 0)
+        doctor_command(f, "echo 'root - memlock unlimited' "
+                          ">/etc/security/limits.d/proa.conf");
+    else
+        doctor_command(f,
+                       "echo ':%u - memlock unlimited' "
+                       ">/etc/security/limits.d/proa-%u.conf",
+                       system->uid, system->uid);
 }
 
 /* ---- What the kernel does to pages ---- */
@@ -304,8 +345,12 @@ static void check_thp(struct doctor *d)
         "10 GB/s%s",
         stalls ? ", and wait while the kernel moves pages to make room, milliseconds"
                : "; khugepaged stops it while it copies");
-    doctor_command(f, "echo madvise >/sys/kernel/mm/transparent_hugepage/%s",
-                   strcmp(enabled, "always") == 0 ? "enabled" : "defrag");
+    if (strcmp(enabled, "always") == 0 && stalls)
+        doctor_command(f, "for f in enabled defrag; do echo madvise "
+                          ">/sys/kernel/mm/transparent_hugepage/$f; done");
+    else
+        doctor_command(f, "echo madvise >/sys/kernel/mm/transparent_hugepage/%s",
+                       stalls ? "defrag" : "enabled");
 }
 
 static bool take_swap(void *ctx, char *line)

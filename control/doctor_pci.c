@@ -11,9 +11,11 @@
 
 struct pci {
     char address[PCI_TEXT];
-    char driver[64];    /* "": none */
-    char interface[16]; /* the kernel's, when its driver has one */
-    int64_t group;      /* of the IOMMU; -1 */
+    char driver[64];       /* "": none */
+    char interfaces[64];   /* the kernel's, when its driver has some: "eth0, eth1" */
+    unsigned interface_nr; /* how many these are, of which the first are named */
+    char used[128]; /* why one of them cannot go: "eth0 has a route"; "": all can */
+    int64_t group;  /* of the IOMMU; -1 */
 };
 
 /* ---- The address ---- */
@@ -94,9 +96,9 @@ static bool look_at_member(void *ctx, const char *name)
                (int)look->pci->group, name, driver);
     doctor_say(f->cost,
                "the node does not start: vfio gives a group to a program as a whole");
-    doctor_say(f->remedy, "free that device too, or put the card into another slot");
-    if (doctor_plain(name))
-        doctor_command(f, "echo %s >" PCI "%s/driver/unbind", name, name);
+    /* No command: what the machine does with that device, nobody has looked at. */
+    doctor_say(f->remedy, "bind that device to vfio-pci too, if nothing on this machine "
+                          "needs it; else put the card into another slot");
     return true;
 }
 
@@ -124,31 +126,75 @@ static void check_group(struct doctor *d, struct pci *pci)
 
 /* ---- The driver ---- */
 
+struct driver_look {
+    struct doctor *d;
+    struct pci *pci;
+};
+
 static bool take_interface(void *ctx, const char *name)
 {
-    struct pci *pci = ctx;
+    struct driver_look *look = ctx;
+    struct pci *pci = look->pci;
+    size_t used = strlen(pci->interfaces);
+    const char *why = doctor_interface_used(look->d, name);
 
-    if (doctor_plain(name))
-        snprintf(pci->interface, sizeof(pci->interface), "%.15s", name);
-    return false;
+    if (used + strlen(name) + 3 <= sizeof(pci->interfaces))
+        snprintf(pci->interfaces + used, sizeof(pci->interfaces) - used, "%s%s",
+                 used > 0 ? ", " : "", name);
+    pci->interface_nr++;
+    if (why != NULL && pci->used[0] == '\0')
+        snprintf(pci->used, sizeof(pci->used), "%.15s %s", name, why);
+    return true;
 }
 
-static void say_bind(struct doctor *d, const struct pci *pci, struct doctor_finding *f)
+/* A virtio device, and with it the interface, lies in its PCI device. */
+static bool take_virtio(void *ctx, const char *name)
+{
+    struct driver_look *look = ctx;
+
+    if (strncmp(name, "virtio", 6) == 0)
+        (void)doctor_entries(look->d->system, take_interface, look, PCI "%s/%s/net",
+                             look->pci->address, name);
+    return true;
+}
+
+/* Drivers that only give a device away. */
+static bool is_uio(const char *driver)
+{
+    return strcmp(driver, "uio_pci_generic") == 0 || strcmp(driver, "igb_uio") == 0;
+}
+
+/* Whether a command may take the device from its driver; else it says what there is to do. */
+static bool may_unbind(const struct pci *pci, struct doctor_finding *f)
+{
+    if (pci->driver[0] == '\0' || is_uio(pci->driver))
+        return true;
+    if (pci->interface_nr == 0) {
+        doctor_say(f->remedy,
+                   "bind it to vfio-pci, if it is the device that is meant: it has no "
+                   "network interface here, so it may be of another kind, or another "
+                   "network namespace uses it");
+        return false;
+    }
+    if (pci->used[0] != '\0') {
+        doctor_say(f->remedy,
+                   "another device, since this one's interface is in use: %s; or a port "
+                   "af_xdp, which leaves it",
+                   pci->used);
+        return false;
+    }
+    doctor_say(f->remedy, "bind it to vfio-pci; its interface%s %s %s gone then",
+               pci->interface_nr == 1 ? "" : "s", pci->interfaces,
+               pci->interface_nr == 1 ? "is" : "are");
+    return true;
+}
+
+static void say_bind(const struct pci *pci, struct doctor_finding *f)
 {
     const char *a = pci->address;
 
-    if (pci->interface[0] != '\0' &&
-        doctor_interface_carries_default(d, pci->interface)) {
-        doctor_say(
-            f->remedy,
-            "another device: the machine's default route leads over this one's "
-            "interface %s, which would be gone; or port af_xdp:%s, which leaves it",
-            pci->interface, pci->interface);
+    if (!may_unbind(pci, f))
         return;
-    }
-    if (pci->interface[0] != '\0')
-        doctor_say(f->remedy, "bind it to vfio-pci; its interface %s is gone then",
-                   pci->interface);
     doctor_command(f, "modprobe vfio-pci && echo vfio-pci >" PCI "%s/driver_override && ",
                    a);
     char *rest = f->command + strlen(f->command);
@@ -168,11 +214,11 @@ static void say_kernel_driver(struct doctor *d, const struct pci *pci)
 
     if (pci->driver[0] != '\0')
         doctor_say(f->cause, "the kernel's driver %s has the device%s%s", pci->driver,
-                   pci->interface[0] != '\0' ? ", as interface " : "", pci->interface);
+                   pci->interfaces[0] != '\0' ? ", as interface " : "", pci->interfaces);
     else
         doctor_say(f->cause, "no driver has the device");
     doctor_say(f->cost, "the node does not start: DPDK takes devices from vfio-pci");
-    say_bind(d, pci, f);
+    say_bind(pci, f);
 }
 
 /* Mellanox's and Microsoft's stay with the kernel's driver and are shared by verbs. */
@@ -222,16 +268,18 @@ static void check_vfio(struct doctor *d, struct pci *pci)
 static void check_driver(struct doctor *d, struct pci *pci)
 {
     const char *driver = pci->driver;
+    struct driver_look look = {.d = d, .pci = pci};
 
     (void)doctor_target(d->system, pci->driver, sizeof(pci->driver), PCI "%s/driver",
                         pci->address);
-    (void)doctor_entries(d->system, take_interface, pci, PCI "%s/net", pci->address);
+    (void)doctor_entries(d->system, take_interface, &look, PCI "%s/net", pci->address);
+    (void)doctor_entries(d->system, take_virtio, &look, PCI "%s", pci->address);
     if (strcmp(driver, "vfio-pci") == 0) {
         check_vfio(d, pci);
     } else if (strcmp(driver, "mlx5_core") == 0 || strcmp(driver, "mlx4_core") == 0 ||
                strcmp(driver, "mana") == 0) {
         check_shared_driver(d, pci);
-    } else if (strcmp(driver, "uio_pci_generic") == 0 || strcmp(driver, "igb_uio") == 0) {
+    } else if (is_uio(driver)) {
         struct doctor_finding *f =
             doctor_add(d, "driver-binding", DOCTOR_WARNING, "%s", pci->address);
         doctor_say(f->cause, "driver %s gives the device to programs without an IOMMU",
@@ -239,7 +287,7 @@ static void check_driver(struct doctor *d, struct pci *pci)
         doctor_say(f->cost,
                    "no latency, but no protection: a wrong descriptor overwrites any "
                    "memory, and the node must be root");
-        say_bind(d, pci, f);
+        say_bind(pci, f);
     } else {
         say_kernel_driver(d, pci);
         check_group(d, pci);

@@ -122,7 +122,7 @@ void doctor_pci_link(struct doctor *d, const char *subject, const char *path)
                           "lspci -vv (LnkSta)");
 }
 
-/* ---- Routes ---- */
+/* ---- Whether somebody needs an interface ---- */
 
 struct route_search {
     const char *name;
@@ -130,23 +130,61 @@ struct route_search {
 };
 
 /* "eth0 00000000 FE00000A 0003 0 0 0 00000000 ...": tabs, which are spaces by now. */
-static bool look_for_default(void *ctx, char *line)
+static bool look_for_route4(void *ctx, char *line)
 {
     struct route_search *search = ctx;
     size_t len = strlen(search->name);
 
-    if (strncmp(line, search->name, len) == 0 &&
-        strncmp(line + len, " 00000000 ", 10) == 0)
+    if (strncmp(line, search->name, len) == 0 && line[len] == ' ')
         search->found = true;
     return !search->found;
 }
 
-bool doctor_interface_carries_default(const struct doctor *d, const char *name)
+/* Destination, its bits, ..., and the interface as the last word. */
+static bool look_for_route6(void *ctx, char *line)
+{
+    struct route_search *search = ctx;
+    const char *name = strrchr(line, ' ');
+
+    if (name != NULL && strcmp(name + 1, search->name) == 0 &&
+        strncmp(line, "fe8", 3) != 0 && strncmp(line, "ff", 2) != 0)
+        search->found = true;
+    return !search->found;
+}
+
+static bool has_route(const struct doctor *d, const char *name)
 {
     struct route_search search = {.name = name};
 
-    (void)doctor_lines(d->system, look_for_default, &search, "/proc/net/route");
+    (void)doctor_lines(d->system, look_for_route4, &search, "/proc/net/route");
+    if (!search.found)
+        (void)doctor_lines(d->system, look_for_route6, &search, "/proc/net/ipv6_route");
     return search.found;
+}
+
+static bool look_for_upper(void *ctx, const char *name)
+{
+    bool *found = ctx;
+
+    *found = strncmp(name, "upper_", 6) == 0;
+    return !*found;
+}
+
+const char *doctor_interface_used(const struct doctor *d, const char *name)
+{
+    struct doctor_nic nic;
+    bool upper = false;
+
+    if (!doctor_plain(name))
+        return "has a name of other characters";
+    (void)doctor_entries(d->system, look_for_upper, &upper, "/sys/class/net/%s", name);
+    if (upper || doctor_there(d->system, "/sys/class/net/%s/master", name))
+        return "is part of a bridge, bond, VLAN or the like";
+    if (!d->system->nic(d->system->ctx, name, "", &nic))
+        return "cannot be looked at";
+    if (nic.has_address)
+        return "has an address";
+    return has_route(d, name) ? "has a route" : NULL;
 }
 
 /* ---- udp ---- */
@@ -194,11 +232,6 @@ static void check_udp(struct doctor *d, const char *spec)
 
 /* ---- All ---- */
 
-static bool starts(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
 /* Without a configuration: whether an ethdev port could be had. */
 static void check_iommu(struct doctor *d)
 {
@@ -223,11 +256,11 @@ void doctor_check_ports(struct doctor *d)
     for (unsigned i = 0; i < d->config->port_count; i++) {
         const struct proa_port_config *port = &d->config->ports[i];
 
-        if (starts(port->spec, "af_xdp:"))
+        if (doctor_starts(port->spec, "af_xdp:"))
             doctor_check_xdp(d, port);
-        else if (starts(port->spec, "ethdev:"))
+        else if (doctor_starts(port->spec, "ethdev:"))
             doctor_check_ethdev(d, port);
-        else if (starts(port->spec, "udp:"))
+        else if (doctor_starts(port->spec, "udp:"))
             check_udp(d, port->spec);
         else
             doctor_ok(d, "port-kind", port->spec,

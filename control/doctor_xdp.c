@@ -289,8 +289,9 @@ static void check_program(struct doctor *d, const struct xdp *x)
     f = refuse(d, x, "xdp-program");
     doctor_say(f->cause, "XDP program \"%s\" (id %u) is attached to it",
                nic->program_name, nic->program);
-    doctor_say(f->remedy, "end its owner, or take the program away");
-    doctor_command(f, "ip link set dev %s xdp off", x->name);
+    /* No command: it may be what guards the machine, or carries its traffic. */
+    doctor_say(f->remedy,
+               "end its owner (bpftool net, bpftool link), or another interface");
 }
 
 static void check_generic(struct doctor *d, const struct xdp *x, bool native)
@@ -377,10 +378,10 @@ void doctor_check_rights(struct doctor *d, const char *subject)
     doctor_say(f->cause, "this process lacks%s", missing);
     doctor_say(f->cost, "%s does not start",
                d->named ? "the node" : "a node with an af_xdp port");
-    doctor_say(f->remedy, "start the node as root or by systemd with these as "
-                          "AmbientCapabilities=, or give them to the program");
-    doctor_command(f, "setcap cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep "
-                      "\"$(readlink -f \"$(command -v proa)\")\"");
+    /* No setcap: the program's file would give them to everybody who may run it. */
+    doctor_say(f->remedy,
+               "start the node as root with `user` configured, or by systemd with "
+               "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_BPF CAP_IPC_LOCK");
 }
 
 static void check_kernel(struct doctor *d, const struct xdp *x)

@@ -40,64 +40,68 @@ static void examine__an_empty_machine_is_no_trouble(void **state)
     assert_int_equal(m->report->core[0], -1);
 }
 
+static const char *const hostile_files[] = {
+    "/proc/meminfo",
+    "/proc/swaps",
+    "/proc/sys/vm/swappiness",
+    "/proc/cpuinfo",
+    "/proc/cmdline",
+    "/proc/self/cgroup",
+    "/proc/loadavg",
+    "/proc/stat",
+    "/proc/net/unix",
+    "/proc/net/route",
+    "/proc/net/ipv6_route",
+    "/etc/default/irqbalance",
+    "/proc/sys/kernel/watchdog",
+    "/proc/sys/kernel/watchdog_cpumask",
+    "/proc/sys/vm/stat_interval",
+    "/proc/sys/net/core/bpf_jit_enable",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/net/core/netdev_budget_usecs",
+    "/proc/interrupts",
+    "/proc/1/comm",
+    "/proc/irq/40/effective_affinity_list",
+    "/proc/irq/40/smp_affinity_list",
+    "/sys/devices/system/cpu/isolated",
+    "/sys/devices/system/cpu/nohz_full",
+    "/sys/devices/system/cpu/cpu3/topology/thread_siblings_list",
+    "/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor",
+    "/sys/devices/system/cpu/cpu3/cpufreq/scaling_min_freq",
+    "/sys/devices/system/cpu/cpu3/cpufreq/scaling_max_freq",
+    "/sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq",
+    "/sys/devices/system/cpu/cpu3/cpuidle/state1/latency",
+    "/sys/devices/system/cpu/cpu3/cpuidle/state1/name",
+    "/sys/devices/system/cpu/cpu3/cpuidle/state1/disable",
+    "/sys/devices/system/node/online",
+    "/sys/devices/system/node/node0/cpulist",
+    "/sys/devices/system/node/node0/distance",
+    HUGE "free_hugepages",
+    HUGE "nr_hugepages",
+    "/sys/kernel/mm/transparent_hugepage/enabled",
+    "/sys/kernel/mm/transparent_hugepage/defrag",
+    "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+    "/sys/devices/system/clocksource/clocksource0/available_clocksource",
+    "/sys/fs/cgroup/user.slice/cpu.max",
+    "/sys/fs/cgroup/user.slice/cpu.stat",
+    "/sys/fs/cgroup/user.slice/hugetlb.2MB.max",
+    "/sys/class/net/eth0/carrier",
+    "/sys/bus/pci/devices/0000:03:00.0/numa_node",
+    "/sys/bus/pci/devices/0000:03:00.0/current_link_speed",
+    "/sys/bus/pci/devices/0000:03:00.0/max_link_width",
+    "/sys/kernel/iommu_groups/7/type",
+    "/sys/module/pcie_aspm/parameters/policy",
+};
+
 /* Every file says the same; no finding may repeat it to a terminal or a shell. */
 static void hostile(struct machine *m, const char *text)
 {
-    static const char *const files[] = {
-        "/proc/meminfo",
-        "/proc/swaps",
-        "/proc/sys/vm/swappiness",
-        "/proc/cpuinfo",
-        "/proc/cmdline",
-        "/proc/self/cgroup",
-        "/proc/loadavg",
-        "/proc/stat",
-        "/proc/net/unix",
-        "/proc/net/route",
-        "/proc/sys/kernel/watchdog",
-        "/proc/sys/kernel/watchdog_cpumask",
-        "/proc/sys/vm/stat_interval",
-        "/proc/sys/net/core/bpf_jit_enable",
-        "/proc/sys/kernel/osrelease",
-        "/proc/sys/net/core/netdev_budget_usecs",
-        "/proc/interrupts",
-        "/proc/1/comm",
-        "/proc/irq/40/effective_affinity_list",
-        "/proc/irq/40/smp_affinity_list",
-        "/sys/devices/system/cpu/isolated",
-        "/sys/devices/system/cpu/nohz_full",
-        "/sys/devices/system/cpu/cpu3/topology/thread_siblings_list",
-        "/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor",
-        "/sys/devices/system/cpu/cpu3/cpufreq/scaling_min_freq",
-        "/sys/devices/system/cpu/cpu3/cpufreq/scaling_max_freq",
-        "/sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq",
-        "/sys/devices/system/cpu/cpu3/cpuidle/state1/latency",
-        "/sys/devices/system/cpu/cpu3/cpuidle/state1/name",
-        "/sys/devices/system/cpu/cpu3/cpuidle/state1/disable",
-        "/sys/devices/system/node/online",
-        "/sys/devices/system/node/node0/cpulist",
-        "/sys/devices/system/node/node0/distance",
-        HUGE "free_hugepages",
-        HUGE "nr_hugepages",
-        "/sys/kernel/mm/transparent_hugepage/enabled",
-        "/sys/kernel/mm/transparent_hugepage/defrag",
-        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
-        "/sys/devices/system/clocksource/clocksource0/available_clocksource",
-        "/sys/fs/cgroup/user.slice/cpu.max",
-        "/sys/fs/cgroup/user.slice/cpu.stat",
-        "/sys/fs/cgroup/user.slice/hugetlb.2MB.max",
-        "/sys/class/net/eth0/carrier",
-        "/sys/bus/pci/devices/0000:03:00.0/numa_node",
-        "/sys/bus/pci/devices/0000:03:00.0/current_link_speed",
-        "/sys/bus/pci/devices/0000:03:00.0/max_link_width",
-        "/sys/kernel/iommu_groups/7/type",
-        "/sys/module/pcie_aspm/parameters/policy",
-    };
     static const char *const specs[] = {"af_xdp:eth0", "ethdev:0000:03:00.0",
                                         "udp:[::1]:1"};
 
-    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-        machine_put(m, files[i], "%s", text);
+    for (unsigned i = 0; i < sizeof(hostile_files) / sizeof(hostile_files[0]); i++)
+        machine_put(m, hostile_files[i], "%s", text);
+    machine_put(m, "/proc/4242/comm", "irqbalance\n"); /* whose file is read then */
     machine_link(m, "/sys/bus/pci/devices/0000:03:00.0/driver", "../\033[2J$(reboot)");
     machine_put(m, "/sys/bus/pci/devices/0000:03:00.0/net/$(reboot)/x", "%s", text);
     for (unsigned i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
@@ -180,11 +184,11 @@ static void huge_pages__too_few(void **state)
                  "");
     machine_put(m, HUGE "free_hugepages", "49\n");
     f = expect(m, "huge-pages", DOCTOR_WARNING, "98 MiB of huge pages are free",
-               "sysctl -w vm.nr_hugepages=1025");
+               "echo 1025 >" HUGE "nr_hugepages");
     assert_non_null(strstr(f->cost, "25600 pages of 4 KiB instead of 50 of 2048 KiB"));
     m->config.pages = PROA_PAGES_HUGE;
     f = expect(m, "huge-pages", DOCTOR_ERROR, "98 MiB of huge pages are free",
-               "sysctl -w vm.nr_hugepages=1025");
+               "echo 1025 >" HUGE "nr_hugepages");
     assert_non_null(strstr(f->cost, "does not start"));
     /* All sizes count, as they do for the node. */
     machine_put(m, "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "1\n");
@@ -203,6 +207,26 @@ static void huge_pages__other_sizes_and_none(void **state)
     machine_put(m, "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "2\n");
     (void)expect(m, "huge-pages", DOCTOR_WARNING, "1024 MiB",
                  "echo 4 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages");
+}
+
+/* A command reserves at most half of what is available. */
+static void huge_pages__memory_for_them(void **state)
+{
+    struct machine *m = *state;
+    const struct doctor_finding *f;
+
+    m->config.memory_mb = 100;
+    machine_put(m, HUGE "free_hugepages", "0\n");
+    machine_put(m, "/proc/meminfo", "MemAvailable: 204800 kB\n");
+    (void)expect(m, "huge-pages", DOCTOR_WARNING, "0 MiB",
+                 "echo 1074 >" HUGE "nr_hugepages");
+    machine_put(m, "/proc/meminfo", "MemAvailable: 204799 kB\n");
+    f = expect(m, "huge-pages", DOCTOR_WARNING, "0 MiB", "");
+    assert_non_null(strstr(f->remedy, "100 MiB more of huge pages are over half of the "
+                                      "199 MiB"));
+    machine_put(m, "/proc/meminfo", "MemFree: 1 kB\n");
+    f = expect(m, "huge-pages", DOCTOR_WARNING, "0 MiB", "");
+    assert_non_null(strstr(f->remedy, "100 MiB more"));
 }
 
 static void huge_pages__not_wanted(void **state)
@@ -237,6 +261,8 @@ static void huge_pages__by_node(void **state)
                "echo 57 "
                ">/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages");
     assert_string_equal(f->subject, "node 1");
+    machine_put(m, "/proc/meminfo", "MemAvailable: 190000 kB\n");
+    (void)expect(m, "huge-pages-node", DOCTOR_WARNING, "6 MiB", "");
 }
 
 static void memory__too_little(void **state)
@@ -260,8 +286,11 @@ static void locked_memory__by_limit_or_capability(void **state)
     (void)expect(m, "locked-memory", DOCTOR_OK, "may lock", "");
     m->config.memory_mb = 9;
     (void)expect(m, "locked-memory", DOCTOR_ERROR, "at most 8192 KiB",
-                 "printf '* - memlock unlimited\\nroot - memlock unlimited\\n' "
-                 ">/etc/security/limits.d/proa.conf");
+                 "echo 'root - memlock unlimited' >/etc/security/limits.d/proa.conf");
+    m->system.uid = 1000; /* nobody else gets it */
+    (void)expect(m, "locked-memory", DOCTOR_ERROR, "at most 8192 KiB",
+                 "echo ':1000 - memlock unlimited' "
+                 ">/etc/security/limits.d/proa-1000.conf");
     m->system.capabilities = UINT64_C(1) << DOCTOR_CAP_IPC_LOCK;
     (void)expect(m, "locked-memory", DOCTOR_OK, "may lock", "");
     /* af_xdp raises its soft limit itself; vfio does not. */
@@ -288,7 +317,8 @@ static void transparent_huge_pages__always(void **state)
                  "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled");
     machine_put(m, defrag, "[always] madvise never\n");
     (void)expect(m, "transparent-huge-pages", DOCTOR_WARNING, "defrag: always",
-                 "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled");
+                 "for f in enabled defrag; do echo madvise "
+                 ">/sys/kernel/mm/transparent_hugepage/$f; done");
     machine_put(m, enabled, "always [madvise] never\n");
     (void)expect(m, "transparent-huge-pages", DOCTOR_WARNING, "defrag: always",
                  "echo madvise >/sys/kernel/mm/transparent_hugepage/defrag");
@@ -435,7 +465,7 @@ static void bpf__compiled_and_not_for_everybody(void **state)
                  "sysctl -w net.core.bpf_jit_enable=1");
     machine_put(m, "/proc/sys/kernel/unprivileged_bpf_disabled", "0\n");
     (void)expect(m, "unprivileged-bpf", DOCTOR_NOTE, "any user",
-                 "sysctl -w kernel.unprivileged_bpf_disabled=1");
+                 "sysctl -w kernel.unprivileged_bpf_disabled=2");
     machine_port(m, "udp:127.0.0.1:0");
     assert_null(machine_look(m, "bpf-jit"));
 }
@@ -453,6 +483,7 @@ int main(void)
         MACHINE_TEST(exit_status__by_the_worst),
         MACHINE_TEST(huge_pages__too_few),
         MACHINE_TEST(huge_pages__other_sizes_and_none),
+        MACHINE_TEST(huge_pages__memory_for_them),
         MACHINE_TEST(huge_pages__not_wanted),
         MACHINE_TEST(huge_pages__by_node),
         MACHINE_TEST(memory__too_little),

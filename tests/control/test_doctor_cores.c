@@ -120,6 +120,52 @@ static void siblings__of_a_lane(void **state)
     (void)expect(m, "smt-sibling", DOCTOR_WARNING, "both have a lane", "");
 }
 
+/* What is to go offline is no place for interrupts, whichever check comes first. */
+static void siblings__offline_is_not_spare(void **state)
+{
+    struct machine *m = *state;
+
+    machine_put(m, CPU "cpu3/topology/thread_siblings_list", "1,3\n");
+    machine_put(m, "/proc/irq/40/effective_affinity_list", "3\n");
+    (void)expect(m, "port-interrupts", DOCTOR_WARNING, "interrupt 40",
+                 "for i in 40; do echo 0,2 >/proc/irq/$i/smp_affinity_list; done");
+    (void)expect(m, "control-core", DOCTOR_OK, "have cores 0,2", "");
+    m->config.lanes = 2; /* each lane has a sibling; one of these stays */
+    m->config.cores[1] = 2;
+    machine_put(m, CPU "isolated", "%s", "\n");
+    CPU_CLR(0, &m->system.allowed);
+    machine_put(m, CPU "cpu2/topology/thread_siblings_list", "0,2\n");
+    (void)expect(m, "control-core", DOCTOR_OK, "have core 1", "");
+}
+
+static void siblings__that_must_stay(void **state)
+{
+    struct machine *m = *state;
+
+    machine_put(m, CPU "cpu3/topology/thread_siblings_list", "1,3\n");
+    machine_put(m, "/proc/net/unix", "0: 2 0 0 2 1 77 @proa-core-1\n");
+    assert_non_null(strstr(expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 1", "")
+                               ->remedy, /* another node's lane */
+                           "another core in `cores`"));
+    machine_put(m, "/proc/net/unix", "%s", "\n");
+    CPU_CLR(0, &m->system.allowed);
+    CPU_CLR(2, &m->system.allowed);
+    (void)expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 1", ""); /* the last */
+    (void)expect(m, "control-core", DOCTOR_OK, "have core 1", "");
+    CPU_SET(2, &m->system.allowed);
+    (void)expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 1",
+                 "echo 0 >/sys/devices/system/cpu/cpu1/online");
+    machine_put(m, "/proc/net/unix", "0: 2 0 0 2 1 77 @proa-core-2\n");
+    (void)expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 1", ""); /* of the free */
+    machine_put(m, "/proc/net/unix", "%s", "\n");
+    CPU_CLR(1, &m->system.allowed);
+    CPU_SET(0, &m->system.allowed);
+    (void)expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 1", ""); /* not ours */
+    CPU_SET(1, &m->system.allowed);
+    machine_put(m, CPU "cpu3/topology/thread_siblings_list", "0,3\n");
+    (void)expect(m, "smt-sibling", DOCTOR_WARNING, "cores 3 and 0", "");
+}
+
 /* ---- Speed ---- */
 
 static void governor__not_performance(void **state)
@@ -240,14 +286,41 @@ static void interrupts__no_core_to_move_them_to(void **state)
 static void irqbalance__unless_isolated(void **state)
 {
     struct machine *m = *state;
+    const struct doctor_finding *f;
 
     assert_null(machine_look(m, "irqbalance"));
     machine_put(m, "/proc/4242/comm", "irqbalance\n");
-    (void)expect(m, "irqbalance", DOCTOR_OK, "keeps off", "");
+    (void)expect(m, "irqbalance", DOCTOR_OK, "keeps off core 3 by itself", "");
     m->config.cores[0] = 1;
+    f = expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs", "");
+    assert_non_null(strstr(f->remedy, "add 1 to the cores")); /* no such file */
+    /* A list ends what it does by itself, so isolated cores are in it. */
+    machine_put(m, "/etc/default/irqbalance", "#IRQBALANCE_BANNED_CPULIST=1\n");
     (void)expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs",
-                 "echo 'IRQBALANCE_BANNED_CPULIST=1' >>/etc/default/irqbalance && "
+                 "echo 'IRQBALANCE_BANNED_CPULIST=1-3' >>/etc/default/irqbalance && "
                  "systemctl restart irqbalance");
+}
+
+static void irqbalance__as_it_is_told(void **state)
+{
+    static const char *const file = "/etc/default/irqbalance";
+    struct machine *m = *state;
+
+    machine_put(m, "/proc/4242/comm", "irqbalance\n");
+    machine_put(m, file, "IRQBALANCE_BANNED_CPULIST=3\n IRQBALANCE_BANNED_CPULIST='0'\n");
+    (void)expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs",
+                 "echo 'IRQBALANCE_BANNED_CPULIST=0,3' >>/etc/default/irqbalance && "
+                 "systemctl restart irqbalance");
+    machine_put(m, file, "IRQBALANCE_BANNED_CPULIST=\"0,3\"\n"); /* not a second time */
+    (void)expect(m, "irqbalance", DOCTOR_OK, "keeps off core 3 as it is told", "");
+    machine_put(m, file, "IRQBALANCE_BANNED_CPULIST=\n");
+    (void)expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs",
+                 "echo 'IRQBALANCE_BANNED_CPULIST=3' >>/etc/default/irqbalance && "
+                 "systemctl restart irqbalance");
+    machine_put(m, file, "IRQBALANCE_BANNED_CPUS=8\n"); /* a mask: by hand */
+    (void)expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs", "");
+    machine_put(m, file, "IRQBALANCE_BANNED_CPULIST=0-9:2\n");
+    (void)expect(m, "irqbalance", DOCTOR_WARNING, "irqbalance runs", "");
 }
 
 #define MACHINE_TEST(name)                                                               \
@@ -263,6 +336,8 @@ int main(void)
         MACHINE_TEST(tick__not_nohz),
         MACHINE_TEST(first_core__has_a_lane),
         MACHINE_TEST(siblings__of_a_lane),
+        MACHINE_TEST(siblings__offline_is_not_spare),
+        MACHINE_TEST(siblings__that_must_stay),
         MACHINE_TEST(governor__not_performance),
         MACHINE_TEST(frequency__capped),
         MACHINE_TEST(idle__deep_states),
@@ -271,6 +346,7 @@ int main(void)
         MACHINE_TEST(interrupts__very_many),
         MACHINE_TEST(interrupts__no_core_to_move_them_to),
         MACHINE_TEST(irqbalance__unless_isolated),
+        MACHINE_TEST(irqbalance__as_it_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

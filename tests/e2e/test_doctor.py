@@ -20,6 +20,7 @@ from peer_lines import no_lab
 
 SEVERITIES = ("ok", "note", "warning", "error")
 KEYS = ["check", "severity", "subject", "cause", "cost", "remedy", "setting", "command"]
+CALLS_LEAST = 20  # that doctor makes at the least, of those that are traced
 bad = 0
 
 
@@ -146,22 +147,37 @@ def documented():
 
 
 def changes_nothing(proa):
-    """No file is opened for writing, no socket bound, nothing started."""
+    """No file is opened for writing, no name bound, nothing started, no limit set."""
     log = tempfile.NamedTemporaryFile(delete=False)
     log.close()
-    run("strace", "-f", "-o", log.name, "-e",
-        "trace=open,openat,creat,execve,clone,clone3,fork,vfork,unlink,mkdir,rename,setrlimit",
-        "-E", "ASAN_OPTIONS=detect_leaks=0",  # which would start a process of its own
-        proa, "doctor")
+    done = run("strace", "-f", "-o", log.name, "-e",
+               "trace=open,openat,creat,execve,clone,clone3,fork,vfork,unlink,mkdir,rename,"
+               "setrlimit,prlimit64,bind",
+               # Else a sanitizer starts a process of its own, and sets a limit.
+               "-E", "ASAN_OPTIONS=detect_leaks=0:disable_coredump=0",
+               proa, "doctor")
     with open(log.name, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()[1:]  # the first is its own start
     os.unlink(log.name)
+    if done.returncode not in (0, 1, 2):
+        return f"status {done.returncode}: {done.stderr}"
+    if len(lines) < CALLS_LEAST:
+        return f"only {len(lines)} calls were seen"
     for line in lines:
         call = re.sub(r'"[^"]*"', '""', line)  # whatever paths are called
+        # Netlink sockets are bound to be asked; prlimit64 with a third argument sets.
         if re.search(r"O_WRONLY|O_RDWR|O_CREAT|(creat|execve|clone3?|v?fork|unlink|mkdir|rename|"
-                     r"setrlimit)\(", call):
+                     r"setrlimit)\(|bind\((?!.*AF_NETLINK)|prlimit64\([^,]*,[^,]*, [^N]", call):
             return line
     return None
+
+
+def cannot_trace():
+    """Why nothing can be traced here; None: it can."""
+    if shutil.which("strace") is None:
+        return "there is no strace"
+    done = run("strace", "-o", "/dev/null", "true")
+    return f"strace cannot trace: {done.stderr.strip()}" if done.returncode != 0 else None
 
 
 def agrees_with_node(proa, folder, name):
@@ -172,43 +188,50 @@ def agrees_with_node(proa, folder, name):
         process = subprocess.Popen([*before, proa, "node", "--config", f"{folder}/lab.yaml"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = process.stdout.readline()
-        if process.poll() is None:
+        if line.startswith("ready"):
             process.send_signal(signal.SIGTERM)
-        return line.startswith("ready") or process.communicate(timeout=30)[1]
+        try:
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()  # nothing, when it has ended
+        if process.returncode != (0 if line else 1):
+            raise ValueError(f"the node ended with {process.returncode}: {line}{said}")
+        return None if line.startswith("ready") else said
 
-    def both(check_name, starts):
+    def both(check_name, why=None):
+        """The node starts, or says why not; doctor agrees."""
         found = document(proa, "--config", f"{folder}/lab.yaml", before=before)
         said = finding(found, check_name)
         errors = [f for f in found["findings"] if f["severity"] == "error"]
-        if starts and errors:
+        if why is None and errors:
             raise ValueError(f"errors: {errors}")
-        if not starts and said not in errors:
+        if why is not None and said not in errors:
             raise ValueError(f"{check_name}: {said}")
-        ready = node()
-        if starts != (ready is True):
-            raise ValueError(f"{check_name}: the node: {ready}")
+        refused = node()
+        if (why is None) != (refused is None) or (why is not None and why not in refused):
+            raise ValueError(f"{check_name}: the node: {refused}, wanted: {why}")
 
     with open(f"{folder}/lab.yaml", "w", encoding="ascii") as file:
         file.write('ports: [{spec: "af_xdp:doc0"}]\nlanes: 1\nsocket: none\n')
-    both("interface", False)
+    both("interface", "af_xdp:doc0: there is no such interface")
     for command in (
             f"link add doc0 netns {name} type veth peer name doc1 netns {name}",
             f"-n {name} link set doc1 up", f"-n {name} link set lo up"):
         done = run("ip", *command.split())
         if done.returncode != 0:
             return done.stderr
-    both("interface", False)
+    both("interface", "af_xdp:doc0: is down")
     run("ip", "-n", name, "link", "set", "doc0", "up")
-    both("interface-address", False)
+    both("interface-address", "af_xdp:doc0: has no address")
     run("ip", "-n", name, "address", "add", "10.79.0.1/24", "dev", "doc0")
-    both("interface", True)
+    both("interface")
     run("ip", "-n", name, "link", "set", "doc0", "mtu", "1400")
     with open(f"{folder}/lab.yaml", "w", encoding="ascii") as file:
         file.write('ports: [{spec: "af_xdp:doc0", mtu: 1500}]\nlanes: 1\nsocket: none\n')
-    both("mtu", False)
+    both("mtu", "mtu 1500 is more than the interface's 1400")
     with open(f"{folder}/lab.yaml", "w", encoding="ascii") as file:
         file.write('ports: [{spec: "af_xdp:doc0"}]\nlanes: 2\nsocket: none\n')
-    both("queues", False)
+    both("queues", "has 1 queues, the node 2 lanes")
     return None
 
 
@@ -222,8 +245,9 @@ def main():
         check("exit statuses", statuses, proa, folder)
         check("every check is documented", documented)
         check("a port that cannot be opened", port_in_the_way, proa, folder)
-        if shutil.which("strace") is None:
-            print("# nothing is changed: skipped, there is no strace")
+        why = cannot_trace()
+        if why:
+            print(f"# nothing is changed: skipped, {why}")
         else:
             check("nothing is changed", changes_nothing, proa)
         why = no_lab()
