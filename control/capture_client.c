@@ -123,6 +123,25 @@ static bool write_chunk(struct reader *r, size_t len)
     return true;
 }
 
+/* Its owner's only, also when it was there before: it holds what actors said to each other.  What is
+   no file (a pipe, /dev/null) stays as it is.  No link is followed: whoever can make one in the
+   folder would choose what is overwritten. */
+static int open_own(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 &&
+        (!S_ISREG(st.st_mode) || (fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0)))
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
 /* False: it was said why. */
 static bool open_file(struct reader *r)
 {
@@ -134,8 +153,7 @@ static bool open_file(struct reader *r)
         }
         r->to = dup(STDOUT_FILENO);
     } else {
-        /* Its owner's only: it holds what actors said to each other. */
-        r->to = open(r->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        r->to = open_own(r->file);
     }
     if (r->to < 0)
         fail(r->err, CLI_EXIT_NO, r->file, strerror(errno));

@@ -12,7 +12,8 @@
 #include "cli_client.h"
 
 /* capture_client_run connects to the socket at path and writes to file, which is made with mode
-   0600, or emptied, once the node has agreed; "-" is standard output. */
+   0600, or gets it and is emptied, once the node has agreed; a symbolic link is refused.  "-" is
+   standard output. */
 enum cli_exit capture_client_run(const char *path, const struct capture_wish *wish,
                                  const char *file, FILE *err);
 

@@ -60,7 +60,7 @@ const char *cli_lanes_run(struct cli_job *job, struct cli_answer *answer)
     for (unsigned i = 0; i < node->lane_count; i++)
         before[i] = sample_of(node, i);
     if (!cli_answer_wait(answer, CLI_LANES_FOR))
-        return "lanes: the node ends";
+        return "lanes: the node or its caller ended before the figures were there";
     span = clock_ns() - at;
     cli_answer_line(answer, "lane core busy%%  links        rx/s        tx/s misdirect%%"
                             "       rx since misdirected since");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events`, `top` and `capture` say to a running node, and back.
+/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events`, `top`, `lanes`, `capture`, `deny` and
+   `allow` say to a running node, and back.
 
    One connection carries one request line and its answer, in bytes that print:
 

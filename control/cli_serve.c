@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BYTES_LINE_MAX 32           /* " bytes N\n" */
 #define PATIENCE_STEP (60 * PROA_S) /* longest poll */
 
 static proa_ns now(void)
@@ -131,11 +132,12 @@ void cli_answer_line(struct cli_answer *answer, const char *format, ...)
 
 void cli_answer_bytes(struct cli_answer *answer, const void *bytes, size_t len)
 {
-    cli_answer_line(answer, "bytes %zu", len);
-    if (answer->cut || !grow(answer, len)) {
+    /* Room for both, or neither is there: the line alone would take other bytes for these. */
+    if (answer->cut || !grow(answer, len + BYTES_LINE_MAX)) {
         answer->cut = true;
         return;
     }
+    cli_answer_line(answer, "bytes %zu", len);
     memcpy(answer->text + answer->len, bytes, len);
     answer->len += len;
 }

@@ -231,12 +231,17 @@ static const char *run_top(struct cli_job *job, struct cli_answer *answer)
 
 /* ---- deny and allow ---- */
 
+#define NOT_DENIED                                                                       \
+    "it is not denied" /* as ports say it: no failure while another has it */
+
 struct denial {
     struct proa_addr from;
     uint8_t prefix;
     bool deny;
     unsigned done;     /* ports that have done it */
-    const char *error; /* why another has not */
+    bool absent;       /* there was nothing to take back on one */
+    const char *error; /* why another, port `at`, has not */
+    unsigned at;
 };
 
 /* On every port that can. */
@@ -251,26 +256,36 @@ static void deny_on_ports(struct proa_node *node, void *ctx)
         if (port->ops->deny == NULL)
             continue;
         error = port->ops->deny(port, &denial->from, denial->prefix, denial->deny);
-        if (error == NULL)
+        if (error == NULL) {
             denial->done++;
-        else
+        } else if (!denial->deny && strcmp(error, NOT_DENIED) == 0) {
+            denial->absent = true;
+        } else {
             denial->error = error;
+            denial->at = i;
+        }
     }
 }
 
 static const char *run_deny(struct cli_job *job, const struct cli_request *request)
 {
-    struct denial denial = {.deny = request->verb == CLI_DENY,
-                            .error = "only an af_xdp port can"};
+    struct denial denial = {.deny = request->verb == CLI_DENY};
+    const char *verb = denial.deny ? "deny" : "allow";
 
-    if (addr_parse_prefix(request->name, &denial.from, &denial.prefix))
-        node_call(job->node, deny_on_ports, &denial);
+    if (!addr_parse_prefix(request->name, &denial.from, &denial.prefix)) {
+        snprintf(job->error, sizeof(job->error),
+                 "%s: no address or network, like 10.0.0.9 or fd00:9::/32", verb);
+        return job->error;
+    }
+    node_call(job->node, deny_on_ports, &denial);
+    if (denial.error != NULL)
+        snprintf(job->error, sizeof(job->error), "%s: port %u: %s", verb, denial.at,
+                 denial.error);
+    else if (denial.done == 0)
+        snprintf(job->error, sizeof(job->error), "%s: %s", verb,
+                 denial.absent ? NOT_DENIED : "only an af_xdp port can");
     else
-        denial.error = "no address or network, like 10.0.0.9 or fd00:9::/32";
-    if (denial.done > 0)
         return NULL;
-    snprintf(job->error, sizeof(job->error), "%s: %s", denial.deny ? "deny" : "allow",
-             denial.error);
     return job->error;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "addr.h"
@@ -94,6 +95,29 @@ static uint32_t plain_memory_mb(const struct proa_config *config)
     return memory_for(config, pool_dpdk_memory_plain(NODE_PACKETS, NODE_RESERVED, mtu));
 }
 
+/* DPDK makes its telemetry socket while this is root still.  Where the user may make the socket's
+   folder it is the user's, who removes the socket at the end, and this process' group may write to it:
+   root without CAP_DAC_OVERRIDE needs that.  Others do not get there, so that the socket's mode may
+   let the user connect.  No other thread makes files: see privileges_begin. */
+static enum proa_outcome start_eal_for_user(struct proa_node *node,
+                                            const struct eal_config *args, char *err,
+                                            size_t err_len)
+{
+    struct privileges *p = &node->privileges;
+    enum proa_outcome outcome;
+    mode_t before;
+
+    if (!p->wanted || p->already)
+        return eal_start(args, err, err_len);
+    privileges_as_owner(p, true);
+    (void)eal_runtime_folder(true);
+    privileges_as_owner(p, false);
+    before = umask(0111);
+    outcome = eal_start(args, err, err_len);
+    umask(before);
+    return outcome;
+}
+
 static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err_len)
 {
     struct eal_config args = {.lanes = node->lane_count,
@@ -112,11 +136,7 @@ static enum proa_outcome start_eal(struct proa_node *node, char *err, size_t err
         if (port_ethdev_pci(spec, pci))
             args.devices[args.device_count++] = spec + strlen(PORT_ETHDEV);
     }
-    /* Where it may be made by the user, it is the user's, who removes the socket at the end. */
-    privileges_as_user(&node->privileges, true);
-    (void)eal_runtime_folder();
-    privileges_as_user(&node->privileges, false);
-    enum proa_outcome outcome = eal_start(&args, err, err_len);
+    enum proa_outcome outcome = start_eal_for_user(node, &args, err, err_len);
     node->eal_started = outcome == PROA_OK;
     return outcome;
 }
@@ -414,23 +434,33 @@ static bool start_threads(struct proa_node *node)
     return ok;
 }
 
-static enum proa_outcome open_state(struct proa_node *node, char *err, size_t err_len)
+static enum proa_outcome open_state_as_user(struct proa_node *node, char *err,
+                                            size_t err_len)
 {
     struct proa_config *config = &node->config;
-    struct privileges *p = &node->privileges;
-    enum proa_outcome outcome = PROA_OK;
+    enum proa_outcome outcome;
 
-    if (p->wanted && !p->already)
-        outcome =
-            state_make(&node->state, config->state_dir, p->uid, p->gid, err, err_len);
-    if (outcome != PROA_OK)
-        return outcome;
-    privileges_as_user(p, true);
+    privileges_as_user(&node->privileges, true);
     outcome = state_open(&node->state, config->state_dir, err, err_len);
     if (outcome == PROA_OK && !config->has_cluster_key)
         outcome = state_key(&node->state, config->cluster_key, err, err_len);
-    privileges_as_user(p, false);
+    privileges_as_user(&node->privileges, false);
     return outcome;
+}
+
+static enum proa_outcome open_state(struct proa_node *node, char *err, size_t err_len)
+{
+    struct privileges *p = &node->privileges;
+    struct stat st;
+    enum proa_outcome outcome = open_state_as_user(node, err, err_len);
+
+    /* A folder that the user may not make root makes, for the user. */
+    if (outcome != PROA_BAD_CONFIG || !p->wanted || p->already ||
+        stat(node->state.dir, &st) == 0)
+        return outcome;
+    outcome =
+        state_make(&node->state, node->config.state_dir, p->uid, p->gid, err, err_len);
+    return outcome == PROA_OK ? open_state_as_user(node, err, err_len) : outcome;
 }
 
 /* What needs privileges is done: gives them up, and goes on with what needs none. */

@@ -38,7 +38,7 @@ static const struct option_row option_rows[] = {
      "the node's local socket (default: proa.sock in the "
      "state directory)"},
     {KIND_DEADLINE, "--deadline", "MS", "milliseconds to wait (default 5000)"},
-    {KIND_SECONDS, "--seconds", "N", "seconds of load (default 10)"},
+    {KIND_SECONDS, "--seconds", "N", "seconds of a demo's load (default 10)"},
     {KIND_PAGES, "--pages", "WORD", "auto, huge or none (default auto)"},
     {KIND_IDLE, "--idle", "WORD", "adaptive or spin (default adaptive)"},
     {KIND_FOLLOW, "--follow", "", "go on with what happens from now on, until Ctrl-C"},

@@ -200,17 +200,21 @@ struct sight {
     unsigned no_new_privs;
 };
 
-static bool look(const char *tid, struct sight *ret)
+enum look { LOOK_SEEN, LOOK_ENDED, LOOK_FAILED };
+
+static enum look look(const char *tid, struct sight *ret)
 {
     char path[300], line[1024];
     unsigned lines = 0;
     FILE *file;
+    int why;
 
     memset(ret, 0, sizeof(*ret));
     snprintf(path, sizeof(path), "/proc/self/task/%s/status", tid);
     file = fopen(path, "re");
     if (file == NULL)
-        return false;
+        return errno == ENOENT || errno == ESRCH ? LOOK_ENDED : LOOK_FAILED;
+    errno = 0;
     while (fgets(line, sizeof(line), file) != NULL) {
         lines += sscanf(line, "Name: %31[^\n]", ret->name) == 1;
         lines += sscanf(line, "Uid: %u %u %u %u", &ret->uid[0], &ret->uid[1],
@@ -223,8 +227,11 @@ static bool look(const char *tid, struct sight *ret)
         lines += sscanf(line, "CapAmb: %llx", &ret->ambient) == 1;
         lines += sscanf(line, "NoNewPrivs: %u", &ret->no_new_privs) == 1;
     }
+    why = ferror(file) ? errno : 0;
     fclose(file);
-    return lines == 8;
+    if (why == ESRCH)
+        return LOOK_ENDED;
+    return why == 0 && lines == 8 ? LOOK_SEEN : LOOK_FAILED;
 }
 
 /* Calls good for every thread.  False: one is not, and why names it; or /proc cannot be read. */
@@ -236,22 +243,27 @@ static bool all_threads(const struct privileges *p,
     DIR *dir = opendir("/proc/self/task");
     struct dirent *entry;
     bool ok = dir != NULL;
+    unsigned seen = 0;
 
-    snprintf(why, why_len, "/proc/self/task cannot be read; mount /proc");
-    while (ok && (entry = readdir(dir)) != NULL) {
+    while (ok && (errno = 0, entry = readdir(dir)) != NULL) {
         struct sight sight;
         pid_t tid = (pid_t)atoi(entry->d_name);
+        enum look how = tid > 0 ? look(entry->d_name, &sight) : LOOK_ENDED;
 
-        /* One that cannot be read has ended. */
-        if (tid <= 0 || !look(entry->d_name, &sight))
+        if (how == LOOK_ENDED)
             continue;
-        ok = good(p, tid, &sight);
-        if (!ok)
-            snprintf(why, why_len, "thread %d (%s)", (int)tid, sight.name);
+        ok = how == LOOK_SEEN && good(p, tid, &sight);
+        snprintf(why, why_len, "thread %d (%s)", (int)tid,
+                 how == LOOK_SEEN ? sight.name : "its /proc/self/task cannot be read");
+        seen++;
     }
+    ok = ok && errno == 0;
     if (dir != NULL)
         closedir(dir);
-    return ok;
+    if (seen > 0)
+        return ok;
+    snprintf(why, why_len, "a thread (/proc/self/task cannot be read; mount /proc)");
+    return false;
 }
 
 static bool gains_nothing(const struct privileges *p, pid_t tid,
@@ -270,7 +282,7 @@ static bool gains_nothing_already(const struct privileges *p)
     char tid[16];
 
     snprintf(tid, sizeof(tid), "%d", (int)gettid());
-    return look(tid, &sight) && gains_nothing(p, gettid(), &sight);
+    return look(tid, &sight) == LOOK_SEEN && gains_nothing(p, gettid(), &sight);
 }
 
 static bool is_dropped(const struct privileges *p, pid_t tid, const struct sight *sight)
@@ -355,6 +367,13 @@ void privileges_as_user(struct privileges *p, bool on)
         (void)setfsgid(getegid());
         (void)syscall(SYS_setgroups, p->count_before, p->groups_before);
     }
+}
+
+void privileges_as_owner(struct privileges *p, bool on)
+{
+    privileges_as_user(p, on);
+    if (on && p->wanted && !p->already)
+        (void)setfsgid(getegid());
 }
 
 /* ---- The end of it ---- */

@@ -13,7 +13,8 @@
      privileges_drop    ports are open, all threads there: user, group and supplementary groups of
                         all threads (glibc's setresuid reaches each), with which the kernel clears
                         their permitted, effective and ambient sets.  Then every thread of the
-                        process is looked at in /proc/self/task; one that kept more is an error.
+                        process is looked at in /proc/self/task; one that kept more, or cannot be
+                        looked at, is an error.
 
    What remains afterwards: nothing, but on the threads of keep.h (one for each af_xdp port)
    CAP_NET_ADMIN, permitted and effective: they tell the kernel which neighbours are in use, by
@@ -63,6 +64,10 @@ enum proa_outcome privileges_begin(struct privileges *p, char *err, size_t err_l
 /* privileges_as_user(p, true) and (p, false) enclose it; neither does anything unless a change
    of user is to come. */
 void privileges_as_user(struct privileges *p, bool on);
+
+/* privileges_as_owner is the same, but the group stays the process': what is made is the user's and
+   of that group. */
+void privileges_as_owner(struct privileges *p, bool on);
 
 /* privileges_drop.  OK; BAD_CONFIG: the kernel refused, or a thread kept more than it should. */
 enum proa_outcome privileges_drop(struct privileges *p, char *err, size_t err_len);

@@ -51,21 +51,20 @@ static bool know(struct known *known, const struct proa_behaviour *const *behavi
     return true;
 }
 
-/* Where the local socket is, unless somebody says: in the state directory. */
+/* Where the local socket is, unless somebody says: in the state directory, which need not be there
+   yet: it is the node's user who makes it. */
 static bool default_socket(const char *state_dir, char *buf, size_t len, char *err,
                            size_t err_len)
 {
-    struct state state;
+    char dir[PROA_TEXT_MAX];
     int n;
 
-    if (state_dir[0] != '\0') {
-        n = snprintf(buf, len, "%s/" SOCKET_NAME, state_dir);
-    } else {
-        if (state_open(&state, "", err, err_len) != PROA_OK)
+    if (state_dir[0] == '\0') {
+        if (state_default_dir(dir, sizeof(dir), err, err_len) != PROA_OK)
             return false;
-        n = snprintf(buf, len, "%s/" SOCKET_NAME, state.dir);
-        state_close(&state);
+        state_dir = dir;
     }
+    n = snprintf(buf, len, "%s/" SOCKET_NAME, state_dir);
     if (n > 0 && (size_t)n < len)
         return true;
     snprintf(err, err_len, "the socket's path is too long; name another by --socket");

@@ -14,7 +14,7 @@
 #define KEY_TEXT_LEN (2 * PROA_KEY_LEN)
 #define PATH_LEN (PROA_TEXT_MAX + 32)
 
-static enum proa_outcome default_dir(char *dir, size_t len, char *err, size_t err_len)
+enum proa_outcome state_default_dir(char *dir, size_t len, char *err, size_t err_len)
 {
     const char *base = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
@@ -63,6 +63,9 @@ static bool make_folder(const char *path, const struct owner *owner)
     why = errno;
     if (fd >= 0)
         close(fd);
+    if (!ok)
+        (void)rmdir(
+            path); /* nobody could use it, and it would stand in the way for ever */
     errno = why;
     return ok;
 }
@@ -113,7 +116,7 @@ static enum proa_outcome make(struct state *state, const char *dir,
     if (dir[0] != '\0')
         snprintf(state->dir, sizeof(state->dir), "%s", dir);
     else
-        outcome = default_dir(state->dir, sizeof(state->dir), err, err_len);
+        outcome = state_default_dir(state->dir, sizeof(state->dir), err, err_len);
     if (outcome != PROA_OK)
         return outcome;
     if (make_path(state->dir, owner))

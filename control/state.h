@@ -18,6 +18,10 @@ struct state {
     int lock; /* descriptor that holds the lock; -1: none */
 };
 
+/* state_default_dir says where the default directory is; it makes nothing.  OK; BAD_CONFIG: neither
+   variable is set, or the path is longer than len - 1 bytes. */
+enum proa_outcome state_default_dir(char *dir, size_t len, char *err, size_t err_len);
+
 /* state_open makes the directory (0700) when it is missing and locks it if configured == true.
    OK; ALREADY_RUNNING; BAD_CONFIG. */
 enum proa_outcome state_open(struct state *state, const char *dir, char *err,
@@ -25,7 +29,8 @@ enum proa_outcome state_open(struct state *state, const char *dir, char *err,
 void state_close(struct state *state);
 
 /* state_make, for who may change owners, only makes what is missing of the directory's path, and
-   gives that to uid and gid; what was there stays whose it is.  OK; BAD_CONFIG. */
+   gives that to uid and gid; what was there stays whose it is.  Where a new folder cannot be given away
+   it is removed again.  OK; BAD_CONFIG. */
 enum proa_outcome state_make(struct state *state, const char *dir, uid_t uid, gid_t gid,
                              char *err, size_t err_len);
 

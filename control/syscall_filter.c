@@ -224,6 +224,9 @@ static const struct row narrow[] = {
     {"prctl", 1, {{0, WHOLE, PR_SET_VMA}}},
     {"prlimit64", 1, {{2, UINT64_MAX, 0}}}, /* asked for, not set */
 
+    /* The local socket of a later node in this process: its owner's only. */
+    {"fchmod", 1, {{1, WHOLE, 0600}}},
+
     /* Descriptors that do not block, bytes that wait, and whether it is a terminal. */
     {"ioctl", 1, {{1, WHOLE, FIONBIO}}},
     {"ioctl", 1, {{1, WHOLE, FIONREAD}}},

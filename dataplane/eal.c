@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -211,9 +212,25 @@ static enum proa_outcome choose_pages(const struct eal_config *config, char *err
                 config->memory_mb / 2 + 1);
 }
 
+/* False: it is not there.  What is there already may be somebody else's: it stays as it is then. */
+static bool make_runtime_folder(const char *path, bool shared)
+{
+    int fd;
+
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return false;
+    fd = shared ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return true;
+    if (fchown(fd, (uid_t)-1, getegid()) == 0)
+        (void)fchmod(fd, 0770);
+    close(fd);
+    return true;
+}
+
 /* DPDK's telemetry socket lies in a folder that it makes itself, and DPDK does not start when
    it cannot.  So it is looked at before. */
-bool eal_runtime_folder(void)
+bool eal_runtime_folder(bool shared)
 {
     const char *base = getenv("RUNTIME_DIRECTORY");
     char path[512];
@@ -226,10 +243,10 @@ bool eal_runtime_folder(void)
         base = "/tmp";
     if (snprintf(path, sizeof(path), "%s/dpdk", base) >= (int)sizeof(path) - 32)
         return false;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    if (!make_runtime_folder(path, shared))
         return false;
     strcat(path, "/" FILE_PREFIX);
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    if (!make_runtime_folder(path, shared))
         return false;
     return access(path, R_OK | W_OK | X_OK) == 0;
 }
@@ -312,8 +329,12 @@ static enum proa_outcome init_dpdk(const struct eal_config *config, char *err,
         add(&init,
             "--no-shconf"); /* no files, no locks: as --in-memory, which it excludes */
     }
-    if (!eal_runtime_folder())
+    if (!eal_runtime_folder(false)) {
+        fprintf(stderr,
+                "proa: no DPDK telemetry: its folder cannot be made or written to; set "
+                "RUNTIME_DIRECTORY to one of the node's user\n");
         add(&init, "--no-telemetry");
+    }
     if (!eal_log_open() || pthread_create(&thread, NULL, init_thread, &init) != 0)
         return fail(PROA_NO_MEMORY, err, err_len,
                     "no memory to start DPDK's environment");

@@ -38,9 +38,10 @@ struct eal_config {
 };
 
 /* eal_runtime_folder makes the folder of DPDK's telemetry socket, as far as the calling thread may,
-   and says whether it is there and usable.  eal_start calls it; whoever is to remove the socket
-   at the end calls it before. */
-bool eal_runtime_folder(void);
+   and says whether it is there and usable by the process.  shared: the process' effective group may
+   write to it too, else only the owner.  eal_start calls it, and says in a line on stderr when there is
+   to be no socket; whoever is to remove the socket at the end calls it before. */
+bool eal_runtime_folder(bool shared);
 
 /* eal_start: OK; ALREADY_RUNNING: a node of this process has it; BAD_CONFIG: a core that this
    process may not use; NO_MEMORY: fewer free huge pages than needed; NO_PORT: all else. */

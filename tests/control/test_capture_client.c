@@ -6,15 +6,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture_client.h"
 #include "capture_words.h"
+#include "cli_serve.h"
 
 static char made[64], *said; /* a name of our own; what was said */
 static const char *file = made;
@@ -98,6 +101,21 @@ static void answer__bytes_go_to_the_file(void **state)
     assert_non_null(strstr(said, "proa: 8 packets captured, 0 dropped\n"));
 }
 
+/* The node's end of it: without the bytes their line would take others for them. */
+static void answer__bytes_come_with_their_line_or_not_at_all(void **state)
+{
+    static const char want[] = " bytes 3\na\nb";
+    struct cli_answer answer = {0};
+
+    (void)state;
+    cli_answer_bytes(&answer, "a\nb", 3);
+    cli_answer_bytes(&answer, "", CLI_ANSWER_MAX);
+    assert_true(answer.cut);
+    assert_int_equal(answer.len, sizeof(want) - 1);
+    assert_memory_equal(answer.text, want, answer.len);
+    free(answer.text);
+}
+
 static void answer__refused_makes_no_file(void **state)
 {
     struct result r = TALK("error capture: somebody captures\n");
@@ -148,6 +166,36 @@ static void file__cannot_be_made(void **state)
     file = made;
 }
 
+/* One that was there gets its owner's mode and loses what was in it; a link is not followed. */
+static void file__that_is_there(void **state)
+{
+    static char mine[80], link_to[80];
+    struct stat st;
+    int fd;
+
+    (void)state;
+    snprintf(mine, sizeof(mine), "%s-mine", made);
+    snprintf(link_to, sizeof(link_to), "%s-link", made);
+    fd = open(mine, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(fchmod(fd, 0644), 0);
+    assert_int_equal(write(fd, "precious", 8), 8);
+    close(fd);
+    assert_int_equal(symlink(mine, link_to), 0);
+    file = link_to;
+    assert_int_equal(TALK(" bytes 1\naok\n").status, CLI_EXIT_NO);
+    assert_int_equal(stat(mine, &st), 0);
+    assert_int_equal(st.st_size, 8);
+    file = mine;
+    assert_int_equal(TALK(" bytes 1\naok\n").status, CLI_EXIT_OK);
+    assert_int_equal(stat(mine, &st), 0);
+    assert_int_equal(st.st_size, 1);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    unlink(link_to);
+    unlink(mine);
+    file = made;
+}
+
 /* Two signals wait when it begins: it ends though the node is silent. */
 static void signals__a_second_one_does_not_wait(void **state)
 {
@@ -171,10 +219,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(answer__bytes_go_to_the_file, forget),
+        cmocka_unit_test_teardown(answer__bytes_come_with_their_line_or_not_at_all,
+                                  forget),
         cmocka_unit_test_teardown(answer__refused_makes_no_file, forget),
         cmocka_unit_test_teardown(answer__cut_short_keeps_whole_chunks, forget),
         cmocka_unit_test_teardown(answer__nonsense_is_no_answer, forget),
         cmocka_unit_test_teardown(file__cannot_be_made, forget),
+        cmocka_unit_test_teardown(file__that_is_there, forget),
         cmocka_unit_test_teardown(signals__a_second_one_does_not_wait, forget),
     };
 

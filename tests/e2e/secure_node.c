@@ -196,6 +196,7 @@ static int again(const char *folder, const char *user)
         config.port_count = 1;
         snprintf(config.ports[0].spec, sizeof(config.ports[0].spec), "udp:127.0.0.1:0");
         snprintf(config.state_dir, sizeof(config.state_dir), "%s", folder);
+        snprintf(config.socket, sizeof(config.socket), "%s/proa.sock", folder);
         snprintf(config.user, sizeof(config.user), "%s", user);
         config.seccomp = true;
         config.seccomp_allow_count = 1;

@@ -26,8 +26,8 @@ ADD = "0100000000000000"  # to a counter, 1
 
 
 class Node:
-    def __init__(self, lab, folder, side, more):
-        self.lab, self.side, self.home = lab, side, f"{folder}/{'ab'[side]}"
+    def __init__(self, lab, folder, side, more, name=None):
+        self.lab, self.side, self.home = lab, side, f"{folder}/{name or 'ab'[side]}"
         os.mkdir(self.home)
         with open(f"{self.home}/node.yaml", "w", encoding="utf-8") as file:
             file.write(f"ports:\n  - spec: af_xdp:lab0\n    address: {lab.v4(side)}/24\n{more}"
@@ -109,6 +109,27 @@ def at_run_time(lab, wire, a, b):
             else "it is not")
 
 
+def two_ports(lab, folder, nodes):
+    """One port takes no more: that is said, though the other has done it."""
+    lab.ip(0, "link", "add", "two0", "type", "veth", "peer", "name", "two1")
+    for interface in ("two0", "two1"):
+        lab.ip(0, "link", "set", interface, "up")
+    lab.ip(0, "address", "add", "10.79.0.1/24", "dev", "two0")
+    full = ", ".join(f"10.66.{i}.0/24" for i in range(64))
+    node = Node(lab, folder, 0, f"  - spec: af_xdp:two0\n    address: 10.79.0.1/24\n    deny: [{full}]\n", "two")
+    nodes.append(node)
+    node.start()
+    said = []
+    for verb, network in [("deny", f"10.68.{i}.0/24") for i in range(192)] + \
+            [("deny", "10.67.0.0/16"), ("allow", "10.67.0.0/16"), ("allow", "10.66.1.0/24"), ("deny", "10.67.0.0/16")]:
+        done = run(PROA, verb, network, "--socket", f"{node.home}/socket", check=False)
+        said.append((done.returncode, done.stderr.strip()))
+    said = [line for line in said[:192] if line != (0, "")] + said[192:]
+    wanted = [(1, "proa: deny: port 1: 256 are denied already; allow one of them"), (0, ""), (0, ""), (0, "")]
+    verdict("two ports: the one that refuses is named", None if said == wanted else said)
+    verdict("two ports: it ends", node.peer.end(signal.SIGTERM) or None)
+
+
 def stays(node, counter):
     """All that was sent has arrived: the counter moves no more."""
     before = node.port()[counter]
@@ -158,6 +179,7 @@ def main():
             code = node.peer.end(signal.SIGTERM)
             verdict(f"node {node.side} ends and leaves nothing",
                     f"exit status {code}" if code else left(lab.spaces[node.side]))
+        two_ports(lab, folder, nodes)
     except Gone as gone:
         verdict("the conversation", gone)
     finally:

@@ -87,6 +87,19 @@ class World:
         self.await_line(file + ".log", "^proa: capturing to")
         return process
 
+    def await_tap(self, file):
+        """Until packets come into the file: a busy lane joins a capture late.  Lookups of `b` make some,
+        and no link."""
+        until, size, tried, process = time.monotonic() + PATIENCE, None, 0, None
+        while size is None or os.path.getsize(self.path(file)) <= size:
+            assert time.monotonic() < until, "no packets come"
+            if process is None or process.poll() is not None:
+                size = size or os.path.getsize(self.path(file))
+                tried += 1
+                process = self.start("lookup.log", self.proa, "lookup", "--socket", self.path("b.sock"),
+                                     f"nobody{tried}")
+            time.sleep(0.02)
+
     def ended(self, process, file, status=0):
         """Its end and its file."""
         assert process.wait(PATIENCE) == status, self.said(file + ".log")
@@ -123,6 +136,7 @@ def counts(world, path):
 
 def everything(world):
     capture = world.capture("all.pcapng")
+    world.await_tap("all.pcapng")
     world.ask(10)
     file = world.stop(capture, "all.pcapng")
     path = world.path("all.pcapng")

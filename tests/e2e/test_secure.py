@@ -8,6 +8,7 @@ back, over AF_XDP while addresses change; and end without leaving anything.  Wit
 filter and what is refused are tested.
 """
 import errno
+import glob
 import json
 import os
 import pwd
@@ -168,6 +169,85 @@ def vhost(folder):
     status = [a.end(), b.end()]
     left = left_in(meet) + left_in(a.folder) + left_in(b.folder)
     verdict("vhost: they end and leave nothing", f"{status} {left}" if any(status) or left else None)
+
+
+def telemetry(folder):
+    """What the user is told by the socket of DPDK's telemetry below the folder."""
+    paths = glob.glob(f"{folder}/dpdk/proa/dpdk_telemetry.v2*")
+    if len(paths) != 1:
+        return paths
+    talk = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); " \
+        "s.connect(sys.argv[1]); print(s.recv(1024).decode())"
+    done = run("setpriv", f"--reuid={USER.pw_uid}", f"--regid={USER.pw_gid}", "--clear-groups",
+               sys.executable, "-c", talk, paths[0], check=False)
+    return done.stdout.strip() if done.returncode == 0 else done.stderr
+
+
+def few_capabilities(folder):
+    """Root as in deploy/: of the capabilities those of `user` only, so that it may neither write where
+    the user may, nor give anything away."""
+    folder = f"{folder}/roots-own"
+    os.mkdir(folder)
+    os.chmod(os.path.dirname(folder), 0o711)
+    run(PROA, "keygen", f"{folder}/key")
+    prefix = ["setpriv", "--bounding-set=-all,+setuid,+setgid,+setpcap,+ipc_lock"]
+    lines = "ports: [{spec: 'udp:127.0.0.1:0'}]\n" + user_lines()
+    for title, owner, mode in (("pod's", (0, 0), 0o777), ("unit's", (USER.pw_uid, USER.pw_gid), 0o755)):
+        place = f"{folder}/few-{title[:3]}"
+        os.mkdir(place)
+        os.chown(place, *owner)
+        os.chmod(place, mode)
+        node = Node(folder, "few", lines, prefix=["env", f"RUNTIME_DIRECTORY={place}", *prefix],
+                    state=f"{place}/state/here")
+        for time_ in ("starts", "starts again"):
+            node.start()
+            owners = {os.stat(path).st_uid for path in (f"{place}/state", node.folder, node.socket)}
+            said = telemetry(place)
+            verdict(f"few capabilities, a {title} folder: it {time_}, the user can reach telemetry",
+                    None if owners == {USER.pw_uid} and "version" in said else f"{owners} {said}")
+            mode = os.stat(f"{place}/dpdk/proa").st_mode & 0o777
+            verdict("... and others cannot", oct(mode) if mode & 7 else None)
+            verdict("... it ends", node.end() or None)
+        left = left_in(place)
+        verdict("... and leaves nothing", left or None)
+    os.mkdir(f"{folder}/only-roots")
+    for _ in range(2):  # what cannot be given away does not stay
+        refused(folder, "a state directory that nobody can make for the user", user_lines(),
+                "only-roots/state: Operation not permitted; choose a state_dir this user can write",
+                prefix=prefix, state=f"{folder}/only-roots/state")
+    verdict("... and none is left", os.listdir(f"{folder}/only-roots") or None)
+
+
+def default_place(folder):
+    """Without state_dir the socket, too, lies in a folder that is made for the user."""
+    home = f"{folder}/home"
+    os.mkdir(home)
+    node = Node(folder, "default", "ports: [{spec: 'udp:127.0.0.1:0'}]\n" + user_lines(),
+                prefix=["env", "-u", "XDG_STATE_HOME", f"HOME={home}"])
+    node.folder = f"{home}/.local/state/proa"
+    with open(node.config, encoding="utf-8") as file:
+        lines = [line for line in file if not line.startswith("state_dir:")]
+    with open(node.config, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    node.socket = f"{node.folder}/proa.sock"
+    asked = run("env", "-u", "XDG_STATE_HOME", f"HOME={home}", PROA, "ls", check=False)
+    verdict("no state_dir: who asks makes no folder",
+            None if asked.returncode == 3 and not os.listdir(home) else f"{asked} {os.listdir(home)}")
+    node.start()
+    owners = {os.stat(path).st_uid for path in (f"{home}/.local", node.folder, node.socket)}
+    verdict("no state_dir: root has made its folders for the user",
+            None if owners == {USER.pw_uid} else owners)
+    verdict("no state_dir: it ends", node.end() or None)
+
+
+def unseen_threads(folder):
+    """What cannot be looked at is not taken for good."""
+    for what, make in (("no thread", ":"), ("a thread's status", "mkdir -p /proc/$$/task/$$/status")):
+        node = Node(folder, "unseen", "ports: [{spec: 'udp:127.0.0.1:0'}]\nsocket: none\n" + user_lines())
+        done = run("unshare", "-m", "sh", "-c", f'mount -t tmpfs none /proc/$$/task && {make} && exec "$@"',
+                   "sh", *node.peer.argv, check=False)
+        verdict(f"refused: /proc shows {what}", None if done.returncode == 1 and
+                "cannot be read" in done.stderr else f"{done.returncode} {done.stderr or done.stdout}")
 
 
 class Lab:
@@ -390,6 +470,10 @@ def main():
         udp(folder)
         vhost(folder)
         if ROOT:
+            few_capabilities(folder)
+            default_place(folder)
+            if CAPS >> 21 & 1:  # CAP_SYS_ADMIN
+                unseen_threads(folder)
             af_xdp(folder)
             ethdev(folder)
         else:
