@@ -27,8 +27,9 @@ struct lane_peer;
 
 /* From which UDP port the peer is to send, so that its packets arrive on this lane. */
 struct lane_steering {
-    proa_ns at;            /* told then */
-    uint16_t port, before; /* the proposal, and the one before, that packets came from; 0: none */
+    proa_ns at; /* told then */
+    uint16_t port,
+        before; /* the proposal, and the one before, that packets came from; 0: none */
     uint16_t tried;
     uint16_t told;   /* times the proposal was told without a packet that came from it */
     uint16_t astray; /* packets, until the first */

@@ -14,8 +14,9 @@
 
 #define STEER_AFTER 32u /* packets astray: a link that carries little is left alone */
 #define STEER_TRIES 64u /* at two lanes a try fails with 1/2: 2^-64 */
-#define STEER_FOR (100 * PROA_MS) /* a proposal has so long to show, then twice as long, ... */
-#define STEER_TOLD 8u             /* times it is told: 25 s */
+#define STEER_FOR                                                                        \
+    (100 * PROA_MS)   /* a proposal has so long to show, then twice as long, ... */
+#define STEER_TOLD 8u /* times it is told: 25 s */
 
 static void tell(struct lane *lane, struct lane_link *ll)
 {
