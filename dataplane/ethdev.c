@@ -259,6 +259,7 @@ failed:
     while (made > 0)
         close(port->lanes[--made].epoll);
     free(port->lanes);
+    pthread_mutex_destroy(&port->link_lock);
     port_fini(&port->base);
     return false;
 }

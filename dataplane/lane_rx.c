@@ -72,8 +72,8 @@ static void link_packet(struct lane *lane, struct pkt *p)
         free_packet(lane, p);
         return;
     }
-    if (memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0 &&
-        !lane_steered(ll, &p->peer)) {
+    bool steered = memcmp(&p->peer, link_peer(ll->link), sizeof(p->peer)) != 0;
+    if (steered && !lane_steered(ll, &p->peer)) {
         lane_count(&lane->stats.wrong_source, 1);
         free_packet(lane, p);
         return;
@@ -81,7 +81,7 @@ static void link_packet(struct lane *lane, struct pkt *p)
     heard(lane, ll);
     struct lane_arrival arrival = {p->peer.port, p->port, (p->flags & PKT_ASTRAY) != 0};
     if (link_input(ll->link, p, lane->now) &&
-        __builtin_expect(arrival.astray || ll->steering.port != 0, 0))
+        __builtin_expect(arrival.astray || steered, 0))
         lane_steer(lane, ll, &arrival);
     lane_dirty(lane, ll);
     if (__builtin_expect(link_waits(ll->link), 0) && !ll->waits) {

@@ -15,11 +15,10 @@ import pwd
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 
+from lab_net import run, status as outcome, verdict, within
 from peer_lines import Gone, Peer, no_lab
 
 PROA, SECURE, FILTER = sys.argv[1:4]
@@ -29,30 +28,6 @@ with open("/proc/self/status", encoding="ascii") as status_file:
     CAPS = next(int(line.split()[1], 16) for line in status_file if line.startswith("CapEff"))
 CHANGES_USER = 1 << 6 | 1 << 7 | 1 << 8  # CAP_SETGID, CAP_SETUID, CAP_SETPCAP
 ROOT = os.geteuid() == 0 and CAPS & CHANGES_USER == CHANGES_USER
-bad = 0
-
-
-def verdict(name, why=None):
-    global bad
-    if why:
-        bad = 1
-        print(f"    {why}")
-    print("not ok -" if why else "ok -", name, flush=True)
-
-
-def run(*argv, check=True):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    if check and done.returncode != 0:
-        raise Gone(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
-    return done
-
-
-def within(seconds, good):
-    until = time.monotonic() + seconds
-    while not good():
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 class Node:
@@ -489,7 +464,7 @@ def main():
         verdict("the conversation goes on", gone)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bad)
+    sys.exit(outcome())
 
 
 main()
