@@ -24,6 +24,11 @@ const char *proa_event_name(enum proa_event_kind kind)
         [PROA_EVENT_DEAD_LETTERS] = "dead-letters",
         [PROA_EVENT_ACTOR_FAILED] = "actor-failed",
         [PROA_EVENT_RESTART_LIMIT] = "restart-limit",
+        [PROA_EVENT_REGISTRY_LINKED] = "registry-linked",
+        [PROA_EVENT_REGISTRY_UNLINKED] = "registry-unlinked",
+        [PROA_EVENT_REGISTRY_REFUSED] = "registry-refused",
+        [PROA_EVENT_NEIGHBOUR_SILENT] = "neighbour-silent",
+        [PROA_EVENT_PUBLISH_LIMIT] = "publish-limit",
         [PROA_EVENT_LOST] = "lost",
     };
 
@@ -136,6 +141,12 @@ static void put_rest(struct text *t, const struct proa_event *e)
     case PROA_EVENT_ACTOR_FAILED:
     case PROA_EVENT_RESTART_LIMIT:
         put_failed(t, e);
+        return;
+    case PROA_EVENT_PUBLISH_LIMIT:
+        put(t, " ");
+        put_ref(t, e->actor);
+        put(t, " of %llu ", (unsigned long long)e->count);
+        put_bytes(t, e->text, len, true);
         return;
     case PROA_EVENT_DROPS:
         put(t, " %s %llu", e->text, (unsigned long long)e->count);

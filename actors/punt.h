@@ -29,6 +29,9 @@ enum punt_kind {
     PUNT_ACTOR_RESTARTED, /* struct punt_restart: its names go on with its next life */
     PUNT_ACTOR_STOPPED,   /* struct punt_actor: its names are to be given up */
 
+    PUNT_WATCH, /* struct punt_watch + name: proa_watch, or its end */
+    PUNT_MESH,  /* struct punt_mesh + bytes: a registry message came over a link */
+
     PUNT_EVENTS_WANTED, /* uint32_t: 1: an actor of this lane wants events; 0: none does */
 
     /* lane -> control, in the ring of notes: what may be lost under load */
@@ -46,6 +49,8 @@ enum punt_kind {
     PUNT_NAME_ANSWER, /* struct punt_answer + name: outcome of a PUNT_NAME */
     PUNT_NAME_LOST,   /* struct punt_actor + name: NAME_LOST for this actor */
     PUNT_DRAIN,       /* no body: the node is leaving: stop all actors, refuse new work */
+    PUNT_MESH_SEND, /* struct punt_mesh_send, its nodes, bytes: send this registry message */
+    PUNT_CHANGED, /* struct punt_changed + name: for a watch of an actor of this lane */
     PUNT_EVENT_TOLD = 56, /* struct proa_event: for the lane's actors that want events */
 };
 
@@ -117,6 +122,9 @@ enum punt_name_op {
     PUNT_UNREGISTER,
     PUNT_LOOKUP_NOW,
     PUNT_LOOKUP_WAIT,
+    PUNT_JOIN, /* a group; correlation 0: nobody waits */
+    PUNT_LEAVE,
+    PUNT_FIND_GROUP,
 };
 
 struct punt_name {
@@ -136,6 +144,39 @@ struct punt_answer {
     uint64_t term;
     bool settled; /* no claim of the same moment can take it over any more */
     uint8_t zero[7];
+};
+
+/* A watch begins (on) or ends.  index and serial are the lane's own for it. */
+struct punt_watch {
+    uint32_t slot, generation; /* the watching actor */
+    uint32_t index, serial;
+    uint8_t on;
+    uint8_t what;  /* enum proa_watch_what */
+    uint8_t again; /* the lane lost track: a new SET for a watch that goes on */
+    uint8_t len;   /* of the name behind; 0: ALL */
+    uint32_t zero;
+};
+
+/* A change for one watch.  SET carries no members: the lane reads them in the directory and tells
+   no change up to the version it has read. */
+struct punt_changed {
+    uint32_t slot, generation; /* the watching actor */
+    uint32_t index, serial;
+    uint64_t version;
+    struct proa_ref ref; /* JOINED, LEFT; SET of a name: its holder or none */
+    uint8_t kind;        /* enum proa_change_kind */
+    uint8_t is_group;
+    uint8_t zero[6];
+};
+
+/* A message of the linked registries (dht/mesh.h), MESH_MESSAGE_MAX bytes at the most. */
+struct punt_mesh {
+    uint64_t node; /* whose link it came by */
+};
+
+struct punt_mesh_send {
+    uint32_t nodes; /* how many uint64_t follow, before the bytes */
+    uint32_t zero;
 };
 
 struct punt_restart {

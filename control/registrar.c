@@ -136,6 +136,10 @@ void registrar_call(struct core *core, const struct registrar_call *call)
     case PUNT_LOOKUP_WAIT:
         wanted_lookup(core, call);
         return;
+    case PUNT_JOIN:
+    case PUNT_LEAVE:
+    case PUNT_FIND_GROUP:
+        break;
     }
     refuse(core, call, PROA_INVALID);
 }

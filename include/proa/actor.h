@@ -82,8 +82,10 @@ enum proa_signal_kind {
     PROA_SIGNAL_NAME_LOST,   /* a name of this actor went to a claim with a higher term */
     PROA_SIGNAL_DOWN,        /* a monitored or linked actor has ended (life.h) */
     PROA_SIGNAL_EVENT,       /* something happened to the node (event.h) */
+    PROA_SIGNAL_CHANGED,     /* a name or group that is watched has changed (group.h) */
 };
 
+struct proa_change;
 struct proa_event;
 struct proa_supervision;
 
@@ -109,7 +111,8 @@ struct proa_signal {
     struct proa_ref now;   /* RESTARTED: its new life; else none */
     struct proa_monitor monitor; /* which monitor it was; serial 0: a link */
 
-    const struct proa_event *event; /* EVENT: during the call */
+    const struct proa_event *event;   /* EVENT: during the call */
+    const struct proa_change *change; /* CHANGED: during the call */
 };
 
 /* What a full mailbox does with one more message. */

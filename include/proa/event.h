@@ -50,6 +50,15 @@ enum proa_event_kind {
     PROA_EVENT_ACTOR_FAILED, /* actor failed with code; text: its type */
     PROA_EVENT_RESTART_LIMIT, /* actor, a supervisor, gave up with code: its children failed
                                  too often; text: its type */
+    PROA_EVENT_REGISTRY_LINKED, /* node's registry and ours are linked and complete; text: its
+                                     address */
+    PROA_EVENT_REGISTRY_UNLINKED, /* node's registry left, died or was removed; text: which */
+    PROA_EVENT_REGISTRY_REFUSED, /* node was not linked: mesh.nodes_max, here or there; text: its
+                                     address */
+    PROA_EVENT_NEIGHBOUR_SILENT, /* a neighbour that was named does not answer; text: its address.
+                                     Once a minute at most */
+    PROA_EVENT_PUBLISH_LIMIT, /* actor's name or membership was not published; count: the limit;
+                                     text: the name.  Once a second at most */
     PROA_EVENT_LOST,          /* count events before this one were not told to you */
     PROA_EVENT_COUNT
 };

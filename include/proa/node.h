@@ -90,6 +90,12 @@ struct proa_config {
     /* Threads of proa_offload (offload.h): 2 after proa_config_init, at most
        PROA_OFFLOAD_THREADS_MAX; 0: proa_offload is refused. */
     unsigned offload_threads;
+    /* Linked registries (group.h).  Nodes linked, this one included, at most 1,024; 0 = 256; 1: none,
+       names and groups are found through Kademlia.  The seeds are the first neighbours. */
+    uint32_t mesh_nodes_max;
+    uint32_t
+        mesh_published_max; /* names and memberships this node publishes; 0 = 65,536, and
+                                    at most */
     const struct proa_behaviour *const *behaviours; /* known types; borrowed */
     unsigned behaviour_count;
     /* Of these, by type name, the ones that other nodes may spawn here (remote.h). */
@@ -138,6 +144,22 @@ PROA_API uint64_t proa_node_id(const struct proa_node *node);
 
 /* Endpoint of the node as others reach it, as text, e.g. "127.0.0.1:7400". */
 PROA_API void proa_node_address(const struct proa_node *node, char *buf, size_t len);
+
+/* ---- Linked registries ---- */
+
+/* proa_node_link_add links this node's registry with that of the node at address ("ADDR:PORT"), and
+   by it with all that one knows; event REGISTRY_LINKED says when, NEIGHBOUR_SILENT that nobody
+   answers: it is tried on.  OK, also when it is linked already; INVALID: no address, or this node's
+   own; NO_ROUTE: no port reaches it; LIMIT.  err (may be NULL) gets one sentence. */
+PROA_API enum proa_outcome proa_node_link_add(struct proa_node *node, const char *address,
+                                              char *err, size_t err_len);
+
+/* proa_node_link_remove undoes a link, on both sides, until one adds it again: neither knows the
+   other's names and groups by it any more.  which: its address, or its id in hexadecimal.  OK;
+   NOT_FOUND; INVALID. */
+PROA_API enum proa_outcome proa_node_link_remove(struct proa_node *node,
+                                                 const char *which, char *err,
+                                                 size_t err_len);
 
 /* proa_node_leave unregisters names, tells the neighbours and stops the actors, within 2 s.
    proa_node_close ends the threads and frees all; leave comes first if it was not called.  It

@@ -94,7 +94,7 @@ static void take_all__put_back_goes_in_front_of_what_came_since(void **state)
 static void put_back__into_an_empty_class(void **state)
 {
     struct mailbox m = {.capacity = 8};
-    struct node *first, *last;
+    struct node *first, *last = NULL;
 
     (void)state;
     mailbox_put(&m, node(0, 0, 0));

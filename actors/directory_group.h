@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* directory_group.h - the directory's groups: who is a member, and picking one.
+
+   Part of directory.h: one writer, the control thread; readers are lanes and clients, online, and
+   wait for nothing.  A group's members are read through a view: an array that does not change once
+   it is published, sorted by a hash of each member's node and slot, so that a key's member is the
+   same on every node.  The writer changes its own list and publishes a new view of a changed group
+   at its next directory_groups_publish, at once for a small group and at most every so often for a
+   large one (DIRECTORY_VIEW_SHARE of the control thread's time).  Old views are freed by quiescence,
+   as tables are.
+
+   A member's load is one word.  That of an actor here lies in its lane's array, which the lane
+   writes; that of another node's is the directory's: the control thread writes what was reported, and
+   whoever picks the member adds one.
+
+     G1 store-release view  ->  G2 load-acquire view    a view is written before it is read
+
+   Threads: functions say who.  Units: proa_ns; lengths in bytes.
+   Errors:  enum proa_outcome for reads, bool for bounded writes.
+   Bounds:  DIRECTORY_GROUPS_MAX groups, DIRECTORY_MEMBERS_MAX memberships in all of them. */
+#ifndef DIRECTORY_GROUP_H
+#define DIRECTORY_GROUP_H
+
+#include <proa/group.h>
+
+#include "directory.h"
+
+#define DIRECTORY_GROUPS_MAX 65536
+#define DIRECTORY_MEMBERS_MAX                                                            \
+    (1u << 21)                 /* entries_max of the mesh and own ones, doubled */
+#define DIRECTORY_VIEW_SHARE 8 /* views take at most 1/8 of the time */
+
+/* ---- Readers: online ---- */
+
+/* What a reader's picks remember: its own, one a lane or client; zeroed at first, seed set. */
+struct route_turn {
+    uint64_t random; /* state of xorshift or the like; not 0 */
+    uint32_t turn;
+};
+
+/* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN. */
+enum proa_outcome directory_route(struct directory *dir, const char *group, size_t len,
+                                  enum proa_policy policy, uint64_t key, proa_ns now,
+                                  struct route_turn *turn, struct proa_ref *ret_ref);
+
+/* directory_members copies members: proa_lookup_all.  type 0: any.  OK, NOT_FOUND, UNKNOWN,
+   WRONG_TYPE. */
+enum proa_outcome directory_members(const struct directory *dir, const char *group,
+                                    size_t len, uint32_t type, unsigned flags,
+                                    proa_ns now, struct proa_ref *refs, uint32_t max,
+                                    struct proa_members *ret);
+
+/* directory_each_member calls fn for each living member (for multicast): local says whether it
+   is of this node.  Returns how many; *ret_outcome as directory_members. */
+uint32_t directory_each_member(const struct directory *dir, const char *group, size_t len,
+                               proa_ns now,
+                               void (*fn)(void *ctx, struct proa_ref ref, bool local),
+                               void *ctx, enum proa_outcome *ret_outcome);
+
+/* ---- Writer: the control thread ---- */
+
+/* directory_self says which node is this one: its members are local and their loads are read from
+   words[lane], one a slot index (sched_loads), slots[lane] of them; lanes may be given later. */
+void directory_self(struct directory *dir, uint64_t node);
+void directory_lane_loads(struct directory *dir, unsigned lane, _Atomic uint16_t *words,
+                          uint32_t slots);
+
+/* directory_join adds a member, directory_leave removes it; both return the group's new version, 0
+   when nothing changed (it was, or was not, a member; its node was not added; a bound is reached:
+   counted).  The same ref in a group once.  directory_rejoin replaces old by ref, one life by the
+   next, as one change of two versions (LEFT, JOINED), of which it returns the second. */
+uint64_t directory_join(struct directory *dir, const char *group, size_t len,
+                        struct proa_ref ref, uint32_t type);
+uint64_t directory_leave(struct directory *dir, const char *group, size_t len,
+                         struct proa_ref ref);
+uint64_t directory_rejoin(struct directory *dir, const char *group, size_t len,
+                          struct proa_ref old, struct proa_ref ref, uint32_t type);
+
+/* directory_groups_publish publishes views that are due, and returns when the next one is.  Call at
+   the end of each step. directory_group_version is the version of the published view: changes up to
+   it are seen by readers. */
+proa_ns directory_groups_publish(struct directory *dir, proa_ns now);
+uint64_t directory_group_version(const struct directory *dir, const char *group,
+                                 size_t len);
+
+/* directory_complete: a name or group that is not here is NOT_FOUND (true) or UNKNOWN (false). */
+void directory_complete(struct directory *dir, bool complete);
+/* directory_group_absent: the same for one group, known to have no members until `until`; kept until
+   then, or until it has one. */
+void directory_group_absent(struct directory *dir, const char *group, size_t len,
+                            proa_ns until);
+
+/* Loads.  directory_load says what a member of another node has in its mailbox.
+   directory_loads_wanted calls fn for each group of which somebody picked by load since the last
+   call, and has members on other nodes. */
+void directory_load(struct directory *dir, const char *group, size_t len,
+                    struct proa_ref ref, uint16_t load);
+void directory_loads_wanted(struct directory *dir,
+                            void (*fn)(void *ctx, const char *group, size_t len),
+                            void *ctx);
+
+/* directory_group_read tells whether a reader has looked at the group since the last call about it:
+   who fetches it from afar goes on as long as it is read. */
+bool directory_group_read(struct directory *dir, const char *group, size_t len);
+
+/* directory_each_group calls fn for each group, directory_each_in_group for each of its members (ls,
+   telemetry); both stop on false. */
+void directory_each_group(const struct directory *dir,
+                          bool (*fn)(void *ctx, const char *group, size_t len,
+                                     uint32_t members, uint64_t version),
+                          void *ctx);
+void directory_each_in_group(const struct directory *dir, const char *group, size_t len,
+                             proa_ns now,
+                             bool (*fn)(void *ctx, struct proa_ref ref, uint32_t type,
+                                        bool reachable, uint16_t load),
+                             void *ctx);
+
+struct directory_group_stats {
+    uint64_t groups, members; /* now */
+    uint64_t views, copied;   /* published; members copied for it */
+    uint64_t full, no_node;   /* refused */
+    uint64_t pending;         /* old views that wait for readers */
+};
+void directory_group_stats(const struct directory *dir,
+                           struct directory_group_stats *ret);
+
+#endif
