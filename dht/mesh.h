@@ -113,7 +113,9 @@ struct mesh_entry {
 
 /* mesh_publish adds an entry (node, version and index are set by it) and returns its index, MESH_NONE
    when published_max are there.  mesh_republish changes all of an entry but kind and name (another
-   life, another term).  mesh_withdraw removes it. */
+   life, another term).  mesh_withdraw removes it; its index is used again once that has been sent.
+   Others see the changes in their order.  Several of one entry within MESH_BATCH are one there: one that
+   came and went at once is not seen. */
 uint32_t mesh_publish(struct mesh *mesh, const struct mesh_entry *entry, proa_ns now);
 void mesh_republish(struct mesh *mesh, uint32_t index, const struct mesh_entry *entry,
                     proa_ns now);

@@ -37,9 +37,8 @@
 #define MESH_GONE_LIFE (60 * PROA_S) /* a node that left is not learnt anew for so long */
 #define MESH_LOST_LIFE (24 * 3600 * PROA_S)
 #define MESH_REFUSED_EVERY (30 * PROA_S) /* a full node is asked again */
-#define MESH_LACK_WAIT (10 * PROA_S)  /* until what found no memory is asked for again */
-#define MESH_REPAIR_WAIT (2 * PROA_S) /* until a repair without answers begins again */
-#define MESH_LINKS_EVERY PROA_S       /* to one node, at most */
+#define MESH_LACK_WAIT (10 * PROA_S) /* until what found no memory is asked for again */
+#define MESH_LINKS_EVERY PROA_S      /* to one node, at most */
 #define MESH_WANT_LINKS_EVERY (5 * PROA_S) /* of all nodes, at most */
 #define MESH_TOLD_AFTER (10 * PROA_S)      /* of silence: UNREACHABLE */
 #define MESH_TOLD_EVERY (60 * PROA_S)
@@ -110,9 +109,9 @@ struct mesh_node {
 
 struct mesh_neighbour {
     struct proa_addr addr;
-    uint64_t node; /* who is there, 0: not known */
-    proa_ns since, next, told;
-    bool used, resolve, unreachable;
+    uint64_t node;             /* who is there, 0: not known */
+    proa_ns since, next, told; /* since: not linked */
+    bool used, met, resolve, unreachable;
 };
 
 struct mesh_queued {

@@ -60,6 +60,7 @@ enum mesh_result mesh_add(struct mesh *mesh, const struct proa_addr *addr, proa_
             return MESH_E_KNOWN;
         *neighbour = (struct mesh_neighbour){.addr = *addr,
                                              .node = node != NULL ? node->node : 0,
+                                             .met = node != NULL,
                                              .since = now,
                                              .next = PROA_NS_NEVER,
                                              .used = true};
@@ -83,9 +84,11 @@ bool mesh_neighbours_met(struct mesh *mesh, const struct proa_addr *addr, uint64
 {
     struct mesh_neighbour *neighbour = find(mesh, addr);
 
-    if (neighbour == NULL || neighbour->node == node)
+    if (neighbour == NULL || neighbour->node == node ||
+        mesh_is_linked(mesh, neighbour->node))
         return false;
     neighbour->node = node;
+    neighbour->met = true;
     if (node == mesh->node) {
         const struct mesh_node self = {.node = node, .addr = *addr};
 
@@ -122,7 +125,7 @@ bool mesh_neighbours_wait(const struct mesh *mesh)
     for (unsigned i = 0; i < MESH_NEIGHBOURS; i++) {
         const struct mesh_neighbour *neighbour = &mesh->neighbours[i];
 
-        if (neighbour->used && neighbour->node == 0 &&
+        if (neighbour->used && !neighbour->met &&
             mesh->now - neighbour->since < MESH_TOLD_AFTER)
             return true;
     }

@@ -5,6 +5,9 @@
 
 #define ALL_COVERED UINT64_MAX /* all 64 indices of a leaf */
 
+#define REPAIR_TRIES                                                                     \
+    2 /* the time-out of a repair is that of a leaf asked for so often in vain */
+
 /* ---- Entries ---- */
 
 static void lack(struct mesh *mesh, struct mesh_node *node)
@@ -373,7 +376,7 @@ void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
     line_up(mesh, node);
     mesh_pull_pump(mesh);
     if (node->wanted_count > 0 || node->asked_count > 0 ||
-        (node->repairing && mesh->now - node->repair_at < MESH_REPAIR_WAIT) ||
+        (node->repairing && mesh->now - node->repair_at < timeout(node, REPAIR_TRIES)) ||
         (node->lacks && mesh->now - node->lack_at < MESH_LACK_WAIT))
         return;
     mesh->stats.resyncs++;

@@ -28,18 +28,27 @@ void mesh_own_init(struct mesh_own *own, uint32_t published_max, uint32_t *lists
     own->flush_due = PROA_NS_NEVER;
 }
 
+/* The first index whose removal has not been sent, MESH_NONE: there is none. */
+static uint32_t take_removed(const struct mesh_own *own)
+{
+    uint32_t index = own->dirty_first;
+
+    while (index != MESH_NONE && mesh_set_get(&own->set, index) != NULL)
+        index = own->dirty_next[index];
+    return index;
+}
+
 static uint32_t take_index(struct mesh_own *own)
 {
-    uint32_t words = (own->published_max + 63) / 64;
+    uint32_t words = (own->published_max + 63) / 64, index = own->published_max;
 
     while (own->free_from < words && own->used[own->free_from] == UINT64_MAX)
         own->free_from++;
-    if (own->free_from == words)
-        return MESH_NONE;
-    uint32_t index =
-        own->free_from * 64 + (uint32_t)__builtin_ctzll(~own->used[own->free_from]);
+    if (own->free_from < words)
+        index =
+            own->free_from * 64 + (uint32_t)__builtin_ctzll(~own->used[own->free_from]);
     if (index >= own->published_max)
-        return MESH_NONE;
+        return take_removed(own);
     own->used[index / 64] |= UINT64_C(1) << (index % 64);
     return index;
 }
@@ -115,7 +124,8 @@ uint32_t mesh_publish(struct mesh *mesh, const struct mesh_entry *entry, proa_ns
     own->index = index;
     own->version = mesh->own.set.version + 1;
     if (mesh_set_apply(mesh, &mesh->own.set, own, false, &was, &item) != MESH_APPLIED) {
-        give_index(&mesh->own, index);
+        if (!is_dirty(&mesh->own, index))
+            give_index(&mesh->own, index);
         return MESH_NONE;
     }
     make_dirty(mesh, index);
@@ -149,8 +159,9 @@ void mesh_withdraw(struct mesh *mesh, uint32_t index, proa_ns now)
     mesh->now = now;
     mesh_set_apply(mesh, &mesh->own.set, &removed, false, &was, &item);
     mesh_item_free(mesh, was);
-    give_index(&mesh->own, index);
     make_dirty(mesh, index);
+    if (!is_dirty(&mesh->own, index))
+        give_index(&mesh->own, index);
 }
 
 size_t mesh_write_delta(struct mesh *mesh, uint8_t *buf)
@@ -168,6 +179,8 @@ size_t mesh_write_delta(struct mesh *mesh, uint8_t *buf)
         if (!mesh_put_entry(&w, item != NULL ? &item->entry : &removed))
             break;
         take_dirty(own, index);
+        if (item == NULL)
+            give_index(own, index);
     }
     if (own->dirty_first == MESH_NONE) {
         own->flushed = mesh->now;

@@ -166,12 +166,16 @@ static void launch(struct net *net, unsigned from, unsigned to, enum flight_kind
 
 /* ---- Events ---- */
 
-static unsigned number_of(const struct net *net, uint64_t node)
+static unsigned number_of(struct net *net, uint64_t node)
 {
     unsigned i = 0;
 
+    if (net->nodes[net->last_found].node == node)
+        return net->last_found;
     while (i < net->count && net->nodes[i].node != node)
         i++;
+    if (i < net->count)
+        net->last_found = i;
     return i;
 }
 

@@ -64,7 +64,7 @@ struct net {
     uint64_t seed, random, trace;
     struct net_faults faults;
     struct net_node nodes[NET_NODES_MAX];
-    unsigned count;
+    unsigned count, last_found;
     uint32_t nodes_max, published_max, entries_max; /* of nodes started from now on */
     struct net_flight *flights;
     uint32_t flight_count, flight_cap;

@@ -84,24 +84,31 @@ void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry
 
 /* ---- Judging ---- */
 
-bool net_agrees(const struct net *net)
+static bool knows_all(const struct net *net, unsigned i)
 {
-    for (unsigned i = 0; i < net->count; i++) {
-        for (unsigned n = 0; n < net->count && net->nodes[i].mesh != NULL; n++) {
-            const struct net_book *seen = &net->nodes[i].seen[n];
-            const struct net_book *own = &net->nodes[n].own;
+    unsigned others = 0;
 
-            if (n == i)
-                continue;
-            if (net_reachable(net, i, n) &&
-                (seen->count != own->count || seen->hash != own->hash))
-                return false;
-            if (!net_reachable(net, i, n) && (seen->count != 0 || seen->hash != 0))
-                return false;
-        }
-        if (net->nodes[i].mesh != NULL && !mesh_complete(net->nodes[i].mesh))
+    for (unsigned n = 0; n < net->count; n++) {
+        const struct net_book *seen = &net->nodes[i].seen[n];
+        const struct net_book *own = &net->nodes[n].own;
+        bool there = net_reachable(net, i, n);
+
+        if (n == i)
+            continue;
+        others += there;
+        if (there && (seen->count != own->count || seen->hash != own->hash))
+            return false;
+        if (!there && (seen->count != 0 || seen->hash != 0))
             return false;
     }
+    return net_stats(net, i).linked == others && mesh_complete(net->nodes[i].mesh);
+}
+
+bool net_agrees(const struct net *net)
+{
+    for (unsigned i = 0; i < net->count; i++)
+        if (net->nodes[i].mesh != NULL && !knows_all(net, i))
+            return false;
     return true;
 }
 
