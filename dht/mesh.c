@@ -402,7 +402,9 @@ const struct mesh_entry *mesh_entry_at(const struct mesh *mesh, uint64_t number,
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *ret)
 {
     *ret = mesh->stats;
-    ret->nodes = mesh->node_high;
+    ret->nodes = 0;
+    for (unsigned i = 0; i < sizeof(mesh->in_state) / sizeof(mesh->in_state[0]); i++)
+        ret->nodes += mesh->in_state[i];
     ret->linked = mesh->link_count;
     ret->own = mesh->own.set.count;
     ret->entries = mesh->entries;

@@ -32,7 +32,7 @@
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
 #define MESH_RTO_MIN (50 * PROA_MS)
-#define MESH_RTO_MAX (2 * PROA_S)
+#define MESH_RTO_MAX PROA_S
 #define MESH_UNMET_LIFE (60 * PROA_S) /* of a node learnt from others that nobody met */
 #define MESH_GONE_LIFE (60 * PROA_S) /* a node that left is not learnt anew for so long */
 #define MESH_LOST_LIFE (24 * 3600 * PROA_S)

@@ -43,13 +43,19 @@ static bool chance(struct net *net, unsigned per_mille)
     return per_mille > 0 && net_random(net) % 1000 < per_mille;
 }
 
-uint64_t net_fnv(uint64_t hash, const void *bytes, size_t len)
+uint64_t net_hash(uint64_t hash, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
 
-    for (size_t i = 0; i < len; i++) { /* FNV-1a */
-        hash ^= at[i];
-        hash *= UINT64_C(0x100000001b3);
+    for (; len > 0;
+         at += 8) { /* eight bytes at a time: all that is sent goes through it */
+        uint64_t word = 0;
+        size_t part = len < 8 ? len : 8;
+
+        memcpy(&word, at, part);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+        len -= part;
     }
     return hash;
 }
@@ -310,9 +316,9 @@ void net_settle(struct net *net, unsigned i)
         parcel->refs = 1;
         parcel->len = len;
         memcpy(parcel->bytes, buf, len);
-        net->trace = net_fnv(net->trace, &net->now, sizeof(net->now));
-        net->trace = net_fnv(net->trace, to, count * sizeof(*to));
-        net->trace = net_fnv(net->trace, buf, len);
+        net->trace = net_hash(net->trace, &net->now, sizeof(net->now));
+        net->trace = net_hash(net->trace, to, count * sizeof(*to));
+        net->trace = net_hash(net->trace, buf, len);
         for (unsigned t = 0; t < count; t++) {
             unsigned number = number_of(net, to[t]);
 

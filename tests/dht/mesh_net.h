@@ -101,7 +101,7 @@ bool net_agrees(const struct net *net);
 proa_ns net_until(struct net *net, proa_ns span);
 
 /* For the network's own files. */
-uint64_t net_fnv(uint64_t hash, const void *bytes, size_t len);
+uint64_t net_hash(uint64_t hash, const void *bytes, size_t len);
 bool net_reachable(const struct net *net, unsigned a, unsigned b);
 void net_book_entry(struct net_book *book, const struct mesh_entry *entry, int sign);
 struct mesh_stats net_stats(const struct net *net, unsigned i);

@@ -14,13 +14,9 @@ static uint64_t entry_hash(const struct mesh_entry *entry)
 {
     uint64_t numbers[8] = {entry->index, entry->slot,   entry->generation, entry->type,
                            entry->term,  entry->issued, entry->claim,      entry->kind};
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    for (unsigned i = 0; i < 8; i++) {
-        hash = (hash ^ numbers[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
-    return net_fnv(hash, entry->name, entry->len);
+    return net_hash(net_hash(entry->len, numbers, sizeof(numbers)), entry->name,
+                    entry->len);
 }
 
 void net_book_entry(struct net_book *book, const struct mesh_entry *entry, int sign)
