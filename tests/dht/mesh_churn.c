@@ -29,7 +29,7 @@ void publish(struct net *net, unsigned i)
     char name[32];
 
     snprintf(name, sizeof(name), "worker %03u %05u", i, n);
-    net_entry(entry, n % 2 == 0 ? MESH_NAME : MESH_MEMBER, name, n);
+    net_entry(entry, n % 4 == 0 ? MESH_NAME : MESH_MEMBER, name, n);
     shelf->index[shelf->count] = net_publish(net, i, entry);
     assert_int_not_equal(shelf->index[shelf->count], MESH_NONE);
     shelf->count++;
