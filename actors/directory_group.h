@@ -96,7 +96,7 @@ proa_ns directory_groups_publish(struct directory *dir, proa_ns now);
 uint64_t directory_group_version(const struct directory *dir, const char *group,
                                  size_t len);
 /* directory_group_changed is the version of the writer's list: its last change, published or not.
-   Both are the latest change's of any group for a group that is not here. */
+   Both say of a group that is not here what directory_members says. */
 uint64_t directory_group_changed(const struct directory *dir, const char *group,
                                  size_t len);
 
