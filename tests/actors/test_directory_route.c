@@ -164,7 +164,7 @@ static void hash__share_is_bounded_in_small_groups(void **state)
 
     (void)state;
     for (uint32_t members = 2; members <= 5; members++) {
-        for (uint32_t round = 0; round < 60; round++) {
+        for (uint32_t round = 0; round < 40; round++) {
             uint32_t owned[5] = {0};
             struct world w;
 
@@ -478,6 +478,59 @@ static void route__finds_the_only_living_one(void **state)
     directory_destroy(w.dir);
 }
 
+/* Readers remember groups by name: not one that is gone, nor one whose name looks alike. */
+static void route__forgets_a_group_that_was_removed(void **state)
+{
+    static const char *const names[] = {"a",
+                                        "b",
+                                        "seven-7",
+                                        "shards/a",
+                                        "shards/b",
+                                        "a-name-of-more-than-16-bytes-a",
+                                        "a-name-of-more-than-16-bytes-b",
+                                        "b-name-of-more-than-16-bytes-b"};
+    const uint32_t count = sizeof(names) / sizeof(names[0]);
+    struct proa_ref got;
+    struct world w;
+
+    (void)state;
+    create(&w, 1);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < count; i++)
+            directory_join(w.dir, names[i], strlen(names[i]),
+                           (struct proa_ref){HERE, i, 1}, 0);
+        publish(&w);
+        for (uint32_t k = 0; k < 3 * count; k++) {
+            const char *name = names[k % count];
+
+            assert_int_equal(directory_route(w.dir, name, strlen(name),
+                                             PROA_ROUTE_LEAST_LOADED, 0, NOW, &w.turn,
+                                             &got),
+                             PROA_OK);
+            assert_int_equal(got.slot, k % count);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            directory_leave(w.dir, names[i], strlen(names[i]),
+                            (struct proa_ref){HERE, i, 1});
+        publish(&w);
+        directory_reclaim(w.dir);
+        for (uint32_t i = 0; i < count; i++)
+            assert_int_equal(directory_route(w.dir, names[i], strlen(names[i]),
+                                             PROA_ROUTE_RANDOM, 0, NOW, &w.turn, &got),
+                             PROA_UNKNOWN);
+    }
+    /* One that is known to be absent, and then is not here at all. */
+    directory_group_absent(w.dir, G, strlen(G), NOW + 5);
+    assert_int_equal(route(&w, PROA_ROUTE_RANDOM, 0, NOW, &got), PROA_NOT_FOUND);
+    directory_groups_publish(w.dir, NOW + 5);
+    directory_reclaim(w.dir);
+    assert_int_equal(route(&w, PROA_ROUTE_RANDOM, 0, NOW, &got), PROA_UNKNOWN);
+    assert_int_equal(
+        directory_route(w.dir, G, 0, PROA_ROUTE_RANDOM, 0, NOW, &w.turn, &got),
+        PROA_UNKNOWN);
+    directory_destroy(w.dir);
+}
+
 static void lane_loads__given_late_or_too_short(void **state)
 {
     _Atomic uint16_t words[4] = {7, 7, 7, 7};
@@ -515,7 +568,7 @@ static void hash__points_in_one_bucket(void **state)
     (void)state;
     create(&w, 1);
     for (uint32_t i = 0; i < 60; slot++) {
-        if (member_point(FAR(1), slot, 0) >> 52 != 0x123)
+        if (member_point(mix64(FAR(1)), slot, 0) >> 52 != 0x123)
             continue;
         join(&w, FAR(1), slot);
         i++;
@@ -546,6 +599,7 @@ int main(void)
         cmocka_unit_test(prefer_local__here_while_there_is_one),
         cmocka_unit_test(idle_first__in_turn_those_that_are_idle),
         cmocka_unit_test(route__finds_the_only_living_one),
+        cmocka_unit_test(route__forgets_a_group_that_was_removed),
         cmocka_unit_test(lane_loads__given_late_or_too_short),
     };
 
