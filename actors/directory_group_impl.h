@@ -214,6 +214,21 @@ void view_retire(struct directory *dir, struct group_view *view);
 /* group_end removes a group whose last member has left. */
 void group_end(struct directory *dir, struct group *group);
 
+/* ---- directory_group_points.c ---- */
+
+/* What a view was made from. */
+struct points_from {
+    struct group_view *old; /* NULL: there was none */
+    uint32_t *now;          /* of each member of old its index, or POINTS_GONE */
+    uint32_t *added;        /* indices of those that old did not have */
+    uint32_t added_count;
+};
+
+#define POINTS_GONE UINT32_MAX
+
+/* points_set makes points and guide of a view whose members are set. */
+void points_set(struct group_view *view, const struct points_from *from);
+
 /* A position of a member on the ring: the same on every node, in every life of its actor.
    node_mixed: mix64 of its node. */
 static inline uint64_t member_point(uint64_t node_mixed, uint32_t slot, uint32_t which)

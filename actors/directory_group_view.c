@@ -10,8 +10,7 @@
 #define UNITS_HEAD 16u       /* of a view beside its members */
 #define UNITS_RECLAIM 65536u /* waiting, at which readers are asked */
 #define RETRY (10 * PROA_MS) /* after want of memory, or readers that are stuck */
-#define INSERTION_MAX 16u
-#define AHEAD 16u /* memberships fetched before they are looked at */
+#define AHEAD 16u            /* memberships fetched before they are looked at */
 
 /* ---- What is dirty ---- */
 
@@ -143,7 +142,8 @@ static void set_member(struct directory *dir, struct group_view *view, uint32_t 
 /* All members in order: those of the view before that have not left, and the added ones.  A
    membership lies anywhere in memory, and is looked at once. */
 static void set_members(struct directory *dir, struct group *group,
-                        struct group_view *view, struct membership **seen)
+                        struct group_view *view, struct membership **seen,
+                        const struct points_from *from)
 {
     uint32_t n = 0, added = 0;
 
@@ -154,90 +154,26 @@ static void set_members(struct directory *dir, struct group *group,
 
         if (i + AHEAD < group->seen_count)
             __builtin_prefetch(group->seen[i + AHEAD], 1);
+        from->now[i] = POINTS_GONE;
         if (m->state == MEMBERSHIP_LEFT) {
             drop(dir, m);
             continue;
         }
-        for (; added < group->added_count && by_point(&group->added[added], &m) < 0; n++)
-            set_member(dir, view, n, seen[n] = group->added[added++]);
+        while (added < group->added_count && by_point(&group->added[added], &m) < 0) {
+            from->added[added] = n;
+            set_member(dir, view, n, seen[n] = group->added[added]);
+            added++;
+            n++;
+        }
+        from->now[i] = n;
         set_member(dir, view, n, m);
         seen[n++] = m;
     }
-    for (; added < group->added_count; n++)
-        set_member(dir, view, n, seen[n] = group->added[added++]);
+    for (; added < group->added_count; added++, n++) {
+        from->added[added] = n;
+        set_member(dir, view, n, seen[n] = group->added[added]);
+    }
     PROA_ASSERT(n == group->count);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Sorts points that lie in their buckets already. */
-static void sort_points(struct group_view *view, bool crowded)
-{
-    uint64_t *points = view->points;
-    uint32_t count = view->count * GROUP_POINTS;
-
-    for (uint32_t b = 0; crowded && b < 1u << view->guide_bits; b++)
-        if (view->guide[b + 1] - view->guide[b] > INSERTION_MAX)
-            qsort(points + view->guide[b], view->guide[b + 1] - view->guide[b],
-                  sizeof(*points), by_value);
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t point = points[i];
-        uint32_t at = i;
-
-        for (; at > 0 && points[at - 1] > point; at--)
-            points[at] = points[at - 1];
-        points[at] = point;
-    }
-    points[count] = POINT_END;
-}
-
-static inline uint64_t point_at(const struct group_view *view, uint32_t index,
-                                uint64_t node_mixed, uint32_t which)
-{
-    return (member_point(node_mixed, view->members[index].slot, which) &
-            ~POINT_INDEX_MASK) |
-           index;
-}
-
-/* The points of all members, counted in buckets, of which the guide stays. */
-static void set_points(struct group_view *view)
-{
-    uint32_t shift = 64 - view->guide_bits, buckets = 1u << view->guide_bits;
-    uint32_t *guide = view->guide, sum = 0;
-    bool crowded = false; /* only when somebody chose its slots so */
-
-    memset(guide, 0, (buckets + 1) * sizeof(*guide));
-    for (uint32_t i = 0; i < view->count; i++) {
-        uint64_t node = mix64(view->members[i].node->id);
-
-        for (uint32_t k = 0; k < GROUP_POINTS; k++)
-            guide[point_at(view, i, node, k) >> shift]++;
-    }
-    for (uint32_t b = 0; b <= buckets; b++) {
-        uint32_t here = guide[b];
-
-        crowded |= here > INSERTION_MAX;
-        guide[b] = sum;
-        sum += here;
-    }
-    for (uint32_t i = 0; i < view->count; i++) {
-        uint64_t node = mix64(view->members[i].node->id);
-
-        for (uint32_t k = 0; k < GROUP_POINTS; k++) {
-            uint64_t point = point_at(view, i, node, k);
-
-            view->points[guide[point >> shift]++] = point;
-        }
-    }
-    /* Each entry now is where the next bucket begins. */
-    memmove(guide + 1, guide, buckets * sizeof(*guide));
-    guide[0] = 0;
-    sort_points(view, crowded);
 }
 
 /* ---- Publishing ---- */
@@ -271,7 +207,8 @@ void group_end(struct directory *dir, struct group *group)
 static bool publish_view(struct directory *dir, struct group *group)
 {
     struct directory_groups *g = &dir->groups;
-    struct group_view *old = view_of(group), *view;
+    struct points_from from = {.old = view_of(group), .added_count = group->added_count};
+    struct group_view *view;
     struct membership **seen;
 
     if (group->count == 0) {
@@ -280,17 +217,21 @@ static bool publish_view(struct directory *dir, struct group *group)
     }
     seen = malloc(group->count * sizeof(struct membership *));
     view = view_create(group->count, group->count - group->far);
-    if (seen == NULL || view == NULL) {
+    from.now = malloc((group->seen_count + group->added_count + 1) * sizeof(uint32_t));
+    if (seen == NULL || view == NULL || from.now == NULL) {
         free(seen);
         free(view);
+        free(from.now);
         return false;
     }
+    from.added = from.now + group->seen_count;
     view->version = group->version;
-    set_members(dir, group, view, seen);
-    set_points(view);
+    set_members(dir, group, view, seen, &from);
+    points_set(view, &from);
+    free(from.now);
     /* G1 release, pairs with G2: a view is written before it is read. */
     atomic_store_explicit(&group->view, view, memory_order_release);
-    view_retire(dir, old);
+    view_retire(dir, from.old);
     free(group->seen);
     group->seen = seen;
     group->seen_count = group->count;
