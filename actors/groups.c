@@ -50,7 +50,8 @@ static enum proa_outcome send_up(struct proa_actor *self, const struct punt_name
         return send_failed(s, self->slot, outcome);
     if (then != NULL) {
         ask->fn.named = then;
-        payload_copy(ask->ctx, ctx, (uint32_t)ctx_len);
+        if (ctx_len > 0)
+            memcpy(ask->ctx, ctx, ctx_len);
     }
     return PROA_OK;
 }
