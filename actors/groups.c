@@ -71,9 +71,11 @@ enum proa_outcome proa_join(struct proa_actor *self, const char *group, proa_nam
         return send_failed(s, NULL, PROA_STOPPED);
     call = call_of(self, PUNT_JOIN, len, JOIN_DEADLINE);
     outcome = send_up(self, &call, group, then, ctx, ctx_len);
-    if (outcome == PROA_OK)
-        self->slot->flags |= SLOT_NAMED;
-    return outcome;
+    if (outcome != PROA_OK)
+        return outcome;
+    self->slot->flags |= SLOT_NAMED;
+    slot_member(s, self->slot);
+    return PROA_OK;
 }
 
 enum proa_outcome proa_leave(struct proa_actor *self, const char *group)
@@ -171,6 +173,7 @@ static bool join_type(struct sched *s, struct slot *slot)
         return false;
     }
     slot->flags |= SLOT_NAMED;
+    slot_member(s, slot);
     slot->marks &= (uint8_t)~SLOT_MARK_JOIN;
     return true;
 }
