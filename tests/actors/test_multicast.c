@@ -4,6 +4,7 @@
 
 #include <proa/group.h>
 
+#include "bulk.h"
 #include "directory_group.h"
 #include "multicast.h"
 
@@ -398,6 +399,24 @@ static void service__tells_the_members_of_all_lanes(void **state)
     assert_int_equal(STAT(w, 1, multicast_told), 1);
 }
 
+/* A long name with a long payload does not fit a packet at the least MTU: it comes as bulk. */
+static void service__takes_bulk(void **state)
+{
+    const uint64_t value = 7;
+    struct proa_msg msg = from_link("g", &value, 8);
+    struct bulk_budget budget = {.limit = 10000};
+    void *buf = bulk_alloc(&budget, w->lane[1].arena, msg.len, false);
+
+    (void)state;
+    memcpy(buf, body, msg.len);
+    bulk_leave(&budget, buf);
+    msg.data = buf;
+    sched_deliver_bulk(w->lane[1].s, &msg, buf);
+    world_settle(w);
+    for (uint32_t lane = 0; lane < 3; lane++)
+        assert_int_equal(nth(&logs[lane], GOT, 0)->value, 7);
+}
+
 static void service__refusals_go_to_the_original_sender(void **state)
 {
     const uint64_t value = 7;
@@ -539,6 +558,7 @@ int main(void)
         test(again__a_full_link_or_ring_takes_nothing_the_others_all),
         test(no_route__is_undelivered_for_all_members_there),
         test(service__tells_the_members_of_all_lanes),
+        test(service__takes_bulk),
         test(service__refusals_go_to_the_original_sender),
         test(service__a_full_ring_refuses_for_all_members_behind_it),
         test(service__unknown_groups_are_counted),
