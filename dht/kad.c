@@ -332,6 +332,7 @@ void kad_result(struct kad *kad, const struct kad_request *request,
         [KAD_TAG_SWEEP] = kad_hand_sweep_result,
         [KAD_TAG_HAND] = kad_hand_put_result,
         [KAD_TAG_SEED] = kad_seed_result,
+        [KAD_TAG_MEET] = kad_meet_result,
         [KAD_TAG_NOTIFY] = kad_lease_result,
         [KAD_TAG_NEWCOMER] = NULL,
         [KAD_TAG_NONE] = NULL};

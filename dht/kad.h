@@ -91,6 +91,24 @@ uint32_t kad_register(struct kad *kad, const char *name, size_t len, uint32_t sl
 bool kad_reissue(struct kad *kad, const char *name, size_t len, uint32_t slot,
                  uint32_t generation, proa_ns now);
 
+/* kad_held tells what this node's claim of name says (record.h).  False when it holds it not. */
+struct kad_claim_info {
+    uint64_t term, issued, claim;
+    uint32_t slot, generation;
+};
+bool kad_held(const struct kad *kad, const char *name, size_t len,
+              struct kad_claim_info *ret);
+
+/* kad_yield gives an own name up to a better claim that the caller heard of by other means: this
+   node holds it no longer, without tombstone and without KAD_NAME_LOST.  Storers that ask are told
+   so and take the winner's record; until it comes they return this node's.  A claim under way is
+   not affected.  False when not held. */
+bool kad_yield(struct kad *kad, const char *name, size_t len, proa_ns now);
+
+/* kad_renew is the winner's part: its record is put at once where storers lack it.  False when the
+   name is not held. */
+bool kad_renew(struct kad *kad, const char *name, size_t len, proa_ns now);
+
 /* kad_is_contended: a claim that beats this node's of name was heard of and is not known to have
    been taken back; or this node does not hold it. */
 bool kad_is_contended(const struct kad *kad, const char *name, size_t len);
@@ -122,6 +140,11 @@ uint32_t kad_find_node(struct kad *kad, uint64_t node, proa_ns deadline, proa_ns
    known yet is pinged.  Makes no KAD_HEARD of its own. */
 void kad_heard(struct kad *kad, const struct kad_id *id, const struct proa_addr *addr,
                proa_ns now);
+
+/* kad_meet finds out who is at an address: whoever proves its key there within a second is told as
+   KAD_HEARD with id and addr, also when it was heard less than a second ago.  Silence makes no event.
+   False when it is this node's own address or none, or when there is no room: try again. */
+bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now);
 
 /* kad_leave begins to leave: tombstones for all own names, contacts told.  Go on with input, output
    and tick until kad_left: all is acked, or 500 ms passed. */

@@ -216,6 +216,7 @@ static void take(struct net *net, unsigned i, const struct kad_event *event)
         break;
     case KAD_HEARD:
         node->heard++;
+        node->last_heard = *event;
         break;
     case KAD_SILENT:
         node->silent++;

@@ -41,7 +41,7 @@ struct net_node {
     struct net_change changes[NET_NAMES_MAX];
     unsigned change_count;
     unsigned lost, heard, silent, joined;
-    struct kad_event last_lost;
+    struct kad_event last_lost, last_heard;
     uint64_t sent, received;
 };
 
