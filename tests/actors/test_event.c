@@ -375,75 +375,69 @@ static void event__of_an_actor_goes_up_or_is_counted(void **state)
 
 #define WALL 1700000000123u /* 2023-11-14T22:13:20.123Z */
 
+static const struct {
+    struct proa_event event;
+    const char *text;
+} event_rows[] = {
+    {{.kind = PROA_EVENT_NODE_JOINED, .node = 0xab, .text = "10.0.0.1:7400"},
+     "node-joined 00000000000000ab 10.0.0.1:7400"},
+    {{.kind = PROA_EVENT_NODE_LEFT, .node = 0xab, .text = "said good-bye"},
+     "node-left 00000000000000ab said good-bye"},
+    {{.kind = PROA_EVENT_NODE_DEAD, .node = 0xab, .text = "silent"},
+     "node-dead 00000000000000ab silent"},
+    {{.kind = PROA_EVENT_LINK_UP, .node = 0xab, .lane = 3, .text = "10.0.0.1:7400"},
+     "link-up 00000000000000ab lane 3 10.0.0.1:7400"},
+    {{.kind = PROA_EVENT_LINK_DEAD, .node = 0xab, .lane = 3, .text = "silent"},
+     "link-dead 00000000000000ab lane 3 silent"},
+    {{.kind = PROA_EVENT_LINK_CLOSED, .node = 0xab, .lane = 0, .text = "idle"},
+     "link-closed 00000000000000ab lane 0 idle"},
+    {{.kind = PROA_EVENT_NAME_LOST, .node = 0xab, .actor = SOMEBODY, .text = "a b\x1b%"},
+     "name-lost a%20b%1b%25 of 1111222233334444/2.7/0000abcd to node "
+     "00000000000000ab"},
+    {{.kind = PROA_EVENT_LANE_STUCK,
+      .lane = 1,
+      .actor = SOMEBODY,
+      .type = 5,
+      .span = 150 * PROA_MS},
+     "lane-stuck lane 1 actor 1111222233334444/2.7/0000abcd type 5 150 ms"},
+    {{.kind = PROA_EVENT_LANE_STUCK, .type = PROA_EVENT_NO_TYPE, .span = 100 * PROA_MS},
+     "lane-stuck lane 0 actor - 100 ms"},
+    {{.kind = PROA_EVENT_LANE_FREE, .lane = 1, .span = 2 * PROA_S},
+     "lane-free lane 1 2000 ms"},
+    {{.kind = PROA_EVENT_DROPS, .count = 12, .text = "lane_punt_full"},
+     "drops lane_punt_full 12"},
+    {{.kind = PROA_EVENT_DEAD_LETTERS, .count = 3, .outcome = PROA_IN_DOUBT},
+     "dead-letters 3: in doubt"},
+    {{.kind = PROA_EVENT_ACTOR_FAILED, .actor = SOMEBODY, .code = -2, .text = "shop"},
+     "actor-failed 1111222233334444/2.7/0000abcd code -2 shop"},
+    {{.kind = PROA_EVENT_RESTART_LIMIT, .actor = SOMEBODY, .code = 7, .text = "boss"},
+     "restart-limit 1111222233334444/2.7/0000abcd code 7 boss"},
+    {{.kind = PROA_EVENT_REGISTRY_LINKED, .node = 0xab, .text = "10.0.0.2:7400"},
+     "registry-linked 00000000000000ab 10.0.0.2:7400"},
+    {{.kind = PROA_EVENT_REGISTRY_UNLINKED, .node = 0xab, .text = "removed"},
+     "registry-unlinked 00000000000000ab removed"},
+    {{.kind = PROA_EVENT_REGISTRY_REFUSED, .node = 0xab, .text = "10.0.0.2:7400"},
+     "registry-refused 00000000000000ab 10.0.0.2:7400"},
+    {{.kind = PROA_EVENT_NEIGHBOUR_SILENT, .text = "10.0.0.2:7400"},
+     "neighbour-silent 0000000000000000 10.0.0.2:7400"},
+    {{.kind = PROA_EVENT_PUBLISH_LIMIT, .actor = SOMEBODY, .count = 65536, .text = "a b"},
+     "publish-limit 1111222233334444/2.7/0000abcd of 65536 a%20b"},
+    {{.kind = PROA_EVENT_LOST, .count = 9}, "lost 9 events"},
+};
+
 static void event_print__every_kind(void **state)
 {
-    static const struct {
-        struct proa_event event;
-        const char *text;
-    } rows[] = {
-        {{.kind = PROA_EVENT_NODE_JOINED, .node = 0xab, .text = "10.0.0.1:7400"},
-         "node-joined 00000000000000ab 10.0.0.1:7400"},
-        {{.kind = PROA_EVENT_NODE_LEFT, .node = 0xab, .text = "said good-bye"},
-         "node-left 00000000000000ab said good-bye"},
-        {{.kind = PROA_EVENT_NODE_DEAD, .node = 0xab, .text = "silent"},
-         "node-dead 00000000000000ab silent"},
-        {{.kind = PROA_EVENT_LINK_UP, .node = 0xab, .lane = 3, .text = "10.0.0.1:7400"},
-         "link-up 00000000000000ab lane 3 10.0.0.1:7400"},
-        {{.kind = PROA_EVENT_LINK_DEAD, .node = 0xab, .lane = 3, .text = "silent"},
-         "link-dead 00000000000000ab lane 3 silent"},
-        {{.kind = PROA_EVENT_LINK_CLOSED, .node = 0xab, .lane = 0, .text = "idle"},
-         "link-closed 00000000000000ab lane 0 idle"},
-        {{.kind = PROA_EVENT_NAME_LOST,
-          .node = 0xab,
-          .actor = SOMEBODY,
-          .text = "a b\x1b%"},
-         "name-lost a%20b%1b%25 of 1111222233334444/2.7/0000abcd to node "
-         "00000000000000ab"},
-        {{.kind = PROA_EVENT_LANE_STUCK,
-          .lane = 1,
-          .actor = SOMEBODY,
-          .type = 5,
-          .span = 150 * PROA_MS},
-         "lane-stuck lane 1 actor 1111222233334444/2.7/0000abcd type 5 150 ms"},
-        {{.kind = PROA_EVENT_LANE_STUCK,
-          .type = PROA_EVENT_NO_TYPE,
-          .span = 100 * PROA_MS},
-         "lane-stuck lane 0 actor - 100 ms"},
-        {{.kind = PROA_EVENT_LANE_FREE, .lane = 1, .span = 2 * PROA_S},
-         "lane-free lane 1 2000 ms"},
-        {{.kind = PROA_EVENT_DROPS, .count = 12, .text = "lane_punt_full"},
-         "drops lane_punt_full 12"},
-        {{.kind = PROA_EVENT_DEAD_LETTERS, .count = 3, .outcome = PROA_IN_DOUBT},
-         "dead-letters 3: in doubt"},
-        {{.kind = PROA_EVENT_ACTOR_FAILED, .actor = SOMEBODY, .code = -2, .text = "shop"},
-         "actor-failed 1111222233334444/2.7/0000abcd code -2 shop"},
-        {{.kind = PROA_EVENT_RESTART_LIMIT, .actor = SOMEBODY, .code = 7, .text = "boss"},
-         "restart-limit 1111222233334444/2.7/0000abcd code 7 boss"},
-        {{.kind = PROA_EVENT_REGISTRY_LINKED, .node = 0xab, .text = "10.0.0.2:7400"},
-         "registry-linked 00000000000000ab 10.0.0.2:7400"},
-        {{.kind = PROA_EVENT_REGISTRY_UNLINKED, .node = 0xab, .text = "removed"},
-         "registry-unlinked 00000000000000ab removed"},
-        {{.kind = PROA_EVENT_REGISTRY_REFUSED, .node = 0xab, .text = "10.0.0.2:7400"},
-         "registry-refused 00000000000000ab 10.0.0.2:7400"},
-        {{.kind = PROA_EVENT_NEIGHBOUR_SILENT, .text = "10.0.0.2:7400"},
-         "neighbour-silent 0000000000000000 10.0.0.2:7400"},
-        {{.kind = PROA_EVENT_PUBLISH_LIMIT,
-          .actor = SOMEBODY,
-          .count = 65536,
-          .text = "a b"},
-         "publish-limit 1111222233334444/2.7/0000abcd of 65536 a%20b"},
-        {{.kind = PROA_EVENT_LOST, .count = 9}, "lost 9 events"},
-    };
     bool there[PROA_EVENT_COUNT] = {false};
 
     (void)state;
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct proa_event event = rows[i].event;
+    for (unsigned i = 0; i < sizeof(event_rows) / sizeof(event_rows[0]); i++) {
+        struct proa_event event = event_rows[i].event;
         char text[256], wanted[256];
 
         event.wall_ms = WALL;
         there[event.kind] = true;
-        snprintf(wanted, sizeof(wanted), "2023-11-14T22:13:20.123Z %s", rows[i].text);
+        snprintf(wanted, sizeof(wanted), "2023-11-14T22:13:20.123Z %s",
+                 event_rows[i].text);
         assert_int_equal(proa_event_print(&event, text, sizeof(text)), strlen(wanted));
         assert_string_equal(text, wanted);
     }
