@@ -36,6 +36,7 @@ enum kad_tag_kind {
     KAD_TAG_WALK,     /* index, serial: an operation and its number */
     KAD_TAG_HOLDER,   /* same */
     KAD_TAG_PUT,      /* same; part: storer | round << 3 */
+    KAD_TAG_ANNOUNCE, /* same; part: storer */
     KAD_TAG_NEWCOMER, /* of the table */
     KAD_TAG_SEED,
     KAD_TAG_MEET, /* whoever is at an address */
