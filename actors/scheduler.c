@@ -16,7 +16,10 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
     uint32_t asks = c->asks_max != 0 ? c->asks_max : ASKS_DEFAULT;
 
     s->children = pages_map(c->actors_max * sizeof(struct child));
-    return s->children != NULL &&
+    s->joins = (struct joins){.next = pages_map(c->actors_max * sizeof(uint32_t)),
+                              .first = SLOT_NONE,
+                              .last = SLOT_NONE};
+    return s->children != NULL && s->joins.next != NULL &&
            slot_table_init(&s->slots, c->lane, c->actors_max, c->seed) &&
            ask_table_init(&s->asks, asks, c->seed + 1) &&
            reply_token_table_init(&s->tokens, asks, c->seed + 2) &&
@@ -31,6 +34,7 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
 static void tables_fini(struct sched *s)
 {
     pages_unmap(s->children, s->slots.max * sizeof(struct child));
+    pages_unmap(s->joins.next, s->slots.max * sizeof(uint32_t));
     slot_table_fini(&s->slots);
     ask_table_fini(&s->asks);
     reply_token_table_fini(&s->tokens);
@@ -237,6 +241,8 @@ void sched_flush(struct sched *s)
         watches_flush(s);
     if (s->lanes > 1)
         cross_flush(s);
+    if (s->joins.first != SLOT_NONE)
+        joins_flush(s);
     again_check(s);
     if (s->clients_touched != NULL)
         clients_flush(s);
@@ -262,8 +268,9 @@ proa_ns sched_deadline(const struct sched *s)
         return 0;
     if (s->clients_retry < at)
         at = s->clients_retry;
-    /* Nobody rings when a ring to another lane drains, so look again soon. */
-    if ((s->waits_lanes != 0 || cross_waiting(s)) && s->now + 50 * PROA_US < at)
+    /* Nobody rings when a ring to another lane, or to control, drains, so look again soon. */
+    if ((s->waits_lanes != 0 || cross_waiting(s) || s->joins.first != SLOT_NONE) &&
+        s->now + 50 * PROA_US < at)
         at = s->now + 50 * PROA_US;
     return at;
 }

@@ -8,7 +8,7 @@
      spawn.c      beginnings                             stop.c       ends
      names.c      the registry's calls                   client_lane.c  ordinary threads
      forward.c    who has a forwarded ask                remote_spawn.c  spawning for other nodes
-     finder.c     proa_lookup_or_spawn
+     finder.c     proa_lookup_or_spawn                groups.c     joining and leaving
 
    Threads: one lane.  Errors: as scheduler.h. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -21,6 +21,7 @@
 #include "behaviour.h"
 #include "bulk.h"
 #include "family.h"
+#include "joins.h"
 #include "mailbox.h"
 #include "monitor.h"
 #include "payload.h"
@@ -169,6 +170,7 @@ struct sched {
     struct behaviour_set behaviours;
     struct monitor_table monitors;
     struct child *children; /* one a slot (family.h) */
+    struct joins joins;
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;
@@ -553,30 +555,6 @@ void unblock_item(struct sched *s, const uint64_t *node);
 uint32_t again_key(uint64_t node);
 uint32_t again_ref_key(struct proa_ref ref);
 
-/* ---- names.c ---- */
-
-/* name_call sends a registry call up for slot and waits for its answer.  OK; AGAIN; LIMIT. */
-enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind kind,
-                            const struct punt_name *call, const char *name,
-                            struct ask **ret_ask);
-
-/* name_wait waits without sending anything up; name_unwait undoes it; name_settle ends it, if it
-   is not over, with an answer that its caller gets in this loop or the next. */
-enum proa_outcome name_wait(struct sched *s, struct slot *slot, enum ask_kind kind,
-                            const struct punt_name *call, const char *name,
-                            struct ask **ret_ask);
-void name_unwait(struct sched *s, struct slot *slot, struct ask *ask);
-void name_settle(struct sched *s, uint32_t correlation,
-                 const struct proa_name_answer *answer);
-
-bool up_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
-             const void *tail, uint32_t tail_len);
-/* The same into the ring of notes (event.c). */
-bool note_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
-               const void *tail, uint32_t tail_len);
-void name_settled(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome);
-enum proa_outcome name_timeout(uint32_t op);
-
 /* ---- client_lane.c ---- */
 
 uint32_t client_turn(struct sched *s, struct slot *slot, uint32_t max);
@@ -596,5 +574,6 @@ void clients_begin(struct sched *s);
 void clients_flush(struct sched *s);
 
 #include "scheduler_life.h"
+#include "scheduler_names.h"
 
 #endif

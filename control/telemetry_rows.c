@@ -49,6 +49,8 @@ static const struct telemetry_row lane_rows[] = {
     LANE(links_reset),
     LANE(misdirected),
     LANE(pending),
+    LANE(registry_rx),
+    LANE(registry_tx),
 };
 
 static const struct telemetry_row lane_drop_rows[] = {
@@ -56,7 +58,7 @@ static const struct telemetry_row lane_drop_rows[] = {
     LANE(wrong_source),    LANE(misdirected_full), LANE(short_packets),
     LANE(no_route),        LANE(pending_full),     LANE(lost_sent),
     LANE(lost_unsent),     LANE(sysmsg_bad),       LANE(refusals_dropped),
-    LANE(replies_dropped), LANE(forwards_dropped),
+    LANE(replies_dropped), LANE(forwards_dropped), LANE(registry_dropped),
 };
 
 static const struct telemetry_row sched_rows[] = {

@@ -150,6 +150,9 @@ static void one_record(struct lane *lane, const struct byte_record *record)
     case PUNT_EVENT_TOLD:
         event_record(lane, record);
         break;
+    case PUNT_MESH_SEND:
+        lane_mesh_send(lane, record->body, record->len);
+        break;
     case PUNT_DRAIN:
         sched_drain(lane->sched);
         break;
