@@ -103,6 +103,50 @@ enum proa_outcome proa_find_group(struct proa_actor *self, const char *group,
     return send_up(self, &call, group, then, ctx, ctx_len);
 }
 
+/* ---- Reading ---- */
+
+enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
+                                  const struct proa_behaviour *behaviour, unsigned flags,
+                                  struct proa_ref *refs, uint32_t max,
+                                  struct proa_members *ret)
+{
+    struct sched *s = self->sched;
+    struct proa_members unused;
+    uint32_t type = 0, len;
+
+    ret = ret != NULL ? ret : &unused;
+    *ret = (struct proa_members){0, 0};
+    if (!name_valid(group, &len) || (refs == NULL && max > 0) ||
+        (flags & ~PROA_ALL_UNREACHABLE) != 0)
+        return PROA_INVALID;
+    if (behaviour != NULL) {
+        const struct behaviour *b = behaviour_get(&s->behaviours, behaviour);
+
+        if (b == NULL)
+            return PROA_INVALID;
+        type = b->type_id;
+    }
+    if (s->directory == NULL)
+        return PROA_UNKNOWN;
+    return directory_members(s->directory, group, len, type, flags, s->now, refs, max,
+                             ret);
+}
+
+enum proa_outcome proa_route(struct proa_actor *self, const char *group,
+                             enum proa_policy policy, uint64_t key,
+                             struct proa_ref *ret_ref)
+{
+    struct sched *s = self->sched;
+    uint32_t len;
+
+    if (!name_valid(group, &len) || (unsigned)policy > PROA_ROUTE_IDLE_FIRST)
+        return PROA_INVALID;
+    if (s->directory == NULL)
+        return PROA_UNKNOWN;
+    return directory_route(s->directory, group, len, policy, key, s->now, &s->route,
+                           ret_ref);
+}
+
 /* ---- Published behaviours (joins.h) ---- */
 
 /* False: the ring to the control thread is full. */
@@ -125,7 +169,7 @@ static bool join_type(struct sched *s, struct slot *slot)
         return false;
     }
     slot->flags |= SLOT_NAMED;
-    slot->marks &= (uint16_t)~SLOT_MARK_JOIN;
+    slot->marks &= (uint8_t)~SLOT_MARK_JOIN;
     return true;
 }
 
