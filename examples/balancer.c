@@ -258,8 +258,8 @@ static int balance(struct proa_client *client, struct proa_ref to, uint64_t here
                                                 &report, sizeof(report), NULL);
 
     if (outcome != PROA_OK) {
-        fprintf(stderr, "balancer: no workers of other nodes: %s\n",
-                proa_outcome_name(outcome));
+        fprintf(stderr, "balancer: no worker of another node was found in %u s (%s)\n",
+                (unsigned)(PATIENCE / PROA_S), proa_outcome_name(outcome));
         return 1;
     }
     print_report(&report, here);
