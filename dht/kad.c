@@ -95,7 +95,7 @@ struct pieces {
     struct kad_lease *leases;
     struct kad_peer *peers;
     uint32_t *by_target, *by_owner, *names_by_target, *held_by_target, *by_node,
-        *leases_by_target, *peers_by_infohash;
+        *leases_by_target, *peers_by_infohash, *peers_by_address;
     uint8_t *out;
     void *timers;
 };
@@ -124,6 +124,7 @@ static size_t cut_all(void *memory, const struct sizes *sizes, struct pieces *re
     ret->by_node = cut(&cutter, kad_index_heads(sizes->pairs), head);
     ret->leases_by_target = cut(&cutter, kad_index_heads(sizes->leases), head);
     ret->peers_by_infohash = cut(&cutter, kad_index_heads(sizes->peers), head);
+    ret->peers_by_address = cut(&cutter, kad_index_heads(sizes->peers), head);
     ret->out = cut(&cutter, sizes->out, 1);
     ret->timers = cut(&cutter, 1, kad_timers_size(sizes->timers));
     return cutter.at;
@@ -213,6 +214,8 @@ static void init_tables(struct kad *kad, const struct sizes *sizes,
     kad->peers.cap = sizes->peers;
     kad->peers.per_address = sizes->peers / 4 > SHARE_MIN ? sizes->peers / 4 : SHARE_MIN;
     kad_index_init(&kad->peers.by_infohash, pieces->peers_by_infohash,
+                   kad_index_heads(sizes->peers), key);
+    kad_index_init(&kad->peers.by_address, pieces->peers_by_address,
                    kad_index_heads(sizes->peers), key);
     kad_peers_init(&kad->peers);
 }

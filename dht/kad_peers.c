@@ -8,6 +8,8 @@ void kad_peers_init(struct kad_peers *self)
     self->high = 0;
     self->count = 0;
     self->free = KAD_NONE;
+    memset(self->by_address.heads, 0,
+           (self->by_address.mask + 1) * sizeof(self->by_address.heads[0]));
 }
 
 static bool same_ip(const struct proa_addr *a, const struct proa_addr *b)
@@ -35,13 +37,13 @@ static uint32_t after(const struct kad_peers *self, uint32_t at,
     return of_infohash(self, self->peers[at].next, infohash);
 }
 
-static uint32_t count_address(const struct kad_peers *self, const struct proa_addr *addr)
+/* How many are kept at this IP address. */
+static uint32_t *at_address(const struct kad_peers *self, const struct proa_addr *addr)
 {
-    uint32_t count = 0;
+    struct kad_id ip = {{0}};
 
-    for (uint32_t i = 0; i < self->high; i++)
-        count += self->peers[i].used && same_ip(&self->peers[i].addr, addr);
-    return count;
+    memcpy(ip.b, addr->ip, sizeof(addr->ip));
+    return kad_index_head(&self->by_address, &ip);
 }
 
 uint32_t kad_peers_add(struct kad_peers *self, const struct kad_id *infohash,
@@ -59,7 +61,7 @@ uint32_t kad_peers_add(struct kad_peers *self, const struct kad_id *infohash,
         here += same_ip(other, addr);
     }
     if (all >= KAD_PEERS_TARGET || here >= KAD_PEERS_TARGET_ADDRESS ||
-        self->count == self->cap || count_address(self, addr) >= self->per_address)
+        self->count == self->cap || *at_address(self, addr) >= self->per_address)
         return KAD_NONE;
     if (number != KAD_NONE)
         self->free = self->peers[number].next;
@@ -73,6 +75,7 @@ uint32_t kad_peers_add(struct kad_peers *self, const struct kad_id *infohash,
     peer->next = *head;
     *head = number;
     self->count++;
+    ++*at_address(self, addr);
     return number;
 }
 
@@ -82,6 +85,7 @@ void kad_peers_remove(struct kad_peers *self, uint32_t number)
     uint32_t *at = kad_index_head(&self->by_infohash, &peer->infohash);
 
     PROA_ASSERT(peer->used);
+    --*at_address(self, &peer->addr);
     while (*at != number)
         at = &self->peers[*at].next;
     *at = peer->next;

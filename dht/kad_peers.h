@@ -29,11 +29,14 @@ struct kad_peer {
 struct kad_peers {
     struct kad_peer *peers;
     struct kad_index by_infohash;
+    struct kad_index
+        by_address; /* its heads are counts: of the IP addresses that fall there */
     uint32_t cap, high, free, count;
-    uint32_t per_address; /* bound, of one IP address whatever the infohash */
+    uint32_t
+        per_address; /* bound, of one IP address (or the few that share its place above) */
 };
 
-/* kad_peers_init takes the array, index and bounds that the caller has set into *self. */
+/* kad_peers_init takes the array, indexes and bounds that the caller has set into *self. */
 void kad_peers_init(struct kad_peers *self);
 
 /* kad_peers_add keeps addr under infohash and returns its number; the same one as before when it is

@@ -12,7 +12,7 @@
 #define CAP 600
 
 static struct kad_peer places[CAP];
-static uint32_t heads[1024];
+static uint32_t heads[1024], counts[1024];
 
 static struct kad_peers store(uint32_t cap, uint32_t per_address)
 {
@@ -21,6 +21,7 @@ static struct kad_peers store(uint32_t cap, uint32_t per_address)
 
     memset(places, 0xa5, sizeof(places));
     kad_index_init(&peers.by_infohash, heads, 1024, key);
+    kad_index_init(&peers.by_address, counts, 1024, key);
     kad_peers_init(&peers);
     return peers;
 }
@@ -92,6 +93,11 @@ static void add__stops_at_each_bound(void **state)
         kept += kad_peers_add(&peers, &each, &addr) != KAD_NONE;
     }
     assert_int_equal(kept, 40);
+    kad_peers_remove(&peers, 7); /* makes room for one, and no more */
+    two = infohash(200);
+    assert_int_equal(kad_peers_add(&peers, &two, &addr), 7);
+    two = infohash(201);
+    assert_int_equal(kad_peers_add(&peers, &two, &addr), KAD_NONE);
 
     peers = store(30, CAP);
     kept = 0;
