@@ -37,9 +37,14 @@ static inline void payload_tail(uint8_t *d, const uint8_t *s, uint32_t len)
 static inline void payload_copy(void *dst, const void *src, uint32_t len)
 {
     uint32_t words = len & ~7u;
-    uint8_t *d = (uint8_t *)dst + words;
-    const uint8_t *s = (const uint8_t *)src + words;
+    uint8_t *d;
+    const uint8_t *s;
     uint64_t w;
+
+    if (len == 0)
+        return; /* src may be NULL then, to which nothing may be added */
+    d = (uint8_t *)dst + words;
+    s = (const uint8_t *)src + words;
 
 /* Word n from the end.  The barrier keeps the compiler from joining two words. */
 #define PAYLOAD_WORD(n)                                                                  \

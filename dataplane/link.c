@@ -131,7 +131,7 @@ static proa_ns ping_at(const struct link *link)
 
 static proa_ns death_at(const struct link *link)
 {
-    proa_ns at = link->heard_at + LINK_SILENCE;
+    proa_ns at = link->heard_at + LINK_SILENCE - LINK_LAST_CALL;
     proa_ns answered_by = link->pinged_at + LINK_LAST_CALL;
 
     if (link->pings < LINK_SILENT_PINGS)

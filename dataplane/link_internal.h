@@ -43,7 +43,8 @@
 #define LINK_RTT_UNKNOWN PROA_MS /* assumed until the first sample */
 #define LINK_SILENCE PROA_S
 #define LINK_SILENT_PINGS 3
-#define LINK_PING_IDLE PROA_S
+#define LINK_PING_IDLE                                                                   \
+    (700 * PROA_MS) /* so that three are unanswered after LINK_SILENCE */
 #define LINK_PING_EXPECT (100 * PROA_MS)
 #define LINK_PING_AGAIN (100 * PROA_MS)
 #define LINK_PING_OPENING (2 * PROA_MS) /* doubled each time up to LINK_RTO_MOST */

@@ -147,20 +147,14 @@ configure_release()
 
 configure_asan()
 {
-    configure asan -Dbuildtype=debugoptimized -Db_lto=false -Db_lundef=false \
-        -Db_sanitize=address,undefined -Dallocator=system -Dperf=false
+    CC=clang CXX=clang++ configure asan -Dbuildtype=debugoptimized -Db_lto=false \
+        -Db_lundef=false -Db_sanitize=address,undefined -Dallocator=system
 }
 
 configure_tsan()
 {
     configure tsan -Dbuildtype=debugoptimized -Db_lto=false -Db_lundef=false \
         -Db_sanitize=thread -Dallocator=system -Dperf=false
-}
-
-# The other compiler: its warnings are errors too.
-configure_clang()
-{
-    CC=clang CXX=clang++ configure clang -Db_lto=false
 }
 
 configure_fuzz()

@@ -39,36 +39,58 @@ verdict() # STATUS NAME
     fi
 }
 
-# Plants stdin at PATH; CHECK must fail and have a line that holds both PATH and WORDS.
-plant() # PATH WORDS CHECK...
+# Plants stdin at PATH, to be found with WORDS by the next `found`.
+planted=()
+plant() # PATH WORDS
 {
-    local path=$1 words=$2 status=0
-    shift 2
-    fresh_copy
-    cat >"$tmp/tree/$path"
+    cat >"$tmp/tree/$1"
+    planted+=("$1|$2")
+}
+
+# CHECK must fail, and have for each planted file a line that holds both its path and its words.
+found() # CHECK...
+{
+    local status=0 missing one path words
+
     "$@" "$tmp/tree" >"$tmp/out" 2>&1 || status=$?
-    echo "(status $status; expected 1 and a line with \"$path\" and \"$words\")" >>"$tmp/out"
-    [ "$status" = 1 ] && grep -F -e "$path" "$tmp/out" | grep -v '^(' | grep -qF -e "$words" && status=0
-    verdict "$status" "$path: $words"
+    echo "(status $status; expected 1)" >>"$tmp/out"
+    for one in "${planted[@]}"; do
+        path=${one%%|*} words=${one#*|} missing=1
+        [ "$status" = 1 ] && grep -F -e "$path" "$tmp/out" | grep -qF -e "$words" && missing=0
+        verdict "$missing" "$path: $words"
+    done
+    planted=()
+    fresh_copy
 }
 
 fresh_copy
 status=0
 "$layers" "$tmp/tree" >"$tmp/out" 2>&1 || status=$?
 verdict "$status" "the tree as it is passes"
+"$layers" --sources-only "$tmp/tree" >"$tmp/out" 2>&1 && status=0 || status=$?
+verdict "$status" "so do its sources alone"
 
-plant dht/zz_a.c 'dht/ must not include from actors/' "$layers" --sources-only <<<'#include "zz_actors.h"'
-plant dht/zz_b.h 'dht/ must not include from control/' "$layers" --sources-only <<<'#include <zz_control.h>'
-plant actors/zz_c.h 'actors/ must not include from dataplane/' "$layers" --sources-only <<<'# include "zz_dataplane.h"'
-plant actors/zz_d.c 'actors/ must not include from dht/' "$layers" --sources-only <<<'#include "zz_dht.h"'
-plant dataplane/zz_e.c 'dataplane/ must not include from dht/' "$layers" --sources-only <<<'#include "zz_dht.h"'
-plant dataplane/zz_f.c 'bare name' "$layers" --sources-only <<<'#include "../control/zz_control.h"'
-plant examples/zz_g.c 'examples/ must not include from actors/' "$layers" --sources-only <<<'#include "zz_actors.h"'
-plant include/proa/zz_h.h 'include/ must not include from actors/' "$layers" --sources-only <<<'#include "zz_actors.h"'
-plant control/zz_i.c 'DPDK' "$layers" --sources-only <<<'#include <rte_mbuf.h>'
-plant dataplane/link_zz_j.c 'DPDK' "$layers" --sources-only <<<'#include <rte_mbuf.h>'
-plant actors/zz_k.c '// comment' "$layers" --sources-only <<<'int zz_k; // later'
-plant dht/zz_l.c 'calls time' "$layers" <<'C'
+plant dht/zz_a.c 'dht/ must not include from actors/' <<<'#include "zz_actors.h"'
+plant dht/zz_b.h 'dht/ must not include from control/' <<<'#include <zz_control.h>'
+plant actors/zz_c.h 'actors/ must not include from dataplane/' <<<'# include "zz_dataplane.h"'
+plant actors/zz_d.c 'actors/ must not include from dht/' <<<'#include "zz_dht.h"'
+plant dataplane/zz_e.c 'dataplane/ must not include from dht/' <<<'#include "zz_dht.h"'
+plant dataplane/zz_f.c 'bare name' <<<'#include "../control/zz_control.h"'
+plant examples/zz_g.c 'examples/ must not include from actors/' <<<'#include "zz_actors.h"'
+plant include/proa/zz_h.h 'include/ must not include from actors/' <<<'#include "zz_actors.h"'
+plant control/zz_i.c 'DPDK' <<<'#include <rte_mbuf.h>'
+plant dataplane/link_zz_j.c 'DPDK' <<<'#include <rte_mbuf.h>'
+plant actors/zz_k.c '// comment' <<<'int zz_k; // later'
+{
+    echo 'static void lane_step(void)'
+    echo '{'
+    for i in $(seq 68); do echo "    /* $i */"; done
+    echo '}'
+} >"$tmp/lane.c"
+plant dataplane/lane.c 'lane_step has 70 lines' <"$tmp/lane.c"
+found "$layers" --sources-only
+
+plant dht/zz_l.c 'calls time' <<'C'
 #include <time.h>
 long zz_l(void);
 long zz_l(void)
@@ -76,7 +98,7 @@ long zz_l(void)
     return (long)time(0);
 }
 C
-plant dht/zz_m.c 'calls malloc' "$layers" <<'C'
+plant dht/zz_m.c 'calls malloc' <<'C'
 #include <stdlib.h>
 void *zz_m(void);
 void *zz_m(void)
@@ -84,7 +106,7 @@ void *zz_m(void)
     return malloc(8);
 }
 C
-plant dataplane/link_zz_n.c 'calls crypto_box_keypair' "$layers" <<'C'
+plant dataplane/link_zz_n.c 'calls crypto_box_keypair' <<'C'
 int crypto_box_keypair(unsigned char *pk, unsigned char *sk);
 int zz_n(unsigned char *pk, unsigned char *sk);
 int zz_n(unsigned char *pk, unsigned char *sk)
@@ -92,13 +114,7 @@ int zz_n(unsigned char *pk, unsigned char *sk)
     return crypto_box_keypair(pk, sk);
 }
 C
-{
-    echo 'static void lane_step(void)'
-    echo '{'
-    for i in $(seq 68); do echo "    /* $i */"; done
-    echo '}'
-} >"$tmp/lane.c"
-plant dataplane/lane.c 'lane_step has 70 lines' "$layers" --sources-only <"$tmp/lane.c"
+found "$layers"
 
 {
     echo 'int zz_o(void)'
@@ -106,9 +122,10 @@ plant dataplane/lane.c 'lane_step has 70 lines' "$layers" --sources-only <"$tmp/
     for i in $(seq 69); do echo "    /* $i */"; done
     echo '}'
 } >"$tmp/long.c"
-plant control/zz_o.c 'function of 71 lines' "$sizes" <"$tmp/long.c"
+plant control/zz_o.c 'function of 71 lines' <"$tmp/long.c"
 seq 601 | sed 's,.*,/* & */,' >"$tmp/long.c"
-plant tests/zz_p.c '601 lines' "$sizes" <"$tmp/long.c"
+plant tests/zz_p.c '601 lines' <"$tmp/long.c"
+found "$sizes"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
