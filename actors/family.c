@@ -125,6 +125,8 @@ static void restart(struct sched *s, struct slot *slot)
     } else if ((slot->flags & SLOT_STOP) != 0) {
         ready_push(s, slot);
         actor_end(s, slot);
+    } else if ((slot->marks & SLOT_MARK_JOIN) != 0) {
+        joins_start(s, slot); /* the life before had not come to it */
     }
 }
 

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "directory_impl.h"
+
+#define SMALL_MAX 256u /* members of a group whose views are not put off */
+/* What a view costs, for DIRECTORY_VIEW_SHARE: perf/bench_route, publish. */
+#define MEMBER_NS 60u
+#define UNITS_HEAD 16u       /* of a view beside its members */
+#define UNITS_RECLAIM 65536u /* waiting, at which readers are asked */
+#define RETRY (10 * PROA_MS) /* after want of memory, or readers that are stuck */
+#define INSERTION_MAX 16u
+
+/* ---- What is dirty ---- */
+
+static struct group_list *list_of(struct directory_groups *g, uint32_t dirty)
+{
+    return dirty == GROUP_DIRTY_SMALL ? &g->small : &g->large;
+}
+
+static void list_append(struct group_list *list, struct group *group)
+{
+    group->next = NULL;
+    group->prev = list->last;
+    if (list->last != NULL)
+        list->last->next = group;
+    else
+        list->first = group;
+    list->last = group;
+}
+
+void group_untouch(struct directory *dir, struct group *group)
+{
+    struct group_list *list = list_of(&dir->groups, group->dirty);
+
+    if (group->dirty == GROUP_CLEAN)
+        return;
+    if (group->prev != NULL)
+        group->prev->next = group->next;
+    else
+        list->first = group->next;
+    if (group->next != NULL)
+        group->next->prev = group->prev;
+    else
+        list->last = group->prev;
+    group->prev = group->next = NULL;
+    group->dirty = GROUP_CLEAN;
+}
+
+void group_touch(struct directory *dir, struct group *group)
+{
+    uint32_t dirty = group->count <= SMALL_MAX ? GROUP_DIRTY_SMALL : GROUP_DIRTY_LARGE;
+
+    if (group->dirty == dirty)
+        return;
+    group_untouch(dir, group);
+    group->dirty = dirty;
+    list_append(list_of(&dir->groups, dirty), group);
+}
+
+/* ---- Making a view ---- */
+
+static int by_point(const void *a, const void *b)
+{
+    const struct membership *x = *(struct membership *const *)a;
+    const struct membership *y = *(struct membership *const *)b;
+
+    if (x->point != y->point)
+        return x->point < y->point ? -1 : 1;
+    if (x->ref.node != y->ref.node)
+        return x->ref.node < y->ref.node ? -1 : 1;
+    if (x->ref.slot != y->ref.slot)
+        return x->ref.slot < y->ref.slot ? -1 : 1;
+    if (x->ref.generation != y->ref.generation)
+        return x->ref.generation < y->ref.generation ? -1 : 1;
+    return 0;
+}
+
+/* All members in order: those of the view that have not left, and the added ones. */
+static void merge(struct group *group, struct membership **into)
+{
+    uint32_t n = 0, added = 0;
+
+    qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
+    for (uint32_t i = 0; i < group->seen_count; i++) {
+        struct membership *m = group->seen[i];
+
+        if (m->state == MEMBERSHIP_LEFT)
+            continue;
+        while (added < group->added_count && by_point(&group->added[added], &m) < 0)
+            into[n++] = group->added[added++];
+        into[n++] = m;
+    }
+    while (added < group->added_count)
+        into[n++] = group->added[added++];
+    PROA_ASSERT(n == group->count);
+}
+
+static uint64_t align8(uint64_t bytes)
+{
+    return (bytes + 7) & ~UINT64_C(7);
+}
+
+static struct group_view *view_create(uint32_t count, uint32_t locals)
+{
+    uint64_t points = (uint64_t)count * GROUP_POINTS, bytes = sizeof(struct group_view);
+    uint32_t bits = 64 - (uint32_t)__builtin_clzll(points); /* more buckets than points */
+    uint64_t at_points, at_guide, at_local;
+    struct group_view *view;
+
+    bytes += (uint64_t)count * sizeof(struct group_member);
+    at_points = bytes;
+    bytes += points * sizeof(uint64_t);
+    at_guide = bytes;
+    bytes = align8(bytes + ((UINT64_C(1) << bits) + 1) * sizeof(uint32_t));
+    at_local = bytes;
+    bytes += locals * sizeof(uint32_t);
+    view = aligned_alloc(PROA_CACHE_LINE, (bytes + PROA_CACHE_LINE - 1) &
+                                              ~(uint64_t)(PROA_CACHE_LINE - 1));
+    if (view == NULL)
+        return NULL;
+    view->count = count;
+    view->locals = locals;
+    view->points = (uint64_t *)(void *)((uint8_t *)view + at_points);
+    view->guide = (uint32_t *)(void *)((uint8_t *)view + at_guide);
+    view->local = (uint32_t *)(void *)((uint8_t *)view + at_local);
+    view->guide_bits = bits;
+    view->units = count + UNITS_HEAD;
+    return view;
+}
+
+static void set_members(const struct directory *dir, struct group_view *view,
+                        struct membership *const *members)
+{
+    uint32_t locals = 0;
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct membership *m = members[i];
+        bool local = m->ref.node == dir->groups.self;
+
+        view->members[i] = (struct group_member){.node = &dir->nodes[m->node],
+                                                 .load = m->load,
+                                                 .slot = m->ref.slot,
+                                                 .generation = m->ref.generation,
+                                                 .type = m->type,
+                                                 .local = local};
+        if (local)
+            view->local[locals++] = i;
+    }
+    PROA_ASSERT(locals == view->locals);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* A few, unless somebody has chosen its slots so. */
+static void sort_bucket(uint64_t *points, uint32_t count)
+{
+    if (count > INSERTION_MAX) {
+        qsort(points, count, sizeof(*points), by_value);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t point = points[i];
+        uint32_t at = i;
+
+        for (; at > 0 && points[at - 1] > point; at--)
+            points[at] = points[at - 1];
+        points[at] = point;
+    }
+}
+
+static uint64_t point_at(const struct membership *m, uint32_t index, uint32_t which)
+{
+    return (member_point(m->ref.node, m->ref.slot, which) & ~POINT_INDEX_MASK) | index;
+}
+
+/* Sorts the points of all members by counting them in buckets, of which the guide stays. */
+static void set_points(struct group_view *view, struct membership *const *members)
+{
+    uint32_t shift = 64 - view->guide_bits, buckets = 1u << view->guide_bits;
+    uint32_t *guide = view->guide, sum = 0;
+
+    memset(guide, 0, (buckets + 1) * sizeof(*guide));
+    for (uint32_t i = 0; i < view->count; i++)
+        for (uint32_t k = 0; k < GROUP_POINTS; k++)
+            guide[point_at(members[i], i, k) >> shift]++;
+    for (uint32_t b = 0; b <= buckets; b++) {
+        uint32_t here = guide[b];
+
+        guide[b] = sum;
+        sum += here;
+    }
+    for (uint32_t i = 0; i < view->count; i++) {
+        for (uint32_t k = 0; k < GROUP_POINTS; k++) {
+            uint64_t point = point_at(members[i], i, k);
+
+            view->points[guide[point >> shift]++] = point;
+        }
+    }
+    /* Each entry now is where the next bucket begins. */
+    memmove(guide + 1, guide, buckets * sizeof(*guide));
+    guide[0] = 0;
+    for (uint32_t b = 0; b < buckets; b++)
+        sort_bucket(view->points + guide[b], guide[b + 1] - guide[b]);
+}
+
+/* ---- Publishing ---- */
+
+static struct group_view *view_of(const struct group *group)
+{
+    /* relaxed: the writer reads what only it writes. */
+    return atomic_load_explicit(&group->view, memory_order_relaxed);
+}
+
+void view_retire(struct directory *dir, struct group_view *view)
+{
+    if (view == NULL)
+        return;
+    view->next = dir->filling.views;
+    dir->filling.views = view;
+    dir->filling.count++;
+    dir->groups.old_units += view->units;
+    dir->groups.stats.pending++;
+}
+
+/* What left since the last view is in none any more: after the old one was retired. */
+static void drop_left(struct directory *dir, struct group *group)
+{
+    for (uint32_t i = 0; i < group->seen_count; i++) {
+        struct membership *m = group->seen[i];
+        struct node_owner *node = &dir->node_owners[m->node];
+
+        if (m->state != MEMBERSHIP_LEFT)
+            continue;
+        if (--node->in_views == 0 && node->forgotten)
+            directory_retire_node(dir, m->node);
+        membership_free(dir, m);
+    }
+}
+
+static void take_seen(struct directory *dir, struct group *group,
+                      struct membership **seen)
+{
+    drop_left(dir, group);
+    free(group->seen);
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (seen[i]->state == MEMBERSHIP_ADDED)
+            dir->node_owners[seen[i]->node].in_views++;
+        seen[i]->state = MEMBERSHIP_SEEN;
+        seen[i]->at = i;
+    }
+    group->seen = seen;
+    group->seen_count = group->count;
+    free(group->added);
+    group->added = NULL;
+    group->added_count = group->added_max = 0;
+}
+
+void group_end(struct directory *dir, struct group *group)
+{
+    drop_left(dir, group);
+    group->seen_count = 0;
+    group_remove(dir, group);
+}
+
+/* False: no memory. */
+static bool publish_view(struct directory *dir, struct group *group)
+{
+    struct directory_groups *g = &dir->groups;
+    struct group_view *old = view_of(group), *view;
+    struct membership **seen;
+
+    if (group->count == 0) {
+        group_end(dir, group);
+        return true;
+    }
+    seen = malloc(group->count * sizeof(struct membership *));
+    view = view_create(group->count, group->count - group->far);
+    if (seen == NULL || view == NULL) {
+        free(seen);
+        free(view);
+        return false;
+    }
+    merge(group, seen);
+    view->version = group->version;
+    set_members(dir, view, seen);
+    set_points(view, seen);
+    /* G1 release, pairs with G2: a view is written before it is read. */
+    atomic_store_explicit(&group->view, view, memory_order_release);
+    view_retire(dir, old);
+    take_seen(dir, group, seen);
+    group_untouch(dir, group);
+    g->stats.views++;
+    g->stats.copied += group->count;
+    return true;
+}
+
+/* Old views may take as much room as the members do now, and some. */
+static bool may_retire(struct directory *dir)
+{
+    struct directory_groups *g = &dir->groups;
+
+    if (g->old_units >= UNITS_RECLAIM)
+        directory_reclaim(dir);
+    return g->old_units < 16 * (uint64_t)UNITS_RECLAIM + 2 * g->stats.members;
+}
+
+proa_ns directory_groups_publish(struct directory *dir, proa_ns now)
+{
+    struct directory_groups *g = &dir->groups;
+
+    groups_expire(dir, now);
+    while (g->small.first != NULL) {
+        if (!may_retire(dir) || !publish_view(dir, g->small.first))
+            return now + RETRY;
+    }
+    while (g->large.first != NULL && now >= g->large_at) {
+        proa_ns cost = (proa_ns)g->large.first->count * MEMBER_NS;
+
+        if (!may_retire(dir) || !publish_view(dir, g->large.first))
+            return now + RETRY;
+        g->large_at = now + cost * DIRECTORY_VIEW_SHARE;
+    }
+    return g->large.first != NULL ? g->large_at : PROA_NS_NEVER;
+}
