@@ -308,13 +308,19 @@ void directory_complete(struct directory *dir, bool complete)
 
 /* ---- What is there ---- */
 
+static uint64_t floor_of(const struct directory *dir)
+{
+    /* relaxed: the writer reads what only it writes. */
+    return atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+}
+
 uint64_t directory_group_version(const struct directory *dir, const char *name,
                                  size_t len)
 {
     struct group *group = group_get(dir, name, len);
 
     if (group == NULL)
-        return dir->groups.version;
+        return floor_of(dir);
     return view_of(group) != NULL ? view_of(group)->version : group->base;
 }
 
@@ -323,7 +329,7 @@ uint64_t directory_group_changed(const struct directory *dir, const char *name,
 {
     const struct group *group = group_get(dir, name, len);
 
-    return group != NULL ? group->version : dir->groups.version;
+    return group != NULL ? group->version : floor_of(dir);
 }
 
 void directory_loads_wanted(struct directory *dir,

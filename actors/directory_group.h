@@ -35,11 +35,17 @@
 
 /* ---- Readers: online ---- */
 
+#define ROUTE_KNOWN 16  /* groups that a reader finds without hashing their names */
 #define ROUTE_PLACES 16 /* groups whose rounds a reader remembers */
 
 /* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set. */
 struct route_turn {
     uint64_t random; /* state of xorshift64*; not 0 */
+    struct route_known {
+        struct group
+            *group; /* while no group was removed since, so that it is there still */
+        uint64_t floor;
+    } known[ROUTE_KNOWN];
     struct route_place {
         uint64_t group; /* of the group's hash; another group takes the place over */
         uint32_t at;    /* the member whose turn is next */
@@ -96,7 +102,7 @@ proa_ns directory_groups_publish(struct directory *dir, proa_ns now);
 uint64_t directory_group_version(const struct directory *dir, const char *group,
                                  size_t len);
 /* directory_group_changed is the version of the writer's list: its last change, published or not.
-   Both are the latest change's of any group for a group that is not here. */
+   Both say of a group that is not here what directory_members says. */
 uint64_t directory_group_changed(const struct directory *dir, const char *group,
                                  size_t len);
 

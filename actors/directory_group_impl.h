@@ -226,6 +226,13 @@ struct group *group_find(const struct directory *dir, const char *name, size_t l
 enum proa_outcome group_absent(const struct directory *dir, const struct group *group,
                                proa_ns now);
 
+static inline void group_mark_read(struct group *group)
+{
+    /* relaxed: a hint; written once between two questions of the writer. */
+    if (atomic_load_explicit(&group->read, memory_order_relaxed) == 0)
+        atomic_store_explicit(&group->read, 1, memory_order_relaxed);
+}
+
 static inline bool member_lives(const struct group_member *member, proa_ns now)
 {
     /* relaxed: a moment, nothing is read by it. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "directory_impl.h"
 
 #define TRIES 8u /* random picks that met silent nodes, before all are looked at */
@@ -61,8 +63,8 @@ static const struct group_member *scan(const struct group_view *view, uint32_t f
 
 /* ---- Policies ---- */
 
-static const struct group_member *pick_random(const struct group_view *view, proa_ns now,
-                                              struct route_turn *turn)
+static __attribute__((noinline)) const struct group_member *
+pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     uint32_t at = 0;
 
@@ -74,8 +76,8 @@ static const struct group_member *pick_random(const struct group_view *view, pro
     return scan(view, at, now);
 }
 
-static const struct group_member *pick_local(const struct group_view *view, proa_ns now,
-                                             struct route_turn *turn)
+static __attribute__((noinline)) const struct group_member *
+pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     if (view->locals > 0) {
         uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
@@ -89,8 +91,8 @@ static const struct group_member *pick_local(const struct group_view *view, proa
 
 /* The shorter mailbox of two (Mitzenmacher, "The power of two choices in randomized load
    balancing", 2001). */
-static const struct group_member *pick_shorter(const struct group_view *view, proa_ns now,
-                                               struct route_turn *turn)
+static inline const struct group_member *
+pick_shorter(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     for (uint32_t i = 0; i < TRIES && view->count > 1; i++) {
         uint64_t random = next_random(turn);
@@ -98,12 +100,14 @@ static const struct group_member *pick_shorter(const struct group_view *view, pr
         uint32_t second = below((uint32_t)random, view->count - 1);
         const struct group_member *a = &view->members[first];
         const struct group_member *b = &view->members[second + (second >= first)];
-        bool a_lives = member_lives(a, now), b_lives = member_lives(b, now);
+        /* The silent are longer than any.  Which of two is the shorter no branch can foresee. */
+        uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
+        uint32_t shorter = member_lives(b, now) ? load_of(b) : UINT32_MAX;
+        uintptr_t swap = -(uintptr_t)(longer <= shorter);
 
-        if (a_lives && b_lives)
-            return load_of(b) < load_of(a) ? b : a;
-        if (a_lives || b_lives)
-            return a_lives ? a : b;
+        if (__builtin_expect((longer & shorter) != UINT32_MAX, 1))
+            return (const struct group_member *)((uintptr_t)b ^
+                                                 (((uintptr_t)a ^ (uintptr_t)b) & swap));
     }
     return scan(view, below((uint32_t)(next_random(turn) >> 32), view->count), now);
 }
@@ -111,7 +115,7 @@ static const struct group_member *pick_shorter(const struct group_view *view, pr
 /* The reader's place in this group's round. */
 static uint32_t *place_of(const struct group *group, struct route_turn *turn)
 {
-    struct route_place *place = &turn->places[group->key.low % ROUTE_PLACES];
+    struct route_place *place = &turn->places[group->index % ROUTE_PLACES];
 
     if (place->group != group->key.high) {
         place->group = group->key.high;
@@ -120,8 +124,8 @@ static uint32_t *place_of(const struct group *group, struct route_turn *turn)
     return &place->at;
 }
 
-static const struct group_member *pick_next(const struct group_view *view, proa_ns now,
-                                            uint32_t *place)
+static __attribute__((noinline)) const struct group_member *
+pick_next(const struct group_view *view, proa_ns now, uint32_t *place)
 {
     uint32_t from = *place < view->count ? *place : below(*place, view->count);
     const struct group_member *member = scan(view, from, now);
@@ -133,8 +137,8 @@ static const struct group_member *pick_next(const struct group_view *view, proa_
     return member;
 }
 
-static const struct group_member *pick_idle(const struct group_view *view, proa_ns now,
-                                            uint32_t *place)
+static __attribute__((noinline)) const struct group_member *
+pick_idle(const struct group_view *view, proa_ns now, uint32_t *place)
 {
     const struct group_member *best = NULL;
     uint32_t at = *place < view->count ? *place : below(*place, view->count);
@@ -274,8 +278,8 @@ static const struct group_member *probe_all(const struct group_view *view, uint6
     return best.member;
 }
 
-static const struct group_member *pick_by_key(const struct group_view *view, uint64_t key,
-                                              proa_ns now)
+static __attribute__((noinline)) const struct group_member *
+pick_by_key(const struct group_view *view, uint64_t key, proa_ns now)
 {
     struct nearest best = {NULL, 0, 0, 0};
 
@@ -287,6 +291,60 @@ static const struct group_member *pick_by_key(const struct group_view *view, uin
 }
 
 /* ---- directory_route ---- */
+
+static inline uint64_t word_at(const char *name)
+{
+    uint64_t word;
+
+    memcpy(&word, name, sizeof(word));
+    return word;
+}
+
+static inline bool name_equal(const char *a, const char *b, size_t len)
+{
+    uint64_t differ = 0;
+
+    if (len < sizeof(uint64_t))
+        return memcmp(a, b, len) == 0;
+    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t))
+        differ |= word_at(a + at) ^ word_at(b + at);
+    a += len - sizeof(uint64_t);
+    b += len - sizeof(uint64_t);
+    return (differ | (word_at(a) ^ word_at(b))) == 0;
+}
+
+static __attribute__((noinline)) struct group *learn(const struct directory *dir,
+                                                     const char *name, size_t len,
+                                                     uint64_t floor,
+                                                     struct route_known *known)
+{
+    struct group *group = group_find(dir, name, len);
+
+    if (group != NULL)
+        *known = (struct route_known){group, floor};
+    return group;
+}
+
+/* The group a reader picks from.  Comparing a name with that of the group it meant before costs half
+   of hashing it (perf/bench_route).  A group that was removed may be freed when this reader has been
+   quiescent, or offline; in either case it then sees the floor that was stored before: qsbr.h, R2 and
+   R3. */
+static inline struct group *find(const struct directory *dir, const char *name,
+                                 size_t len, struct route_turn *turn)
+{
+    uint32_t at = (uint8_t)name[len - 1] + (uint8_t)name[len / 2] * 3u + (uint32_t)len;
+    struct route_known *known = &turn->known[at % ROUTE_KNOWN];
+    /* relaxed: see above. */
+    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+    struct group *group = known->group;
+
+    if (__builtin_expect(group == NULL || known->floor != floor || group->len != len ||
+                             !name_equal(group->name, name, len),
+                         0))
+        return learn(dir, name, len, floor, known);
+    group_mark_read(group);
+    return group;
+}
 
 /* Loads of other nodes' members are asked for while somebody picks by them. */
 static inline void want_loads(struct directory *dir, struct group *group,
@@ -311,7 +369,7 @@ enum proa_outcome directory_route(struct directory *dir, const char *name, size_
 
     if (len - 1 >= PROA_NAME_MAX)
         return PROA_UNKNOWN;
-    group = group_find(dir, name, len);
+    group = find(dir, name, len, turn);
     /* G2 acquire, pairs with G1: the view has been written. */
     view =
         group != NULL ? atomic_load_explicit(&group->view, memory_order_acquire) : NULL;

@@ -17,9 +17,7 @@ struct group *group_find(const struct directory *dir, const char *name, size_t l
             return NULL;
         if (group != GROUP_GONE && group->key.low == key.low &&
             group->key.high == key.high) {
-            /* relaxed: a hint; written once between two questions of the writer. */
-            if (atomic_load_explicit(&group->read, memory_order_relaxed) == 0)
-                atomic_store_explicit(&group->read, 1, memory_order_relaxed);
+            group_mark_read(group);
             return group;
         }
         at = (at + 1) & (GROUP_TABLE_SLOTS - 1);

@@ -82,7 +82,8 @@ static void merge(struct group *group, struct membership **into)
 {
     uint32_t n = 0, added = 0;
 
-    qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
+    if (group->added_count > 1)
+        qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
     for (uint32_t i = 0; i < group->seen_count; i++) {
         struct membership *m = group->seen[i];
 

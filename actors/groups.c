@@ -49,7 +49,8 @@ static enum proa_outcome send_up(struct proa_actor *self, const struct punt_name
         return send_failed(s, self->slot, outcome);
     if (then != NULL) {
         ask->fn.named = then;
-        payload_copy(ask->ctx, ctx, (uint32_t)ctx_len);
+        if (ctx_len > 0)
+            memcpy(ask->ctx, ctx, ctx_len);
     }
     return PROA_OK;
 }
@@ -69,9 +70,11 @@ enum proa_outcome proa_join(struct proa_actor *self, const char *group, proa_nam
         return send_failed(s, NULL, PROA_STOPPED);
     call = call_of(self, PUNT_JOIN, len, JOIN_DEADLINE);
     outcome = send_up(self, &call, group, then, ctx, ctx_len);
-    if (outcome == PROA_OK)
-        self->slot->flags |= SLOT_NAMED;
-    return outcome;
+    if (outcome != PROA_OK)
+        return outcome;
+    self->slot->flags |= SLOT_NAMED;
+    slot_member(s, self->slot);
+    return PROA_OK;
 }
 
 enum proa_outcome proa_leave(struct proa_actor *self, const char *group)
@@ -169,6 +172,7 @@ static bool join_type(struct sched *s, struct slot *slot)
         return false;
     }
     slot->flags |= SLOT_NAMED;
+    slot_member(s, slot);
     slot->marks &= (uint8_t)~SLOT_MARK_JOIN;
     return true;
 }

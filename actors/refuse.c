@@ -208,9 +208,9 @@ void full_tell(struct sched *s, struct slot *slot)
 void full_check(struct sched *s, struct slot *slot)
 {
     const struct mailbox *m = &slot->mailbox;
+    uint32_t half = slot_capacity(slot) / 2;
 
-    if (m->count[PROA_CLASS_NORMAL] <= m->capacity / 2 &&
-        m->count[PROA_CLASS_URGENT] <= m->capacity / 2)
+    if (m->count[PROA_CLASS_NORMAL] <= half && m->count[PROA_CLASS_URGENT] <= half)
         full_tell(s, slot);
 }
 

@@ -19,7 +19,8 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
     s->joins = (struct joins){.next = pages_map(c->actors_max * sizeof(uint32_t)),
                               .first = SLOT_NONE,
                               .last = SLOT_NONE};
-    return s->children != NULL && s->joins.next != NULL &&
+    s->loads = pages_map(c->actors_max * sizeof(_Atomic uint16_t));
+    return s->children != NULL && s->joins.next != NULL && s->loads != NULL &&
            slot_table_init(&s->slots, c->lane, c->actors_max, c->seed) &&
            ask_table_init(&s->asks, asks, c->seed + 1) &&
            reply_token_table_init(&s->tokens, asks, c->seed + 2) &&
@@ -36,6 +37,7 @@ static void tables_fini(struct sched *s)
 {
     pages_unmap(s->children, s->slots.max * sizeof(struct child));
     pages_unmap(s->joins.next, s->slots.max * sizeof(uint32_t));
+    pages_unmap(s->loads, s->slots.max * sizeof(_Atomic uint16_t));
     slot_table_fini(&s->slots);
     ask_table_fini(&s->asks);
     reply_token_table_fini(&s->tokens);

@@ -264,6 +264,11 @@ struct sched_stats {
 };
 const struct sched_stats *sched_stats(const struct sched *s);
 
+/* The loads of this lane's actors that are members of groups, one word a slot index: messages in the
+   mailbox, the one included that a handler runs from it.  Good until sched_destroy; any thread may
+   read. */
+_Atomic uint16_t *sched_loads(const struct sched *s, uint32_t *ret_slots);
+
 /* The type id of a behaviour, as in records: first 4 bytes, big-endian, of BLAKE2b-256 of its
    type name; 0 only for NULL. */
 uint32_t sched_type_id(const char *type_name);

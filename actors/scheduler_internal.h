@@ -174,7 +174,8 @@ struct sched {
     struct actor_timer_table timers;
     struct behaviour_set behaviours;
     struct monitor_table monitors;
-    struct child *children; /* one a slot (family.h) */
+    struct child *children;  /* one a slot (family.h) */
+    _Atomic uint16_t *loads; /* of members, one a slot (sched_loads) */
     struct joins joins;
     struct watching_table watchings;
     struct route_turn route;           /* of proa_route */
@@ -431,8 +432,13 @@ void sample_end(struct sched *s, struct metrics *m, proa_ns at);
 void metrics_refused(const struct slot *slot, enum proa_outcome reason);
 void metrics_restarted(const struct slot *slot);
 
-/* Makes room in a full mailbox that drops its oldest; false when it cannot. */
-bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls);
+/* Of members (member_load.c): the load is what waits in the mailbox; is that and one message more. */
+void load_settle(struct sched *s, const struct slot *slot);
+void load_add(struct sched *s, const struct slot *slot);
+
+/* Makes room in a full mailbox that drops its oldest; false when it cannot.  To a member, whose
+   mailbox always looks full, one message more is coming. */
+bool mailbox_make_room(struct sched *s, struct slot *slot, uint32_t cls);
 
 /* enqueue puts a message into the mailbox of a living actor.  OK; FULL; AGAIN (no memory).
    Takes bulk when OK. */
@@ -442,13 +448,16 @@ static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
     struct node *node;
 
     if (__builtin_expect(mailbox_full(&slot->mailbox, msg->cls), 0) &&
-        !mailbox_drop_oldest(s, slot, msg->cls)) {
+        !mailbox_make_room(s, slot, msg->cls)) {
         metrics_refused(slot, PROA_FULL);
         return PROA_FULL;
     }
     node = node_new(s, msg, bulk, false);
-    if (__builtin_expect(node == NULL, 0))
+    if (__builtin_expect(node == NULL, 0)) {
+        if ((slot->flags & SLOT_MEMBER) != 0)
+            load_settle(s, slot); /* it does not come */
         return PROA_AGAIN;
+    }
     mailbox_put(&slot->mailbox, node);
     if (__builtin_expect(s->sample.armed, 0))
         sample_take(s, node);

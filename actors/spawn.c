@@ -77,7 +77,7 @@ bool actor_start(struct sched *s, struct slot *slot, const void *arg, size_t arg
         return false;
     }
     slot->state = SLOT_LIVE;
-    slot->flags |= SLOT_STARTED;
+    slot->marks |= SLOT_MARK_STARTED;
     return true;
 }
 

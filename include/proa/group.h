@@ -15,7 +15,8 @@
    Units:   counts; names are 1..PROA_NAME_MAX bytes of UTF-8 without NUL.
    Errors:  enum proa_outcome, listed at each function.
    Order:   each node sees the changes of one node in the order they were made; changes of
-            different nodes have no order. */
+            different nodes have no order.  Who joins and leaves within a millisecond may never
+            be seen on other nodes, two restarts within it as one. */
 #ifndef PROA_GROUP_H
 #define PROA_GROUP_H
 

@@ -170,6 +170,8 @@ static void leave__versions_go_on_growing_past_the_end_of_a_group(void **state)
     assert_int_equal(list(&w, G, 0, NULL, 0, &found), PROA_UNKNOWN);
     assert_true(found.version >= gone);
     assert_true(directory_group_version(w.dir, G, strlen(G)) >= gone);
+    assert_int_equal(directory_group_changed(w.dir, G, strlen(G)), found.version);
+    assert_int_equal(directory_group_version(w.dir, "never", 5), found.version);
     assert_int_equal(stats(&w).groups, 0);
 
     again = join(&w, G, ref(HERE, 1));

@@ -69,11 +69,14 @@ static void answer(const struct up *u, enum proa_outcome outcome)
 static void join__goes_up_and_is_answered_once(void **state)
 {
     struct up u;
+    uint32_t slots;
 
     (void)state;
     assert_int_equal(call(0, "workers"), PROA_OK);
     u = next_up();
     assert_call(&u, PUNT_JOIN, a, "workers");
+    assert_int_equal(tell(w, a, a, NOTE, 1), PROA_OK);
+    assert_int_equal(atomic_load(&sched_loads(w->lane[0].s, &slots)[a.slot]), 1);
     assert_int_equal(u.name.type, sched_type_id("probe"));
     assert_int_not_equal(u.name.correlation, 0);
     answer(&u, PROA_OK);

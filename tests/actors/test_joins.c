@@ -4,6 +4,13 @@
 
 /* ---- Published behaviours ---- */
 
+static uint16_t load_of(struct proa_ref ref)
+{
+    uint32_t slots;
+
+    return atomic_load(&sched_loads(w->lane[0].s, &slots)[ref.slot]);
+}
+
 static void published__joins_once_start_has_returned(void **state)
 {
     struct proa_ref ref;
@@ -15,6 +22,9 @@ static void published__joins_once_start_has_returned(void **state)
     assert_call(&u, PUNT_JOIN, ref, "type:worker");
     assert_int_equal(u.name.type, sched_type_id("worker"));
     assert_int_equal(u.name.correlation, 0);
+    assert_int_equal(load_of(ref), 0);
+    assert_int_equal(tell(w, a, ref, NOTE, 1), PROA_OK);
+    assert_int_equal(load_of(ref), 1); /* a member's load is kept for who picks by it */
     stop(w, ref);
     world_settle(w);
     assert_int_equal(next_up().kind, PUNT_ACTOR_STOPPED);
