@@ -95,7 +95,9 @@ void mesh_port_message(struct core *core, const struct byte_record *record)
     memcpy(&head, record->body, sizeof(head));
     peer = peers_find(&core->peers, head.node);
     /* What a node said before it died, or was restarted, is no news of it. */
-    if (peer == NULL || peer->dead || peer->liveness == NULL || core->leaving) {
+    if (core->leaving)
+        return; /* its links are about to be closed */
+    if (peer == NULL || peer->dead || peer->liveness == NULL) {
         core->stats.mesh_stale++;
         return;
     }
@@ -212,7 +214,8 @@ static void member_changed(struct core *core, const struct mesh_event *event)
         members_leave(core, entry->name, entry->len, ref);
     } else {
         struct proa_ref old = {was->node, was->slot, was->generation};
-        members_rejoin(core, entry->name, entry->len, old, ref, entry->type);
+        if (!members_rejoin(core, entry->name, entry->len, old, ref, entry->type))
+            members_join(core, entry->name, entry->len, ref, entry->type);
     }
 }
 

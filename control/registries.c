@@ -144,7 +144,7 @@ enum proa_outcome core_mesh_add(struct core *core, const struct proa_addr *addr,
                       "looked for; make mesh.nodes_max larger, or wait",
                       addr);
     default:
-        mesh_port_drain(core);
+        core->backlog = true; /* what follows from it is done in a step, at once */
         return PROA_OK;
     }
 }
@@ -161,7 +161,7 @@ enum proa_outcome core_mesh_remove(struct core *core, uint64_t node, proa_ns now
         return refuse(err, err_len, PROA_NOT_FOUND,
                       "no registry of that node is linked; `proa cluster` lists them",
                       NULL);
-    mesh_port_drain(core);
+    core->backlog = true;
     return PROA_OK;
 }
 
