@@ -251,7 +251,7 @@ struct mesh_stats {
     uint64_t malformed, unknown_node;    /* dropped */
     uint64_t refused;                    /* entries: entries_max or no memory */
     uint64_t
-        conflicts; /* HELLOs and links of our own id or address, or of an address another
+        conflicts; /* messages of our own id, HELLOs and links of our own address or one another
                               live node has */
     uint64_t overflow; /* LOADS, questions and answers nobody took out; messages that came
                               before the events of others were fetched */
