@@ -5,6 +5,7 @@
 
 #include "behaviour.h"
 #include "mix.h"
+#include "utf8.h"
 
 #define SET_CAPACITY (2 * BEHAVIOURS_MAX)
 #define SPREAD 0x9e3779b1u /* 2^32 divided by the golden ratio, odd */
@@ -42,6 +43,8 @@ bool behaviour_check(const struct proa_behaviour *def)
     len = strnlen(def->type_name, PROA_TYPE_MAX + 1);
     if (len == 0 || len > PROA_TYPE_MAX)
         return false;
+    if (def->published && !utf8_valid(def->type_name, len))
+        return false; /* it names a group */
     if (def->state_size > BEHAVIOUR_STATE_MAX || def->mailbox > PROA_MAILBOX_MAX)
         return false;
     if (def->overflow != PROA_OVERFLOW_REFUSE &&

@@ -38,9 +38,10 @@ struct directory *directory_create(uint32_t names_max, const uint8_t seed[32])
     memset(dir, 0, sizeof(*dir));
     dir->names_max = names_max;
     dir->node_free = NODE_NONE;
-    dir->filling = (struct batch){0, SLOT_NONE, NULL, NODE_NONE, 0};
+    dir->filling = (struct batch){.first_slot = SLOT_NONE, .first_node = NODE_NONE};
     dir->waiting = dir->filling;
     atomic_init(&dir->moves, 0);
+    atomic_init(&dir->complete, false);
     qsbr_init(&dir->qsbr);
 
     /* A key stream of the seed: as good a secret as the seed. */
@@ -50,7 +51,7 @@ struct directory *directory_create(uint32_t names_max, const uint8_t seed[32])
     dir->node_salt |= 1;
     sodium_memzero(random, sizeof(random));
 
-    if (!map_tables(dir)) {
+    if (!map_tables(dir) || !groups_init(dir)) {
         directory_destroy(dir);
         return NULL;
     }
@@ -89,6 +90,7 @@ void directory_destroy(struct directory *dir)
         free_entries(table);
         table_destroy(table);
     }
+    groups_fini(dir);
     free_tables(dir->filling.tables);
     free_tables(dir->waiting.tables);
     pages_unmap(dir->nodes, NODES_BYTES);

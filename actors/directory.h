@@ -84,8 +84,9 @@ void directory_quiescent(struct directory *dir, int reader);
 
 /* directory_lookup reads one name.  type 0 means any; else the behaviour's type id (an entry
    of unknown type has any).  OK: its node was heard from and ret_ref is set.  WRONG_TYPE: the
-   same, of another type.  NOT_FOUND: known to be absent.  UNKNOWN: all else, also for a len
-   outside 1..PROA_NAME_MAX.  Online readers. */
+   same, of another type.  NOT_FOUND: known to be absent, or not here while all names are
+   (directory_complete).  UNKNOWN: all else, also for a len outside 1..PROA_NAME_MAX.  Online
+   readers. */
 enum proa_outcome directory_lookup(const struct directory *dir, const char *name,
                                    size_t len, uint32_t type, proa_ns now,
                                    struct proa_ref *ret_ref);
@@ -113,8 +114,8 @@ struct directory_node *directory_node_add(struct directory *dir, uint64_t id,
                                           proa_ns until);
 void directory_node_dead(struct directory *dir, uint64_t id); /* the one store */
 
-/* directory_node_forget removes all names of node id and then its record, which another node
-   may get once the readers were quiescent.  Only after every link to it has ended: nobody may
+/* directory_node_forget removes all names and memberships of node id and then its record, which
+   another node may get once no published view has a member of it and the readers were quiescent.  Only after every link to it has ended: nobody may
    keep a pointer to the record.  False when the node is not known. */
 bool directory_node_forget(struct directory *dir, uint64_t id);
 
@@ -127,7 +128,7 @@ bool directory_put(struct directory *dir, const char *name, size_t len,
    above.  Each put forgets up to two absent names whose time is over. */
 bool directory_put_absent(struct directory *dir, const char *name, size_t len,
                           proa_ns until);
-/* directory_remove forgets name (readers then get UNKNOWN).  False when it was not there. */
+/* directory_remove forgets name (readers then get UNKNOWN, or NOT_FOUND).  False when it was not there. */
 bool directory_remove(struct directory *dir, const char *name, size_t len);
 /* directory_remove_ref forgets name only if it still means ref. */
 bool directory_remove_ref(struct directory *dir, const char *name, size_t len,

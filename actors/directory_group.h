@@ -13,7 +13,10 @@
    writes; that of another node's is the directory's: the control thread writes what was reported, and
    whoever picks the member adds one.
 
-     G1 store-release view  ->  G2 load-acquire view    a view is written before it is read
+     G1 store-release view   ->  G2 load-acquire view    a view is written before it is read
+     G3 store-release table  ->  G4 load-acquire table   a group is made before it is found
+     G5 store-release floor  ->  G6 load-acquire floor   read before the search, it is no newer
+                                                         than what the search finds
 
    Threads: functions say who.  Units: proa_ns; lengths in bytes.
    Errors:  enum proa_outcome for reads, bool for bounded writes.
@@ -32,10 +35,21 @@
 
 /* ---- Readers: online ---- */
 
-/* What a reader's picks remember: its own, one a lane or client; zeroed at first, seed set. */
+#define ROUTE_KNOWN 16  /* groups that a reader finds without hashing their names */
+#define ROUTE_PLACES 16 /* groups whose rounds a reader remembers */
+
+/* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set. */
 struct route_turn {
-    uint64_t random; /* state of xorshift or the like; not 0 */
-    uint32_t turn;
+    uint64_t random; /* state of xorshift64*; not 0 */
+    struct route_known {
+        struct group
+            *group; /* while no group was removed since, so that it is there still */
+        uint64_t floor;
+    } known[ROUTE_KNOWN];
+    struct route_place {
+        uint64_t group; /* of the group's hash; another group takes the place over */
+        uint32_t at;    /* the member whose turn is next */
+    } places[ROUTE_PLACES];
 };
 
 /* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN. */
@@ -44,7 +58,9 @@ enum proa_outcome directory_route(struct directory *dir, const char *group, size
                                   struct route_turn *turn, struct proa_ref *ret_ref);
 
 /* directory_members copies members: proa_lookup_all.  type 0: any.  OK, NOT_FOUND, UNKNOWN,
-   WRONG_TYPE. */
+   WRONG_TYPE.  *ret (may be NULL) is set in all cases: a group that is not here has the version of
+   the latest change of any group when one was last removed, or a later one.  O(members), but O(1)
+   for all of any type, without room for them. */
 enum proa_outcome directory_members(const struct directory *dir, const char *group,
                                     size_t len, uint32_t type, unsigned flags,
                                     proa_ns now, struct proa_ref *refs, uint32_t max,
@@ -65,7 +81,10 @@ void directory_self(struct directory *dir, uint64_t node);
 void directory_lane_loads(struct directory *dir, unsigned lane, _Atomic uint16_t *words,
                           uint32_t slots);
 
-/* directory_join adds a member, directory_leave removes it; both return the group's new version, 0
+/* Versions come from one counter for all groups: a group's grow, also past its end and next
+   beginning, but not by one.
+
+   directory_join adds a member, directory_leave removes it; both return the group's new version, 0
    when nothing changed (it was, or was not, a member; its node was not added; a bound is reached:
    counted).  The same ref in a group once.  directory_rejoin replaces old by ref, one life by the
    next, as one change of two versions (LEFT, JOINED), of which it returns the second. */
@@ -81,6 +100,10 @@ uint64_t directory_rejoin(struct directory *dir, const char *group, size_t len,
    it are seen by readers. */
 proa_ns directory_groups_publish(struct directory *dir, proa_ns now);
 uint64_t directory_group_version(const struct directory *dir, const char *group,
+                                 size_t len);
+/* directory_group_changed is the version of the writer's list: its last change, published or not.
+   Both say of a group that is not here what directory_members says. */
+uint64_t directory_group_changed(const struct directory *dir, const char *group,
                                  size_t len);
 
 /* directory_complete: a name or group that is not here is NOT_FOUND (true) or UNKNOWN (false). */

@@ -10,6 +10,7 @@
 #include <stdalign.h>
 
 #include "directory.h"
+#include "directory_group_impl.h"
 #include "qsbr.h"
 
 /* ---- What readers read ---- */
@@ -44,10 +45,6 @@ struct table {
     struct table *next;  /* in a batch */
 
     alignas(PROA_CACHE_LINE) struct slot slots[];
-};
-
-struct name_key {
-    uint64_t low, high;
 };
 
 static inline enum slot_state meta_state(uint64_t meta)
@@ -121,12 +118,17 @@ struct batch {
     uint64_t first_slot;  /* of the current table, by owners[].next; SLOT_NONE ends it */
     struct table *tables; /* by next */
     uint32_t first_node;  /* by node_owners[].next_free; NODE_NONE ends it */
-    uint64_t count;       /* of all these */
+    struct group_view *views;
+    struct group *groups;
+    uint64_t count; /* of all these */
 };
 
 struct node_owner {
     struct entry_list names;
-    uint32_t next_free; /* of free or retired records; NODE_NONE ends a list */
+    struct membership *members; /* of groups, by next */
+    uint32_t next_free;         /* of free or retired records; NODE_NONE ends a list */
+    uint32_t in_views;          /* members of published views */
+    bool forgotten;             /* to be retired when no view has it */
 };
 
 struct directory {
@@ -140,6 +142,7 @@ struct directory {
     /* Written by the writer, read by readers. */
     alignas(PROA_CACHE_LINE) _Atomic(struct table *) table;
     _Atomic uint64_t moves;
+    _Atomic bool complete; /* directory_complete */
 
     alignas(PROA_CACHE_LINE) uint8_t secret[192]; /* constant; of the hash */
 
@@ -153,6 +156,8 @@ struct directory {
     struct batch filling, waiting;
     uint32_t old_tables; /* not yet freed */
     struct directory_stats stats;
+
+    struct directory_groups groups;
 };
 
 struct name_key directory_key(const struct directory *dir, const char *name, size_t len);
@@ -176,8 +181,19 @@ bool directory_make_room(struct directory *dir);
    (entry->at), becomes MOVED. After directory_make_room. */
 void directory_publish(struct directory *dir, struct entry *entry);
 
+/* directory_retire_node has node's record reused once the readers were quiescent. */
+void directory_retire_node(struct directory *dir, uint32_t node);
+
 /* directory_unpublish makes entry's slot REMOVED. */
 void directory_unpublish(struct directory *dir, struct entry *entry);
+
+/* directory_missing is what a name or group is that is not here. */
+static inline enum proa_outcome directory_missing(const struct directory *dir)
+{
+    /* relaxed: a moment, nothing is read by it. */
+    return atomic_load_explicit(&dir->complete, memory_order_relaxed) ? PROA_NOT_FOUND
+                                                                      : PROA_UNKNOWN;
+}
 
 static inline struct table *directory_table(const struct directory *dir)
 {

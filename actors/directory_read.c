@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inlined, so that the hash of a short name is a dozen instructions and no call. */
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#include "directory_impl.h"
+#include "directory_hash.h"
 
 struct name_key directory_key(const struct directory *dir, const char *name, size_t len)
 {
-    XXH128_hash_t hash =
-        XXH3_128bits_withSecret(name, len, dir->secret, sizeof(dir->secret));
-
-    return (struct name_key){hash.low64, hash.high64};
+    return name_hash(dir, name, len);
 }
 
 struct found {
@@ -71,7 +64,7 @@ static inline enum proa_outcome tell(const struct directory *dir, const struct s
     uint64_t value = slot->value;
 
     if (meta_state(meta) == SLOT_ABSENT)
-        return now < value ? PROA_NOT_FOUND : PROA_UNKNOWN;
+        return now < value ? PROA_NOT_FOUND : directory_missing(dir);
 
     const struct directory_node *node = &dir->nodes[meta_node(meta)];
     uint32_t has = meta_type(meta);
@@ -95,7 +88,7 @@ look_further(const struct directory *dir, const struct table *table, struct name
     if (found.slot == NULL && found.moved)
         found = scan_again(dir, table, key);
     if (found.slot == NULL)
-        return PROA_UNKNOWN;
+        return directory_missing(dir);
     return tell(dir, found.slot, found.meta, type, now, ret_ref);
 }
 
@@ -106,7 +99,7 @@ enum proa_outcome directory_lookup(const struct directory *dir, const char *name
     if (len - 1 >= PROA_NAME_MAX)
         return PROA_UNKNOWN;
 
-    struct name_key key = directory_key(dir, name, len);
+    struct name_key key = name_hash(dir, name, len);
     /* T2 acquire, pairs with T1: the table has been filled. */
     const struct table *table = atomic_load_explicit(&dir->table, memory_order_acquire);
     const struct slot *slot = &table->slots[table_home(table, key)];

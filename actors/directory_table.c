@@ -171,8 +171,16 @@ static void free_batch(struct directory *dir, struct batch *batch)
         dir->node_owners[node].next_free = dir->node_free;
         dir->node_free = node;
     }
+    groups_free_batch(dir, batch);
     dir->stats.reclaimed += batch->count;
     batch->count = 0;
+}
+
+void directory_retire_node(struct directory *dir, uint32_t node)
+{
+    dir->node_owners[node].next_free = dir->filling.first_node;
+    dir->filling.first_node = node;
+    dir->filling.count++;
 }
 
 void directory_reclaim(struct directory *dir)
@@ -186,7 +194,7 @@ void directory_reclaim(struct directory *dir)
         return;
     dir->waiting = dir->filling;
     dir->waiting.epoch = qsbr_advance(&dir->qsbr);
-    dir->filling = (struct batch){0, SLOT_NONE, NULL, NODE_NONE, 0};
+    dir->filling = (struct batch){.first_slot = SLOT_NONE, .first_node = NODE_NONE};
     if (qsbr_oldest(&dir->qsbr) >= dir->waiting.epoch)
         free_batch(dir, &dir->waiting);
 }

@@ -227,7 +227,7 @@ static enum proa_outcome state_at(const struct directory *dir, const struct entr
                                   proa_ns now)
 {
     if (entry->node == NODE_NONE)
-        return now < entry->value ? PROA_NOT_FOUND : PROA_UNKNOWN;
+        return now < entry->value ? PROA_NOT_FOUND : directory_missing(dir);
     /* relaxed: a moment, nothing is read by it. */
     return now < atomic_load_explicit(&dir->nodes[entry->node].heard_until,
                                       memory_order_relaxed)
@@ -339,6 +339,7 @@ struct directory_node *directory_node_add(struct directory *dir, uint64_t id,
         return NULL;
     }
     node = &dir->nodes[at];
+    dir->node_owners[at].forgotten = false;
     node->id = id;
     atomic_init(&node->heard_until, until);
     index_insert(dir, id, at);
@@ -364,10 +365,11 @@ bool directory_node_forget(struct directory *dir, uint64_t id)
     directory_node_dead(dir, id);
     while (dir->node_owners[node].names.first != NULL)
         forget(dir, dir->node_owners[node].names.first);
+    memberships_forget(dir, node);
     index_remove(dir, id, node);
-    dir->node_owners[node].next_free = dir->filling.first_node;
-    dir->filling.first_node = node;
-    dir->filling.count++;
+    dir->node_owners[node].forgotten = true;
+    if (dir->node_owners[node].in_views == 0)
+        directory_retire_node(dir, node);
     dir->stats.nodes--;
     return true;
 }

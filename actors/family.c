@@ -114,6 +114,8 @@ static void restart(struct sched *s, struct slot *slot)
     }
     watched_end(s, slot, PROA_REASON_RESTARTED, code, slot->next_generation);
     slot_renew(&s->slots, slot);
+    if ((slot->flags & SLOT_MEMBER) != 0)
+        load_settle(s, slot);
     if (def->state_size > 0)
         memset(slot->mem, 0, def->state_size);
     c->state = CHILD_UP;
@@ -125,6 +127,8 @@ static void restart(struct sched *s, struct slot *slot)
     } else if ((slot->flags & SLOT_STOP) != 0) {
         ready_push(s, slot);
         actor_end(s, slot);
+    } else if ((slot->marks & SLOT_MARK_JOIN) != 0) {
+        joins_start(s, slot); /* the life before had not come to it */
     }
 }
 

@@ -187,6 +187,8 @@ static void on_looked(struct proa_actor *self, const struct proa_name_answer *an
     } else {
         if (found && child != NULL && proa_ref_equal(answer->ref, f->child)) {
             hold_end(self->sched, child);
+            if (f->behaviour->published)
+                joins_start(self->sched, child); /* as it would have after its start */
             f->child = proa_ref_none();
         }
         give(self, answer);

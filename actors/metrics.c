@@ -71,7 +71,7 @@ void metrics_refused(const struct slot *slot, enum proa_outcome reason)
         return;
     metrics_add(&b->metrics.refused, 1);
     if (reason == PROA_FULL)
-        metrics_depth(&b->metrics, slot->mailbox.capacity);
+        metrics_depth(&b->metrics, slot_capacity(slot));
 }
 
 void metrics_restarted(const struct slot *slot)

@@ -88,7 +88,7 @@ enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind ki
 
 /* ---- An actor's calls ---- */
 
-static bool name_valid(const char *name, uint32_t *ret_len)
+bool name_valid(const char *name, uint32_t *ret_len)
 {
     size_t len = name != NULL ? strnlen(name, PROA_NAME_MAX + 1) : 0;
 

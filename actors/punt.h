@@ -146,19 +146,22 @@ struct punt_answer {
     uint8_t zero[7];
 };
 
-/* A watch begins (on) or ends.  index and serial are the lane's own for it. */
+/* A watch begins (on) or ends.  index and serial are the lane's own for it; it takes index again
+   only when it has told the end.  The control thread answers the beginning by a SET at once, then
+   tells every change (watching.h says why nothing is missed or told twice). */
 struct punt_watch {
     uint32_t slot, generation; /* the watching actor */
     uint32_t index, serial;
     uint8_t on;
-    uint8_t what;  /* enum proa_watch_what */
-    uint8_t again; /* the lane lost track: a new SET for a watch that goes on */
-    uint8_t len;   /* of the name behind; 0: ALL */
-    uint32_t zero;
+    uint8_t what; /* enum proa_watch_what */
+    uint8_t len;  /* of the name behind, at the end too; 0: ALL */
+    uint8_t zero[5];
 };
 
-/* A change for one watch.  SET carries no members: the lane reads them in the directory and tells
-   no change up to the version it has read. */
+/* A change for one watch.  SET carries no members: its version is that of the last change of the
+   group so far, 0: none, and the lane reads the members in the directory, once changes up to that
+   version are published, and tells no change that it has read.  When the ring had no room for
+   some changes, one SET follows later in their place; of ALL it only says that some were missed. */
 struct punt_changed {
     uint32_t slot, generation; /* the watching actor */
     uint32_t index, serial;

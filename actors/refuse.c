@@ -139,6 +139,23 @@ void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome r
         refuse_tell(s, msg->from.node, &r);
 }
 
+void refuse_many(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason,
+                 uint32_t count)
+{
+    struct refusal r = {.to = msg->to,
+                        .slot = msg->from.slot,
+                        .generation = msg->from.generation,
+                        .type = msg->type,
+                        .count = count,
+                        .reason = reason};
+
+    STAT_ADD(s, refused[reason], count);
+    if (proa_ref_is_none(msg->from))
+        return;
+    refuse_flush(s);
+    refuse_out(s, msg->from.node, &r);
+}
+
 /* ---- Mailboxes that were full ---- */
 
 bool full_remember(struct sched *s, struct slot *slot, struct proa_ref origin)
@@ -191,9 +208,9 @@ void full_tell(struct sched *s, struct slot *slot)
 void full_check(struct sched *s, struct slot *slot)
 {
     const struct mailbox *m = &slot->mailbox;
+    uint32_t half = slot_capacity(slot) / 2;
 
-    if (m->count[PROA_CLASS_NORMAL] <= m->capacity / 2 &&
-        m->count[PROA_CLASS_URGENT] <= m->capacity / 2)
+    if (m->count[PROA_CLASS_NORMAL] <= half && m->count[PROA_CLASS_URGENT] <= half)
         full_tell(s, slot);
 }
 

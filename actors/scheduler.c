@@ -16,13 +16,18 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
     uint32_t asks = c->asks_max != 0 ? c->asks_max : ASKS_DEFAULT;
 
     s->children = pages_map(c->actors_max * sizeof(struct child));
-    return s->children != NULL &&
+    s->joins = (struct joins){.next = pages_map(c->actors_max * sizeof(uint32_t)),
+                              .first = SLOT_NONE,
+                              .last = SLOT_NONE};
+    s->loads = pages_map(c->actors_max * sizeof(_Atomic uint16_t));
+    return s->children != NULL && s->joins.next != NULL && s->loads != NULL &&
            slot_table_init(&s->slots, c->lane, c->actors_max, c->seed) &&
            ask_table_init(&s->asks, asks, c->seed + 1) &&
            reply_token_table_init(&s->tokens, asks, c->seed + 2) &&
            actor_timer_table_init(&s->timers,
                                   c->timers_max != 0 ? c->timers_max : TIMERS_DEFAULT,
                                   c->seed + 3) &&
+           watching_table_init(&s->watchings) &&
            monitor_table_init(&s->monitors, PROA_MONITORS_MAX, c->seed + 4) &&
            ref_set_init(&s->blocked, c->arena) &&
            behaviour_set_init(&s->behaviours, c->arena);
@@ -31,15 +36,19 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
 static void tables_fini(struct sched *s)
 {
     pages_unmap(s->children, s->slots.max * sizeof(struct child));
+    pages_unmap(s->joins.next, s->slots.max * sizeof(uint32_t));
+    pages_unmap(s->loads, s->slots.max * sizeof(_Atomic uint16_t));
     slot_table_fini(&s->slots);
     ask_table_fini(&s->asks);
     reply_token_table_fini(&s->tokens);
     actor_timer_table_fini(&s->timers);
     monitor_table_fini(&s->monitors);
+    watching_table_fini(&s->watchings);
     if (s->blocked.arena != NULL)
         ref_set_fini(&s->blocked);
     if (s->behaviours.arena != NULL)
         behaviour_set_fini(&s->behaviours);
+    arena_free(s->arena, s->multicast);
     slab_fini(&s->slab);
     slab_fini(&s->states);
 }
@@ -57,6 +66,7 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->clock = c->clock;
     s->arena = c->arena;
     s->directory = c->directory;
+    s->route.random = c->seed | 1;
     s->allowed = c->allowed;
     s->allowed_count = c->allowed_count;
     s->up = c->up;
@@ -224,6 +234,7 @@ static void publish(struct sched *s)
     STAT_SET(s, tokens_held, s->tokens.in_use);
     STAT_SET(s, timers_running, s->timers.in_use);
     STAT_SET(s, monitors, s->monitors.in_use);
+    STAT_SET(s, watches, s->watchings.in_use);
     STAT_SET(s, slab_used, s->slab.used);
     STAT_SET(s, bulk_used, s->bulk.used);
     STAT_SET(s, refs_blocked, s->blocked.count);
@@ -237,6 +248,10 @@ void sched_flush(struct sched *s)
         watches_flush(s);
     if (s->lanes > 1)
         cross_flush(s);
+    if (s->joins.first != SLOT_NONE)
+        joins_flush(s);
+    if (s->watchings.todo_count > 0)
+        watching_flush(s);
     again_check(s);
     if (s->clients_touched != NULL)
         clients_flush(s);
@@ -262,8 +277,11 @@ proa_ns sched_deadline(const struct sched *s)
         return 0;
     if (s->clients_retry < at)
         at = s->clients_retry;
-    /* Nobody rings when a ring to another lane drains, so look again soon. */
-    if ((s->waits_lanes != 0 || cross_waiting(s)) && s->now + 50 * PROA_US < at)
+    if (watching_deadline(s) < at)
+        at = watching_deadline(s);
+    /* Nobody rings when a ring to another lane, or to control, drains, so look again soon. */
+    if ((s->waits_lanes != 0 || cross_waiting(s) || s->joins.first != SLOT_NONE) &&
+        s->now + 50 * PROA_US < at)
         at = s->now + 50 * PROA_US;
     return at;
 }

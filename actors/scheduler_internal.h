@@ -8,7 +8,8 @@
      spawn.c      beginnings                             stop.c       ends
      names.c      the registry's calls                   client_lane.c  ordinary threads
      forward.c    who has a forwarded ask                remote_spawn.c  spawning for other nodes
-     finder.c     proa_lookup_or_spawn
+     finder.c     proa_lookup_or_spawn                groups.c     groups
+     watching.c   watches of names and groups         multicast.c  telling a group
 
    Threads: one lane.  Errors: as scheduler.h. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -20,9 +21,12 @@
 #include "ask.h"
 #include "behaviour.h"
 #include "bulk.h"
+#include "directory_group.h"
 #include "family.h"
+#include "joins.h"
 #include "mailbox.h"
 #include "monitor.h"
+#include "multicast.h"
 #include "payload.h"
 #include "ref_set.h"
 #include "reply_token.h"
@@ -30,6 +34,7 @@
 #include "slab.h"
 #include "slot.h"
 #include "timer_wheel.h"
+#include "watching.h"
 
 /* The largest payload in a slab node; longer ones are bulk. */
 #define NODE_PAYLOAD_MAX (SLAB_BLOCK_MAX - NODE_HEAD)
@@ -43,7 +48,8 @@
 #define NODE_NAME_LOST (PROA_TYPE_SYSTEM + 3) /* payload: the name, with its NUL */
 #define NODE_DOWN (PROA_TYPE_SYSTEM + 4)      /* watch.c */
 
-#define NODE_EVENT (PROA_TYPE_SYSTEM + 64) /* payload: struct proa_event */
+#define NODE_EVENT (PROA_TYPE_SYSTEM + 64)   /* payload: struct proa_event */
+#define NODE_CHANGED (PROA_TYPE_SYSTEM + 65) /* payload: struct changed (watching.h) */
 
 /* What embeds a timer_entry (timer_entry.kind). */
 enum timer_kind { TIMER_ASK, TIMER_TOKEN, TIMER_ACTOR };
@@ -168,7 +174,12 @@ struct sched {
     struct actor_timer_table timers;
     struct behaviour_set behaviours;
     struct monitor_table monitors;
-    struct child *children; /* one a slot (family.h) */
+    struct child *children;  /* one a slot (family.h) */
+    _Atomic uint16_t *loads; /* of members, one a slot (sched_loads) */
+    struct joins joins;
+    struct watching_table watchings;
+    struct route_turn route;           /* of proa_route */
+    struct multicast_nodes *multicast; /* NULL: none was sent yet */
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;
@@ -421,8 +432,13 @@ void sample_end(struct sched *s, struct metrics *m, proa_ns at);
 void metrics_refused(const struct slot *slot, enum proa_outcome reason);
 void metrics_restarted(const struct slot *slot);
 
-/* Makes room in a full mailbox that drops its oldest; false when it cannot. */
-bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls);
+/* Of members (member_load.c): the load is what waits in the mailbox; is that and one message more. */
+void load_settle(struct sched *s, const struct slot *slot);
+void load_add(struct sched *s, const struct slot *slot);
+
+/* Makes room in a full mailbox that drops its oldest; false when it cannot.  To a member, whose
+   mailbox always looks full, one message more is coming. */
+bool mailbox_make_room(struct sched *s, struct slot *slot, uint32_t cls);
 
 /* enqueue puts a message into the mailbox of a living actor.  OK; FULL; AGAIN (no memory).
    Takes bulk when OK. */
@@ -432,13 +448,16 @@ static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
     struct node *node;
 
     if (__builtin_expect(mailbox_full(&slot->mailbox, msg->cls), 0) &&
-        !mailbox_drop_oldest(s, slot, msg->cls)) {
+        !mailbox_make_room(s, slot, msg->cls)) {
         metrics_refused(slot, PROA_FULL);
         return PROA_FULL;
     }
     node = node_new(s, msg, bulk, false);
-    if (__builtin_expect(node == NULL, 0))
+    if (__builtin_expect(node == NULL, 0)) {
+        if ((slot->flags & SLOT_MEMBER) != 0)
+            load_settle(s, slot); /* it does not come */
         return PROA_AGAIN;
+    }
     mailbox_put(&slot->mailbox, node);
     if (__builtin_expect(s->sample.armed, 0))
         sample_take(s, node);
@@ -531,6 +550,9 @@ bool cross_waiting(const struct sched *s);
 /* refuse_msg tells the sender of msg, wherever it is, that msg did not run (or NO_REPLY,
    MAYBE_EXECUTED), and counts it. */
 void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason);
+/* refuse_many is the same for a tell that was for so many actors. */
+void refuse_many(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason,
+                 uint32_t count);
 void refuse_here(struct sched *s,
                  const struct refusal *refusal); /* to a sender of this lane */
 void refuse_flush(struct sched *s);
@@ -553,30 +575,6 @@ void unblock_item(struct sched *s, const uint64_t *node);
 uint32_t again_key(uint64_t node);
 uint32_t again_ref_key(struct proa_ref ref);
 
-/* ---- names.c ---- */
-
-/* name_call sends a registry call up for slot and waits for its answer.  OK; AGAIN; LIMIT. */
-enum proa_outcome name_call(struct sched *s, struct slot *slot, enum ask_kind kind,
-                            const struct punt_name *call, const char *name,
-                            struct ask **ret_ask);
-
-/* name_wait waits without sending anything up; name_unwait undoes it; name_settle ends it, if it
-   is not over, with an answer that its caller gets in this loop or the next. */
-enum proa_outcome name_wait(struct sched *s, struct slot *slot, enum ask_kind kind,
-                            const struct punt_name *call, const char *name,
-                            struct ask **ret_ask);
-void name_unwait(struct sched *s, struct slot *slot, struct ask *ask);
-void name_settle(struct sched *s, uint32_t correlation,
-                 const struct proa_name_answer *answer);
-
-bool up_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
-             const void *tail, uint32_t tail_len);
-/* The same into the ring of notes (event.c). */
-bool note_push(struct sched *s, uint16_t kind, const void *body, uint32_t body_len,
-               const void *tail, uint32_t tail_len);
-void name_settled(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome);
-enum proa_outcome name_timeout(uint32_t op);
-
 /* ---- client_lane.c ---- */
 
 uint32_t client_turn(struct sched *s, struct slot *slot, uint32_t max);
@@ -596,5 +594,6 @@ void clients_begin(struct sched *s);
 void clients_flush(struct sched *s);
 
 #include "scheduler_life.h"
+#include "scheduler_names.h"
 
 #endif

@@ -37,6 +37,12 @@ void drain_some(struct sched *s);
 void *state_alloc(struct sched *s, size_t size);
 void state_free(struct sched *s, void *mem, size_t size);
 
+/* ---- member_load.c ---- */
+
+/* slot_member keeps slot's load (sched_loads) from here to its end, over its restarts. */
+void slot_member(struct sched *s, struct slot *slot);
+void load_ending(struct sched *s, const struct slot *slot); /* so that nobody picks it */
+
 /* ---- watch.c ---- */
 
 void watch_here(struct sched *s, const struct watch *w); /* for an actor of this lane */

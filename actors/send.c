@@ -101,7 +101,7 @@ struct node *node_new_large(struct sched *s, const struct proa_msg *msg, void *b
     return node;
 }
 
-bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls)
+static bool drop_oldest(struct sched *s, struct slot *slot, uint32_t cls)
 {
     struct node *oldest;
 
@@ -113,6 +113,16 @@ bool mailbox_drop_oldest(struct sched *s, struct slot *slot, uint32_t cls)
     refuse_msg(s, &oldest->msg, PROA_REFUSED_DROPPED);
     node_drop(s, oldest);
     return true;
+}
+
+bool mailbox_make_room(struct sched *s, struct slot *slot, uint32_t cls)
+{
+    if ((slot->flags & SLOT_MEMBER) != 0 &&
+        slot->mailbox.count[cls] < slot->behaviour->capacity) {
+        load_add(s, slot);
+        return true;
+    }
+    return drop_oldest(s, slot, cls);
 }
 
 bool enqueue_reserved(struct sched *s, struct slot *slot, const struct proa_msg *msg,

@@ -64,7 +64,8 @@ void slot_renew(struct slot_table *t, struct slot *slot)
     slot->generation = slot->next_generation;
     slot->next_generation = after(slot->generation);
     slot->state = SLOT_STARTING;
-    slot->flags &= SLOT_READY | SLOT_NAMED | SLOT_CHILD;
+    slot->flags &= SLOT_READY | SLOT_NAMED | SLOT_CHILD | SLOT_MEMBER;
+    slot->marks &= (uint16_t)~SLOT_MARK_STARTED;
     slot->reason = PROA_REASON_NORMAL;
     slot->code = 0;
 }

@@ -35,11 +35,17 @@ enum slot_state {
 #define SLOT_READY 0x01u   /* in the ready queue */
 #define SLOT_RUNNING 0x02u /* a callback of it is on the stack */
 #define SLOT_STOP 0x04u    /* proa_stop was called */
-#define SLOT_STARTED 0x08u /* start returned 0: stop is to be called */
+#define SLOT_MEMBER 0x08u  /* of a group: its load is kept, its mailbox.capacity is 0 */
 #define SLOT_NAMED 0x10u   /* may have names: tell the control thread at its end */
 #define SLOT_CLIENT 0x20u  /* stands for an ordinary thread (client_lane.h) */
 #define SLOT_CHILD 0x80u   /* has a supervisor (family.h) */
 #define SLOT_TELL 0x40u    /* somebody waits for its mailbox to drain (full) */
+
+/* Bits of slot.marks. */
+#define SLOT_MARK_JOIN                                                                   \
+    0x01u /* its membership of its type's group is to be told (joins.h) */
+#define SLOT_MARK_WATCHES 0x02u /* it has watches (watching.h) */
+#define SLOT_MARK_STARTED 0x80u /* start returned 0: stop is to be called */
 
 /* Whom to tell when a full mailbox has drained. */
 struct slot_full {
@@ -69,7 +75,8 @@ struct slot {
     uint32_t wait_key;
     uint8_t wait_mask; /* enum wait_kind; 0: not among them */
     uint8_t reason;    /* enum proa_reason of its end */
-    uint16_t zero;
+    uint8_t marks;     /* SLOT_MARK_ */
+    uint8_t zero;
     struct slot_full *full;
     struct proa_client *client; /* SLOT_CLIENT */
     uint32_t monitors;          /* first of its monitors (monitor.h), or SLOT_NONE */
@@ -116,6 +123,12 @@ static inline struct slot *slot_find(const struct slot_table *t, uint32_t slot,
     if (__builtin_expect(index >= t->max || generation == 0, 0))
         return NULL;
     return t->slots[index].generation == generation ? &t->slots[index] : NULL;
+}
+
+/* Messages a class of its mailbox may hold. */
+static inline uint32_t slot_capacity(const struct slot *slot)
+{
+    return slot->behaviour != NULL ? slot->behaviour->capacity : slot->mailbox.capacity;
 }
 
 static inline uint32_t slot_index(const struct slot_table *t, const struct slot *slot)

@@ -77,7 +77,7 @@ bool actor_start(struct sched *s, struct slot *slot, const void *arg, size_t arg
         return false;
     }
     slot->state = SLOT_LIVE;
-    slot->flags |= SLOT_STARTED;
+    slot->marks |= SLOT_MARK_STARTED;
     return true;
 }
 
@@ -113,7 +113,12 @@ enum proa_outcome spawn_slot(struct sched *s, const struct proa_behaviour *behav
                              const void *arg, size_t arg_len, bool named,
                              struct slot **ret)
 {
-    return spawn_with(s, behaviour, arg, arg_len, named ? SLOT_NAMED : 0, ret);
+    enum proa_outcome outcome =
+        spawn_with(s, behaviour, arg, arg_len, named ? SLOT_NAMED : 0, ret);
+
+    if (outcome == PROA_OK && behaviour->published)
+        joins_start(s, *ret);
+    return outcome;
 }
 
 /* Called "ready" without being in the queue, it is put there by nobody. */

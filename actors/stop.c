@@ -122,10 +122,12 @@ void actor_end(struct sched *s, struct slot *slot)
 
     PROA_ASSERT((slot->flags & SLOT_RUNNING) == 0 && slot->state != SLOT_ENDING);
     slot->state = SLOT_ENDING;
+    if ((slot->flags & SLOT_MEMBER) != 0)
+        load_ending(s, slot);
     if (slot->reason == PROA_REASON_FAILED)
         failure_event(s, slot);
     children_end(s, slot);
-    if ((slot->flags & SLOT_STARTED) != 0) {
+    if ((slot->marks & SLOT_MARK_STARTED) != 0) {
         STAT_ADD(s, stopped, 1);
         if (def->stop != NULL) {
             frame_begin(&self, s, slot);
@@ -135,6 +137,8 @@ void actor_end(struct sched *s, struct slot *slot)
         }
     }
     watches_end(s, slot);
+    if ((slot->marks & SLOT_MARK_WATCHES) != 0)
+        watching_end(s, slot);
     if ((slot->flags & SLOT_CHILD) == 0) /* else it may be restarted */
         watched_end(s, slot, (enum proa_reason)slot->reason, slot->code, 0);
     tokens_end(s, slot);

@@ -49,6 +49,8 @@ static const struct telemetry_row lane_rows[] = {
     LANE(links_reset),
     LANE(misdirected),
     LANE(pending),
+    LANE(registry_rx),
+    LANE(registry_tx),
 };
 
 static const struct telemetry_row lane_drop_rows[] = {
@@ -56,7 +58,7 @@ static const struct telemetry_row lane_drop_rows[] = {
     LANE(wrong_source),    LANE(misdirected_full), LANE(short_packets),
     LANE(no_route),        LANE(pending_full),     LANE(lost_sent),
     LANE(lost_unsent),     LANE(sysmsg_bad),       LANE(refusals_dropped),
-    LANE(replies_dropped), LANE(forwards_dropped),
+    LANE(replies_dropped), LANE(forwards_dropped), LANE(registry_dropped),
 };
 
 static const struct telemetry_row sched_rows[] = {
@@ -71,7 +73,7 @@ static const struct telemetry_row sched_rows[] = {
     SCHED(link_lost),      SCHED(abandoned),      SCHED(again),
     SCHED(undelivered),    SCHED(log_lines),      SCHED(forwarded),
     SCHED(forwards_heard), SCHED(jobs),           SCHED(jobs_accepted),
-    SCHED(jobs_abandoned),
+    SCHED(jobs_abandoned), SCHED(watches),        SCHED(changes_merged),
 };
 
 static const struct telemetry_row sched_drop_rows[] = {
@@ -80,6 +82,7 @@ static const struct telemetry_row sched_drop_rows[] = {
     SCHED(names_late),         SCHED(stops_stale),     SCHED(up_full),
     SCHED(malformed),          SCHED(client_dropped),  SCHED(dead_letters_untold),
     SCHED(events_lost),        SCHED(log_dropped),     SCHED(forwards_late),
+    SCHED(changes_late),
 };
 
 static const struct telemetry_row link_rows[] = {

@@ -26,7 +26,8 @@
 #define LANE_PEERS_MAX 16384 /* nodes a lane talks to */
 #define LANE_PENDING_MAX 64  /* messages waiting for a link to a node.  Source: wire.md */
 #define LANE_REPLIES_MAX 4096 /* answers and refusals waiting for one, besides */
-#define LANE_TXQ 256          /* packets waiting for a port */
+#define LANE_REGISTRY_MAX 64 /* of these when one of the registries still may join them */
+#define LANE_TXQ 256         /* packets waiting for a port */
 #define LANE_SURPLUS_IDLE                                                                \
     (10 * PROA_S) /* an idle surplus link closes.  Source: wire.md */
 
@@ -82,6 +83,8 @@ struct lane_stats {
         pending_full;
     _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;
     _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped, forwards_dropped;
+    /* Messages of the linked registries: up, into links, and neither for want of room or way. */
+    _Atomic uint64_t registry_rx, registry_tx, registry_dropped;
 };
 const struct lane_stats *lane_stats(const struct lane *lane);
 

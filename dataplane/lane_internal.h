@@ -7,6 +7,7 @@
 
 #include "bulk.h"
 #include "lane.h"
+#include "sysmsg.h"
 #include "tap.h"
 
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
@@ -218,6 +219,12 @@ enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watc
 void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f);
 bool lane_below_follow(void *ctx, uint64_t node);
 void lane_lost(struct lane *lane, const struct proa_msg *msg, bool sent);
+enum proa_outcome lane_send_system(struct lane *lane, struct proa_ref to,
+                                   enum sysmsg_type type, const void *body, size_t len);
+
+/* lane_mesh.c */
+void lane_mesh_input(struct lane *lane, uint64_t node, const struct proa_msg *msg);
+void lane_mesh_send(struct lane *lane, const uint8_t *body, size_t len);
 
 /* lane_link.c */
 void lane_env_init(struct lane *lane);

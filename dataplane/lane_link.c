@@ -46,6 +46,10 @@ static void system_message(struct lane *lane, struct link *link,
 {
     struct sysmsg m;
 
+    if (msg->type == (uint32_t)SYSMSG_REGISTRY) {
+        lane_mesh_input(lane, link_node(link), msg);
+        return;
+    }
     if (!sysmsg_decode(msg->type, msg->data, msg->len, &m)) {
         lane_count(&lane->stats.sysmsg_bad, 1);
         return;

@@ -246,8 +246,8 @@ void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
     pend(lane, peer, p);
 }
 
-static enum proa_outcome send_system(struct lane *lane, struct proa_ref to,
-                                     enum sysmsg_type type, const void *body, size_t len)
+enum proa_outcome lane_send_system(struct lane *lane, struct proa_ref to,
+                                   enum sysmsg_type type, const void *body, size_t len)
 {
     struct proa_msg msg = {.data = body,
                            .len = (uint32_t)len,
@@ -265,7 +265,7 @@ void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to)
     uint8_t body[SYSMSG_BODY_MAX];
     size_t len = sysmsg_encode_writable(body, to.slot, to.generation);
 
-    send_system(ctx, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
+    lane_send_system(ctx, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
 }
 
 enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
@@ -273,7 +273,7 @@ enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
     uint8_t body[SYSMSG_BODY_MAX];
     size_t len = sysmsg_encode_stop(body, to.slot, to.generation);
 
-    return send_system(ctx, to, SYSMSG_STOP, body, len);
+    return lane_send_system(ctx, to, SYSMSG_STOP, body, len);
 }
 
 enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watch *watch)
@@ -288,8 +288,8 @@ enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watc
         peer->again = true;
         return PROA_AGAIN;
     }
-    return send_system(lane, (struct proa_ref){node, 0, 0}, sysmsg_of_watch(watch), body,
-                       sysmsg_encode_watch(body, watch));
+    return lane_send_system(lane, (struct proa_ref){node, 0, 0}, sysmsg_of_watch(watch),
+                            body, sysmsg_encode_watch(body, watch));
 }
 
 void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f)
@@ -297,8 +297,8 @@ void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f)
     uint8_t body[SYSMSG_BODY_MAX];
     size_t len = sysmsg_encode_forwarded(body, f);
 
-    if (send_system(lane, (struct proa_ref){node, 0, 0}, SYSMSG_FORWARDED, body, len) !=
-        PROA_OK)
+    if (lane_send_system(lane, (struct proa_ref){node, 0, 0}, SYSMSG_FORWARDED, body,
+                         len) != PROA_OK)
         lane_count(&lane->stats.forwards_dropped, 1);
 }
 
@@ -329,6 +329,8 @@ static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent
 {
     struct sysmsg m;
 
+    if (msg->type == (uint32_t)SYSMSG_REGISTRY)
+        lane_count(&lane->stats.registry_dropped, 1);
     if (!sysmsg_decode(msg->type, msg->data, msg->len, &m))
         return;
     if (m.type == SYSMSG_REFUSE) {
@@ -375,13 +377,19 @@ static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome
         lane_below_refuse(lane, p->msg.from.node, &r);
 }
 
+static bool is_registry(const struct pending *p)
+{
+    return p->kind == PENDING_MSG && (p->msg.flags & PROA_MSG_SYSTEM) &&
+           p->msg.type == (uint32_t)SYSMSG_REGISTRY;
+}
+
 void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
 {
     while (peer->sending != NULL && peer->first != NULL) {
         struct pending *p = peer->first;
         enum proa_outcome outcome = flush_one(lane, peer, p);
 
-        if (outcome == PROA_AGAIN)
+        if (outcome == PROA_AGAIN && !is_registry(p))
             break; /* env.writable brings us back here */
         peer->first = p->next;
         if (peer->first == NULL)

@@ -22,10 +22,12 @@
 #define LINK_WINDOW_INITIAL 64  /* what both ends grant before the first ack */
 #define LINK_OUTBOX_MAX 64      /* packets built and not yet sent; then AGAIN */
 #define LINK_OUTBOX_RESERVE 960 /* more of them, for replies and system messages only */
-#define LINK_REFUSALS_MAX 1024  /* refusal records waiting; then one without sender */
-#define LINK_BULK_MAX 4         /* bulk messages at once, each way */
-#define LINK_BULK_WAITING 28    /* bulk replies waiting for one of those, besides */
-#define LINK_BEHIND_MAX 32      /* messages waiting behind a bulk one of their pair */
+#define LINK_OUTBOX_REGISTRY                                                             \
+    192 /* packets waiting from which on those of the registries get AGAIN */
+#define LINK_REFUSALS_MAX 1024 /* refusal records waiting; then one without sender */
+#define LINK_BULK_MAX 4        /* bulk messages at once, each way */
+#define LINK_BULK_WAITING 28   /* bulk replies waiting for one of those, besides */
+#define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair */
 #define LINK_OUTBOX_BUSY 544 /* packets waiting from which on further asks are refused */
 
 struct link;
@@ -102,7 +104,8 @@ void link_fini(struct link *link);
 
 /* link_send appends a message to the open packet; data is copied.  Payloads that do not fit one
    packet become a bulk stream.  OK; AGAIN (env.writable follows); TOO_LARGE.  Replies and
-   system messages never get AGAIN: they take from the reserve.  So that it suffices, asks that
+   system messages never get AGAIN, but for those about monitors and of the registries (REGISTRY, whose
+   sender drops it; no env.writable follows): they take from the reserve.  So that it suffices, asks that
    come in while LINK_OUTBOX_BUSY packets wait are refused REFUSED_BUSY; an answer for which
    there is no room even so becomes a refusal record, NO_REPLY. msg->from.node other than self
    is sent as FOREIGN.  The ASK extension carries what is left until msg->deadline at now. */

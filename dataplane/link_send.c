@@ -168,6 +168,11 @@ void link_refuse_reply(struct link *link, const struct proa_msg *msg, proa_ns no
     link_refuse(link, &r, now);
 }
 
+static bool is_registry(const struct proa_msg *msg)
+{
+    return (msg->flags & PROA_MSG_SYSTEM) && msg->type == (uint32_t)SYSMSG_REGISTRY;
+}
+
 /* No room for this one: what may get AGAIN gets it; the others become records. */
 static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
                                  proa_ns now)
@@ -178,6 +183,8 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
         link_refuse_reply(link, msg, now);
         return PROA_OK;
     }
+    if (is_registry(msg))
+        return PROA_AGAIN; /* it is dropped: nobody waits */
     if ((msg->flags & PROA_MSG_SYSTEM) && !sysmsg_is_watch(msg->type) &&
         sysmsg_decode(msg->type, msg->data, msg->len, &m)) {
         struct link_record record = {
@@ -196,17 +203,21 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
     return link_say_again(link, false, now);
 }
 
-/* Monitors come in masses, when an actor with many watchers ends, and can wait. */
-static bool may_use_reserve(const struct proa_msg *msg)
+/* Monitors come in masses, when an actor with many watchers ends, and can wait.  What registries
+   say comes in masses too, and may be lost, but must not wait for who keeps the outbox full. */
+static bool may_use_reserve(const struct link *link, const struct proa_msg *msg)
 {
-    return (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0 &&
-           !((msg->flags & PROA_MSG_SYSTEM) && sysmsg_is_watch(msg->type));
+    if (!(msg->flags & PROA_MSG_SYSTEM))
+        return (msg->flags & PROA_MSG_REPLY) != 0;
+    if (is_registry(msg))
+        return link_out_count(link) < LINK_OUTBOX_REGISTRY;
+    return !sysmsg_is_watch(msg->type);
 }
 
 static __attribute__((noinline)) enum proa_outcome
 send_slow(struct link *link, const struct proa_msg *msg, proa_ns now)
 {
-    bool reserve = may_use_reserve(msg);
+    bool reserve = may_use_reserve(link, msg);
     size_t need =
         packet_overhead(link_message_flags(link, msg)) + packet_padded(msg->len);
 
@@ -249,7 +260,7 @@ enum proa_outcome link_send(struct link *link, const struct proa_msg *msg, proa_
     if (__builtin_expect((size_t)(link->end - link->at) < most, 0)) {
         if (link->dead || packet_overhead(flags) + padded > link->body_max)
             return send_slow(link, msg, now);
-        if (!fits(link, msg, flags) && !link_roll(link, may_use_reserve(msg)))
+        if (!fits(link, msg, flags) && !link_roll(link, may_use_reserve(link, msg)))
             return no_room(link, msg, now);
     }
 

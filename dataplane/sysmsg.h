@@ -25,6 +25,8 @@
                                                           watcher has ended, 4 (DOWN) unlinked
      STEER      8 B  u16 port, 6 B zero                   send this link's packets from this UDP
                                                           port: then they arrive on its lane
+     REGISTRY   1 to 1,100 B                              of the linked registries
+                                                          (docs/wire_mesh.md)
    A longer body is read as far as it is known, so that fields can be added at its end.
 
    Threads: pure functions; any thread.  Units: counts.
@@ -46,13 +48,13 @@ enum sysmsg_type {
     SYSMSG_STOP = (int)(PROA_TYPE_SYSTEM | 3),
     SYSMSG_ABORT = (int)(PROA_TYPE_SYSTEM | 4), /* the link keeps it for itself */
 
-    /* Numbers kept for: DOWN, FORWARDED, MONITOR, DEMONITOR, and the linked registries. */
     SYSMSG_DOWN = (int)(PROA_TYPE_SYSTEM | 5),
     SYSMSG_FORWARDED = (int)(PROA_TYPE_SYSTEM | 6),
     SYSMSG_MONITOR = (int)(PROA_TYPE_SYSTEM | 7),
     SYSMSG_DEMONITOR = (int)(PROA_TYPE_SYSTEM | 8),
     SYSMSG_STEER = (int)(PROA_TYPE_SYSTEM | 9),
-    SYSMSG_REGISTRY = (int)(PROA_TYPE_SYSTEM | 16), /* 16..31 */
+    SYSMSG_REGISTRY =
+        (int)(PROA_TYPE_SYSTEM | 16), /* for the control thread; sysmsg_decode: false */
 };
 
 #define SYSMSG_REFUSE_LEN 40
@@ -62,7 +64,8 @@ enum sysmsg_type {
 #define SYSMSG_FORWARDED_LEN 32
 #define SYSMSG_WATCH_LEN 40
 #define SYSMSG_STEER_LEN 8
-#define SYSMSG_BODY_MAX 48
+#define SYSMSG_REGISTRY_MAX 1100
+#define SYSMSG_BODY_MAX 48 /* of those that sysmsg_decode reads */
 
 struct sysmsg {
     enum sysmsg_type type;
@@ -78,7 +81,7 @@ struct sysmsg {
 enum sysmsg_type sysmsg_of_watch(const struct watch *watch);
 bool sysmsg_is_watch(uint32_t type);
 
-/* sysmsg_decode reads the body of a system message.  False: not one of the four, too short, a
+/* sysmsg_decode reads the body of a system message.  False: not one of these, too short, a
    reason this node does not know, or a REFUSE of nothing. */
 bool sysmsg_decode(uint32_t type, const void *body, size_t len, struct sysmsg *ret);
 

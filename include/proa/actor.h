@@ -131,7 +131,8 @@ struct proa_behaviour {
     uint32_t on_count;
     uint32_t mailbox; /* capacity, 0 = PROA_MAILBOX_DEFAULT */
     enum proa_overflow overflow;
-    bool published; /* members of this type are announced to other nodes */
+    bool
+        published; /* its actors are members of the group "type:" + type_name (group.h) */
 
     /* All optional.  start: non-zero fails the spawn, stop is then not called.  arg is
        borrowed.  any: every type that `on` does not name. */

@@ -27,7 +27,8 @@ static const struct proa_behaviour child = {.type_name = "child",
                                             .on = probe_on,
                                             .on_count = 7,
                                             .start = child_start,
-                                            .stop = probe_stop};
+                                            .stop = probe_stop,
+                                            .published = true};
 
 static int setup(void **state)
 {
@@ -158,6 +159,22 @@ static void found__of_another_type(void **state)
     told(PROA_WRONG_TYPE, other);
 }
 
+/* What is held back joins the group of its type only when it is let go: were it earlier, the next
+   registry call would not be the one that the test waits for. */
+static void assert_joined(void)
+{
+    const struct byte_record *r = byte_ring_peek(w->lane[0].up);
+    struct punt_name name;
+
+    assert_non_null(r);
+    memcpy(&name, r->body, sizeof(name));
+    assert_int_equal(name.op, PUNT_JOIN);
+    assert_int_equal(name.slot, born(0).slot);
+    assert_memory_equal(r->body + sizeof(name), "type:child", 10);
+    byte_ring_pop(w->lane[0].up);
+    assert_null(byte_ring_peek(w->lane[0].up));
+}
+
 static void won__first_message_only_when_settled(void **state)
 {
     struct punt_name claim;
@@ -175,6 +192,7 @@ static void won__first_message_only_when_settled(void **state)
     assert_int_equal(count_of(&caller_log, NAMED), 0);
     answer(PUNT_LOOKUP_NOW, PROA_OK, born(0), true);
     told(PROA_OK, born(0));
+    assert_joined();
     assert_int_equal(count_of(&child_log, GOT), 2); /* its own, then the caller's */
     assert_int_equal(nth(&child_log, GOT, 1)->value, 2);
     assert_int_equal(count_of(&child_log, ENDED), 0);

@@ -58,6 +58,32 @@ static void send__again_at_the_bound_writable_at_half(void **state)
     scene_close(s);
 }
 
+/* A registry's snapshot gets past actors' tells, but leaves the reserve to answers. */
+static void send__registry_messages_use_some_of_the_reserve(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct proa_msg mesh = scene_msg(0, 0, 0, 1, SYSMSG_REGISTRY_MAX);
+    struct proa_msg reply = scene_msg(0, 1, 2, 200, 1300);
+    uint32_t sent = 0;
+
+    (void)state;
+    scene_packets(s, 0, 1, LINK_OUTBOX_MAX);
+    mesh.type = (uint32_t)SYSMSG_REGISTRY;
+    mesh.flags = PROA_MSG_SYSTEM;
+    mesh.cls = PROA_CLASS_SYSTEM;
+    while (link_send(scene_link(s, 0), &mesh, link_net_now(s->net)) == PROA_OK)
+        sent++;
+    assert_int_equal(LINK_OUTBOX_MAX + sent, LINK_OUTBOX_REGISTRY + 1);
+    assert_int_equal(scene_stats(s, 0).again, 0); /* nobody waits for room */
+    reply.flags = PROA_MSG_REPLY;
+    for (uint32_t i = 0; i < LINK_OUTBOX_RESERVE - sent; i++)
+        assert_int_equal(link_send(scene_link(s, 0), &reply, link_net_now(s->net)),
+                         PROA_OK);
+    link_net_run(s->net, 5 * PROA_MS);
+    assert_int_equal(s->entered_count[1], LINK_OUTBOX_MAX + LINK_OUTBOX_RESERVE);
+    scene_close(s);
+}
+
 static void send__replies_and_system_messages_use_the_reserve(void **state)
 {
     struct scene *s = scene_open(NULL);
@@ -474,6 +500,7 @@ int main(void)
         cmocka_unit_test(send__fills_a_packet_with_short_headers),
         cmocka_unit_test(send__copies_every_length_and_pads_with_zeros),
         cmocka_unit_test(send__again_at_the_bound_writable_at_half),
+        cmocka_unit_test(send__registry_messages_use_some_of_the_reserve),
         cmocka_unit_test(send__replies_and_system_messages_use_the_reserve),
         cmocka_unit_test(send__a_dry_pool_is_again_and_passes),
         cmocka_unit_test(send__an_ask_carries_what_is_left_of_its_deadline),

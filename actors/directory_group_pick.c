@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "directory_impl.h"
+
+#define NOINLINE __attribute__((noinline)) /* the fewer registers to save before */
+#define TRIES 8u /* random picks that met silent nodes, before all are looked at */
+#define IDLE_LOOKS 16u
+#define BUCKET_SCAN 8u
+#define PASSED_MAX 64u /* points of silent nodes, before all are looked at */
+
+/* ---- Chance ---- */
+
+/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016). */
+static inline uint64_t next_random(struct route_turn *turn)
+{
+    uint64_t x = turn->random;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    turn->random = x;
+    return x * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+/* One of n by 32 random bits (Lemire, "Fast random integer generation in an interval", 2019). */
+static inline uint32_t below(uint32_t random, uint32_t n)
+{
+    return (uint32_t)((uint64_t)random * n >> 32);
+}
+
+/* ---- One member ---- */
+
+static inline uint32_t load_of(const struct group_member *member)
+{
+    /* relaxed: a moment, nothing is read by it. */
+    return atomic_load_explicit(member->load, memory_order_relaxed);
+}
+
+/* The member gets one message more.  Lanes may lose each other's 1. */
+static inline void load_add(const struct group_member *member)
+{
+    uint32_t load;
+
+    if (member->local)
+        return;
+    load = load_of(member);
+    /* relaxed: an estimate, which the next report replaces. */
+    if (load < UINT16_MAX)
+        atomic_store_explicit(member->load, (uint16_t)(load + 1), memory_order_relaxed);
+}
+
+/* The first living member from `from` on; NULL: none lives. */
+static const struct group_member *scan(const struct group_view *view, uint32_t from,
+                                       proa_ns now)
+{
+    for (uint32_t n = 0; n < view->count; n++) {
+        if (member_lives(&view->members[from], now))
+            return &view->members[from];
+        from = from + 1 == view->count ? 0 : from + 1;
+    }
+    return NULL;
+}
+
+/* ---- Policies ---- */
+
+static NOINLINE const struct group_member *
+pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < TRIES; i++) {
+        at = below((uint32_t)(next_random(turn) >> 32), view->count);
+        if (member_lives(&view->members[at], now))
+            return &view->members[at];
+    }
+    return scan(view, at, now);
+}
+
+static NOINLINE const struct group_member *
+pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
+{
+    if (view->locals > 0) {
+        uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
+        const struct group_member *member = &view->members[view->local[at]];
+
+        if (member_lives(member, now)) /* they live on one node */
+            return member;
+    }
+    return pick_random(view, now, turn);
+}
+
+/* The shorter mailbox of two (Mitzenmacher, "The power of two choices in randomized load
+   balancing", 2001).  NULL: both are silent.  Of at least two members. */
+static inline const struct group_member *shorter(const struct group_view *view,
+                                                 proa_ns now, struct route_turn *turn)
+{
+    uint64_t random = next_random(turn);
+    uint32_t first = below((uint32_t)(random >> 32), view->count);
+    uint32_t second = below((uint32_t)random, view->count - 1);
+    const struct group_member *a = &view->members[first];
+    const struct group_member *b = &view->members[second += second >= first];
+    /* The silent are longer than any. */
+    uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
+    uint32_t other = member_lives(b, now) ? load_of(b) : UINT32_MAX;
+
+    if (__builtin_expect((longer & other) == UINT32_MAX, 0))
+        return NULL;
+    /* No branch can foresee which it is. */
+    first = __builtin_expect_with_probability(longer <= other, 1, 0.5) ? first : second;
+    return &view->members[first];
+}
+
+static NOINLINE const struct group_member *
+pick_shorter(const struct group_view *view, proa_ns now, struct route_turn *turn)
+{
+    for (uint32_t i = 0; i < TRIES && view->count > 1; i++) {
+        const struct group_member *member = shorter(view, now, turn);
+
+        if (member != NULL)
+            return member;
+    }
+    return scan(view, below((uint32_t)(next_random(turn) >> 32), view->count), now);
+}
+
+/* The reader's place in this group's round. */
+static uint32_t *place_of(const struct group *group, struct route_turn *turn)
+{
+    struct route_place *place = &turn->places[group->index % ROUTE_PLACES];
+
+    if (place->group != group->key.high) {
+        place->group = group->key.high;
+        place->at = (uint32_t)(next_random(turn) >> 32);
+    }
+    return &place->at;
+}
+
+static NOINLINE const struct group_member *pick_next(const struct group_view *view,
+                                                     proa_ns now, uint32_t *place)
+{
+    uint32_t from = *place < view->count ? *place : below(*place, view->count);
+    const struct group_member *member = scan(view, from, now);
+
+    if (member != NULL)
+        *place = (uint32_t)(member - view->members) + 1;
+    if (*place == view->count)
+        *place = 0;
+    return member;
+}
+
+static NOINLINE const struct group_member *pick_idle(const struct group_view *view,
+                                                     proa_ns now, uint32_t *place)
+{
+    const struct group_member *best = NULL;
+    uint32_t at = *place < view->count ? *place : below(*place, view->count);
+    uint32_t looks = 0;
+
+    for (uint32_t n = 0; n < view->count && looks < IDLE_LOOKS; n++) {
+        const struct group_member *member = &view->members[at];
+
+        at = at + 1 == view->count ? 0 : at + 1;
+        if (!member_lives(member, now))
+            continue;
+        if (best == NULL || load_of(member) < load_of(best))
+            best = member;
+        if (load_of(best) == 0)
+            break;
+        looks++;
+    }
+    *place = at;
+    return best;
+}
+
+/* ---- By key ---- */
+
+/* The first point at or behind a position, from the first of its bucket on; past the last one there
+   is the end of the ring. */
+static inline uint32_t point_behind(const struct group_view *view, uint64_t position,
+                                    uint32_t at)
+{
+    uint32_t end;
+
+    for (uint32_t n = 0; n < BUCKET_SCAN; n++, at++)
+        if (view->points[at] >= position)
+            return at;
+    /* Only where somebody chose its slots so. */
+    end = view->guide[(position >> (64 - view->guide_bits)) + 1];
+    while (at < end) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (view->points[middle] < position)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    return at;
+}
+
+static inline uint64_t position_of(uint64_t key, uint32_t probe)
+{
+    return mix64(key + probe * MIX_STEP) & ~POINT_INDEX_MASK;
+}
+
+struct nearest {
+    const struct group_member *member; /* NULL: none yet */
+    uint64_t distance, point;
+    uint32_t passed; /* points of silent nodes */
+};
+
+/* Of two as near the one with the lower point, in whatever order they are met. */
+static inline bool is_nearer(const struct nearest *best, uint64_t distance,
+                             uint64_t point)
+{
+    return best->member == NULL || distance < best->distance ||
+           (distance == best->distance && point < best->point);
+}
+
+/* Is there a living member behind position, nearer than what was found? */
+static inline bool probe_once(const struct group_view *view, uint64_t position,
+                              uint32_t at, proa_ns now, struct nearest *best)
+{
+    uint32_t count = view->count * GROUP_POINTS;
+
+    for (uint32_t n = 0; n < count; n++) {
+        uint64_t point, distance;
+        const struct group_member *member;
+
+        if (at == count)
+            at = 0;
+        point = view->points[at++];
+        distance = (point & ~POINT_INDEX_MASK) - position;
+        if (!is_nearer(best, distance, point))
+            return true;
+        member = &view->members[point & POINT_INDEX_MASK];
+        if (member_lives(member, now)) {
+            best->member = member;
+            best->distance = distance;
+            best->point = point;
+            return true;
+        }
+        if (best->passed++ >= PASSED_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* All positions of a key, sorted. */
+static void positions_of(uint64_t key, uint64_t positions[GROUP_PROBES])
+{
+    for (uint32_t i = 0; i < GROUP_PROBES; i++) {
+        uint64_t position = position_of(key, i);
+        uint32_t at = i;
+
+        for (; at > 0 && positions[at - 1] > position; at--)
+            positions[at] = positions[at - 1];
+        positions[at] = position;
+    }
+}
+
+/* The same as probe_once for each probe, when most members are silent: one look at each point, from
+   the last to the first, so that the next living one behind each is known. */
+static const struct group_member *probe_all(const struct group_view *view, uint64_t key,
+                                            proa_ns now)
+{
+    uint32_t i = view->count * GROUP_POINTS, left = GROUP_PROBES;
+    struct nearest best = {NULL, 0, 0, 0};
+    const struct group_member *member = NULL;
+    uint64_t positions[GROUP_PROBES], next = 0;
+
+    positions_of(key, positions);
+    /* Behind the last point the ring begins again. */
+    for (uint32_t k = 0; k < i && member == NULL; k++) {
+        next = view->points[k];
+        if (member_lives(&view->members[next & POINT_INDEX_MASK], now))
+            member = &view->members[next & POINT_INDEX_MASK];
+    }
+    if (member == NULL)
+        return NULL;
+    while (left > 0) {
+        uint64_t position = positions[left - 1];
+        uint64_t distance = (next & ~POINT_INDEX_MASK) - position;
+
+        if (i == 0 || view->points[i - 1] < position) {
+            if (is_nearer(&best, distance, next))
+                best = (struct nearest){member, distance, next, 0};
+            left--;
+        } else if (member_lives(&view->members[view->points[--i] & POINT_INDEX_MASK],
+                                now)) {
+            next = view->points[i];
+            member = &view->members[next & POINT_INDEX_MASK];
+        }
+    }
+    return best.member;
+}
+
+static NOINLINE const struct group_member *pick_by_key(const struct group_view *view,
+                                                       uint64_t key, proa_ns now)
+{
+    struct nearest best = {NULL, 0, 0, 0};
+    uint64_t positions[GROUP_PROBES];
+    uint32_t at[GROUP_PROBES];
+
+    key = mix64(key);
+    /* The misses of a large ring side by side: first of the guide, then of the points. */
+    for (uint32_t i = 0; i < GROUP_PROBES; i++) {
+        positions[i] = position_of(key, i);
+        at[i] = view->guide[positions[i] >> (64 - view->guide_bits)];
+        __builtin_prefetch(&view->points[at[i]]);
+    }
+    for (uint32_t i = 0; i < GROUP_PROBES; i++)
+        if (!probe_once(view, positions[i], point_behind(view, positions[i], at[i]), now,
+                        &best))
+            return probe_all(view, key, now);
+    return best.member;
+}
+
+/* ---- directory_route ---- */
+
+/* Loads of other nodes' members are asked for while somebody picks by them. */
+static inline void want_loads(struct directory *dir, struct group *group,
+                              const struct group_view *view)
+{
+    /* relaxed throughout: a hint. */
+    if (atomic_load_explicit(&group->wanted, memory_order_relaxed) != 0 ||
+        view->locals == view->count)
+        return;
+    atomic_store_explicit(&group->wanted, 1, memory_order_relaxed);
+    atomic_fetch_or_explicit(&dir->groups.wanted[group->index / 64],
+                             UINT64_C(1) << group->index % 64, memory_order_relaxed);
+}
+
+static inline enum proa_outcome give(const struct group_member *member,
+                                     struct proa_ref *ret_ref)
+{
+    load_add(member);
+    *ret_ref = member_ref(member);
+    return PROA_OK;
+}
+
+static const struct group_view *view_of(const struct group *group)
+{
+    /* G2 acquire, pairs with G1: the view has been written. */
+    return atomic_load_explicit(&group->view, memory_order_acquire);
+}
+
+static NOINLINE enum proa_outcome route_in(struct directory *dir, struct group *group,
+                                           enum proa_policy policy, uint64_t key,
+                                           proa_ns now, struct route_turn *turn,
+                                           struct proa_ref *ret_ref)
+{
+    const struct group_view *view = view_of(group);
+    const struct group_member *member;
+
+    if (view == NULL)
+        return group_absent(dir, group, now);
+    if (policy == PROA_ROUTE_LEAST_LOADED || policy == PROA_ROUTE_IDLE_FIRST)
+        want_loads(dir, group, view);
+    switch (policy) {
+    case PROA_ROUTE_LEAST_LOADED:
+        member = pick_shorter(view, now, turn);
+        break;
+    case PROA_ROUTE_IDLE_FIRST:
+        member = pick_idle(view, now, place_of(group, turn));
+        break;
+    case PROA_ROUTE_ROUND_ROBIN:
+        member = pick_next(view, now, place_of(group, turn));
+        break;
+    case PROA_ROUTE_HASH:
+        member = pick_by_key(view, key, now);
+        break;
+    case PROA_ROUTE_PREFER_LOCAL:
+        member = pick_local(view, now, turn);
+        break;
+    default:
+        member = pick_random(view, now, turn);
+        break;
+    }
+    return member != NULL ? give(member, ret_ref) : PROA_UNKNOWN;
+}
+
+/* Where a reader remembers the group of this name, if it does. */
+static inline struct route_known *known_of(struct route_turn *turn, const char *name,
+                                           size_t len)
+{
+    uint32_t at = (uint8_t)name[len - 1] + (uint8_t)name[len / 2] * 3u + (uint32_t)len;
+
+    return &turn->known[at % ROUTE_KNOWN];
+}
+
+static NOINLINE enum proa_outcome
+route_new(struct directory *dir, const char *name, size_t len, enum proa_policy policy,
+          uint64_t key, proa_ns now, struct route_turn *turn, struct proa_ref *ret_ref)
+{
+    /* relaxed: see directory_route. */
+    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+    struct group *group = group_find(dir, name, len);
+
+    if (group == NULL)
+        return group_absent(dir, NULL, now);
+    *known_of(turn, name, len) = (struct route_known){group, floor};
+    return route_in(dir, group, policy, key, now, turn, ret_ref);
+}
+
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+static inline pair pair_at(const char *name)
+{
+    pair words;
+
+    memcpy(&words, name, sizeof(words));
+    return words;
+}
+
+/* In steps of 16 bytes, the last of which may look at some again: memcmp is a call. */
+static inline bool name_equal(const char *a, const char *b, size_t len)
+{
+    pair differ = {0, 0};
+
+    if (len < sizeof(pair))
+        return memcmp(a, b, len) == 0;
+    for (size_t at = 0; at + sizeof(pair) < len; at += sizeof(pair))
+        differ |= pair_at(a + at) ^ pair_at(b + at);
+    differ |= pair_at(a + len - sizeof(pair)) ^ pair_at(b + len - sizeof(pair));
+    return (differ[0] | differ[1]) == 0;
+}
+
+/* Comparing a name with that of the group it meant before costs half of hashing it, and the usual
+   case of the usual policy calls nothing: perf/bench_route.
+
+   A remembered group that was removed may be freed once this reader has been quiescent or offline;
+   in either case the reader then sees the floor that was stored before: qsbr.h, R2 and R3. */
+enum proa_outcome directory_route(struct directory *dir, const char *name, size_t len,
+                                  enum proa_policy policy, uint64_t key, proa_ns now,
+                                  struct route_turn *turn, struct proa_ref *ret_ref)
+{
+    const struct group_member *member;
+    const struct group_view *view;
+    const struct route_known *known;
+    struct group *group;
+
+    if (len - 1 >= PROA_NAME_MAX)
+        return PROA_UNKNOWN;
+    known = known_of(turn, name, len);
+    group = known->group;
+    /* relaxed: see above. */
+    if (__builtin_expect(group == NULL ||
+                             known->floor != atomic_load_explicit(&dir->groups.floor,
+                                                                  memory_order_relaxed) ||
+                             group->len != len || !name_equal(group->name, name, len),
+                         0))
+        return route_new(dir, name, len, policy, key, now, turn, ret_ref);
+    group_mark_read(group);
+    view = view_of(group);
+    if (policy != PROA_ROUTE_LEAST_LOADED || view == NULL || view->count == 1)
+        return route_in(dir, group, policy, key, now, turn, ret_ref);
+    want_loads(dir, group, view);
+    member = shorter(view, now, turn);
+    if (__builtin_expect(member == NULL, 0))
+        return route_in(dir, group, policy, key, now, turn, ret_ref);
+    return give(member, ret_ref);
+}
