@@ -37,6 +37,7 @@ static void free_client(struct proa_client *client)
         free(s);
     }
     free(client->taken);
+    free(client->watched);
     if (client->reader >= 0)
         directory_reader_remove(client->home->directory, client->reader);
     doorbell_fini(&client->bell);
@@ -145,12 +146,6 @@ struct proa_ref proa_client_ref(const struct proa_client *client)
 
 /* ---- Messages ---- */
 
-static bool stopped(const struct proa_client *client)
-{
-    /* relaxed: a flag that guards no other data. */
-    return atomic_load_explicit(&client->home->stopped, memory_order_relaxed);
-}
-
 static enum proa_outcome check_msg(const struct proa_client *client, struct proa_ref to,
                                    uint32_t type, const void *data, size_t len)
 {
@@ -158,7 +153,7 @@ static enum proa_outcome check_msg(const struct proa_client *client, struct proa
         return PROA_INVALID;
     if (len > PROA_CLIENT_MSG_MAX)
         return PROA_TOO_LARGE;
-    return stopped(client) ? PROA_STOPPED : PROA_OK;
+    return client_stopped(client) ? PROA_STOPPED : PROA_OK;
 }
 
 enum proa_outcome proa_client_tell(struct proa_client *client, struct proa_ref to,
@@ -279,6 +274,25 @@ static bool take_stash(struct proa_client *client, struct proa_client_event *ret
     return true;
 }
 
+/* A tell, or a change that is news. */
+static bool take_told(struct proa_client *client, struct proa_client_event *ret)
+{
+    const struct byte_record *record;
+    bool taken = false;
+
+    while (!taken && (record = byte_ring_peek(client->tells)) != NULL) {
+        const struct client_head *head = (const struct client_head *)record->body;
+
+        taken = record->kind != CLIENT_CHANGED;
+        if (taken)
+            fill_event(client, CLIENT_TOLD, head, ret);
+        else
+            taken = client_change_take(client, head, ret);
+        byte_ring_pop(client->tells);
+    }
+    return taken;
+}
+
 static bool take_now(struct proa_client *client, struct proa_client_event *ret)
 {
     const struct byte_record *record;
@@ -301,12 +315,7 @@ static bool take_now(struct proa_client *client, struct proa_client_event *ret)
             return true;
         }
     }
-    record = byte_ring_peek(client->tells);
-    if (record == NULL)
-        return false;
-    fill_event(client, CLIENT_TOLD, (const struct client_head *)record->body, ret);
-    byte_ring_pop(client->tells);
-    return true;
+    return take_told(client, ret);
 }
 
 enum proa_outcome proa_client_take(struct proa_client *client, proa_ns wait,

@@ -25,6 +25,12 @@ static bool push(struct sched *s, struct proa_client *client, struct byte_ring *
     return true;
 }
 
+bool client_tell_out(struct sched *s, struct proa_client *client, uint32_t record,
+                     const struct client_head *head, const void *data)
+{
+    return push(s, client, client->tells, record, head, data);
+}
+
 /* A record that found its ring full becomes a node: the record's kind and outcome lie in
    deadline, the id in correlation. */
 static void queue_record(struct sched *s, struct slot *slot, uint32_t record,
@@ -42,8 +48,8 @@ static void queue_record(struct sched *s, struct slot *slot, uint32_t record,
         STAT_ADD(s, client_dropped, 1);
 }
 
-static void record_out(struct sched *s, struct slot *slot, uint32_t record,
-                       const struct client_head *head, const void *data)
+void client_record(struct sched *s, struct slot *slot, uint32_t record,
+                   const struct client_head *head, const void *data)
 {
     struct proa_client *client = slot->client;
 
@@ -68,7 +74,7 @@ void client_answer(struct sched *s, struct slot *slot, uint32_t id, uint32_t rec
         head.from = reply->from;
         data = reply->data;
     }
-    record_out(s, slot, record, &head, data);
+    client_record(s, slot, record, &head, data);
 }
 
 static void answer_ref(struct sched *s, struct slot *slot, uint32_t id, uint32_t record,
@@ -76,7 +82,7 @@ static void answer_ref(struct sched *s, struct slot *slot, uint32_t id, uint32_t
 {
     struct client_head head = {.id = id, .outcome = outcome, .from = ref};
 
-    record_out(s, slot, record, &head, NULL);
+    client_record(s, slot, record, &head, NULL);
 }
 
 void client_named(struct sched *s, struct slot *slot, uint32_t id,
@@ -106,6 +112,8 @@ static bool node_out(struct sched *s, struct slot *slot, const struct node *node
                                .len = msg->len,
                                .from = msg->from};
 
+    if (msg->type == NODE_CHANGED && (msg->flags & PROA_MSG_SYSTEM) != 0)
+        return client_changed(s, slot, node);
     if ((msg->flags & PROA_MSG_REPLY) != 0)
         return push(s, client, client->answers, (uint32_t)msg->deadline, &head, data);
     if ((msg->flags & PROA_MSG_ASK) != 0) {
@@ -248,6 +256,8 @@ void client_gone(struct sched *s, struct slot *slot)
     slot->state = SLOT_ENDING;
     slot->client = NULL;
     waits_end(s, slot);
+    if ((slot->marks & SLOT_MARK_WATCHES) != 0)
+        watching_end(s, slot);
     full_tell(s, slot);
     unlist(s, client);
     STAT_ADD(s, clients, UINT64_MAX); /* one less */
@@ -315,6 +325,12 @@ void client_command(struct sched *s, const struct proa_msg *msg)
         client_gone(s, slot);
     } else if (msg->type == CLIENT_NAME) {
         name_request(s, slot, msg);
+    } else if (msg->type == CLIENT_WATCH) {
+        client_watch(s, slot, msg);
+    } else if (msg->type == CLIENT_UNWATCH) {
+        client_unwatch(s, slot, msg);
+    } else if (msg->type == CLIENT_MULTICAST) {
+        client_multicast(s, slot, msg);
     } else if (msg->type == CLIENT_STOP) {
         memcpy(&to, msg->data, sizeof(to));
         answer_ref(s, slot, msg->correlation, CLIENT_STOPPED, stop_request(s, to, false),

@@ -10,16 +10,9 @@
 
 #define STOP_WAIT (1 * PROA_S) /* for a lane to say what became of a stop */
 
-static bool stopped(const struct proa_client *client)
-{
-    /* relaxed: a flag that guards no other data. */
-    return atomic_load_explicit(&client->home->stopped, memory_order_relaxed);
-}
-
 /* ---- Names ---- */
 
-/* One registry call by the home lane; TIMEOUT when no answer came. */
-static enum proa_outcome call_name(struct proa_client *client, struct punt_name *call,
+enum proa_outcome client_call_name(struct proa_client *client, struct punt_name *call,
                                    const char *name, proa_ns until,
                                    struct proa_ref *ret_ref)
 {
@@ -76,11 +69,12 @@ static enum proa_outcome lookup(struct proa_client *client, enum punt_name_op op
 
     if (!name_ok(name) || deadline == 0 || deadline > PROA_DEADLINE_MAX)
         return PROA_INVALID;
-    if (stopped(client))
+    if (client_stopped(client))
         return PROA_STOPPED;
     if (read_directory(client, name, call.type, ret_ref) == PROA_OK)
         return PROA_OK;
-    outcome = call_name(client, &call, name, client_now(client) + deadline, ret_ref);
+    outcome =
+        client_call_name(client, &call, name, client_now(client) + deadline, ret_ref);
     if (outcome == PROA_TIMEOUT)
         outcome = op == PUNT_LOOKUP_WAIT ? PROA_NOT_FOUND : PROA_UNKNOWN;
     return outcome;
@@ -159,7 +153,7 @@ enum proa_outcome proa_client_spawn(struct proa_client *client, uint32_t lane,
         deadline > PROA_DEADLINE_MAX || (name != NULL && !name_ok(name)) ||
         (arg == NULL && arg_len > 0) || arg_len > PROA_CLIENT_MSG_MAX - sizeof(spawn))
         return PROA_INVALID;
-    if (stopped(client))
+    if (client_stopped(client))
         return PROA_STOPPED;
     outcome = request_spawn(client, lane, &spawn, arg, until, &ref);
     if (outcome != PROA_OK)
@@ -168,7 +162,7 @@ enum proa_outcome proa_client_spawn(struct proa_client *client, uint32_t lane,
         call.slot = ref.slot;
         call.generation = ref.generation;
         call.type = behaviour_type_id(behaviour->type_name);
-        outcome = call_name(client, &call, name, until, NULL);
+        outcome = client_call_name(client, &call, name, until, NULL);
         if (outcome != PROA_OK) {
             proa_client_stop_actor(client, ref);
             return outcome;

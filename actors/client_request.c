@@ -60,7 +60,7 @@ static void stash(struct proa_client *client, const struct client_head *head)
     client->stash_last = s;
 }
 
-/* What nobody waits for any more: an actor that came too late is stopped again. */
+/* What nobody waits for any more: an actor that came too late is stopped again, a watch ended. */
 void client_late(struct proa_client *client, uint32_t kind,
                  const struct client_head *head)
 {
@@ -68,6 +68,17 @@ void client_late(struct proa_client *client, uint32_t kind,
         client_command_send(client, client->lane, CLIENT_STOP,
                             client_next_id(client, false), &head->from,
                             sizeof(head->from));
+    if (kind == CLIENT_WATCHED && head->outcome == PROA_OK) {
+        struct proa_watching w = {head->from.slot, head->from.generation};
+
+        client_command_send(client, client->lane, CLIENT_UNWATCH, 0, &w, sizeof(w));
+    }
+}
+
+bool client_stopped(const struct proa_client *client)
+{
+    /* relaxed: a flag that guards no other data. */
+    return atomic_load_explicit(&client->home->stopped, memory_order_relaxed);
 }
 
 /* Looks for the answer to the blocking call id; the record is handed to fn before it goes. */

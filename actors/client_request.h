@@ -47,6 +47,18 @@ bool client_wait_for(struct proa_client *client, uint32_t id, proa_ns until,
 /* For client_wait_for: ctx is a struct client_plain. */
 void client_take_plain(void *ctx, const struct client_head *head);
 
+/* client_call_name has the home lane make one registry call; TIMEOUT when no answer came. */
+struct punt_name;
+enum proa_outcome client_call_name(struct proa_client *client, struct punt_name *call,
+                                   const char *name, proa_ns until,
+                                   struct proa_ref *ret_ref);
+bool client_stopped(const struct proa_client *client); /* the node leaves */
+
+/* client_change_take makes an event of a record CLIENT_CHANGED; false: it is not to be told (the
+   watch has ended, or the set that was told has it already). */
+bool client_change_take(struct proa_client *client, const struct client_head *head,
+                        struct proa_client_event *ret);
+
 /* client_late deals with a record that nobody waits for any more. */
 void client_late(struct proa_client *client, uint32_t kind,
                  const struct client_head *head);

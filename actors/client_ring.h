@@ -20,6 +20,7 @@
 
 #include "byte_ring.h"
 #include "client_home.h"
+#include "directory_group.h"
 #include "doorbell.h"
 
 #define CLIENT_RING_BYTES (1u << 18) /* a record of 64 KiB fits half of it */
@@ -32,12 +33,27 @@
 #define CLIENT_SPAWN                                                                     \
     (PROA_TYPE_SYSTEM + 19) /* struct client_spawn, then arg; to the inbox of
                                                 the actor's lane */
-#define CLIENT_STOP (PROA_TYPE_SYSTEM + 20) /* struct proa_ref */
+#define CLIENT_STOP (PROA_TYPE_SYSTEM + 20)    /* struct proa_ref */
+#define CLIENT_WATCH (PROA_TYPE_SYSTEM + 21)   /* struct client_watch, then the name */
+#define CLIENT_UNWATCH (PROA_TYPE_SYSTEM + 22) /* struct proa_watching; not answered */
+#define CLIENT_MULTICAST                                                                 \
+    (PROA_TYPE_SYSTEM +                                                                  \
+     23) /* struct client_multicast, then the group, padded to 8, then
+                                   the payload */
 
 struct client_spawn {
     const struct proa_behaviour *behaviour;
     uint32_t arg_len;
     uint32_t named; /* a name will be registered for it */
+};
+
+struct client_watch {
+    uint32_t what; /* enum proa_watch_what */
+    uint32_t len;  /* of the name */
+};
+
+struct client_multicast {
+    uint32_t type, group_len, len, zero;
 };
 
 /* Kinds of the lane's records. */
@@ -48,6 +64,9 @@ enum client_record {
     CLIENT_NAMED,      /* outcome; from: the holder */
     CLIENT_SPAWNED,    /* outcome; from: the new actor */
     CLIENT_STOPPED,    /* outcome */
+    CLIENT_CHANGED,    /* among the tells; struct changed (watching.h), of ALL the name */
+    CLIENT_WATCHED, /* outcome; from: index and serial of the watch, as slot, generation */
+    CLIENT_MULTICASTED, /* outcome; type: members told */
 };
 
 /* Every record begins so; its payload, 8-aligned, follows. */
@@ -60,6 +79,7 @@ struct client_head {
 };
 
 struct client_stash;
+struct client_watched;
 
 struct proa_client {
     /* Constant once open. */
@@ -77,7 +97,12 @@ struct proa_client {
     bool fd_set;    /* and is, by our own doing */
     struct client_stash *stash_first,
         *stash_last; /* answers met while waiting for another */
-    void *taken;     /* payload of the event taken last */
+    void *taken;     /* payload of the event taken last, or members of its change */
+    struct route_turn route;        /* of proa_client_route */
+    struct client_watched *watched; /* PROA_CLIENT_WATCHES_MAX; NULL: none was made yet */
+    uint32_t watched_count;
+    struct proa_change change; /* of the event taken last */
+    char change_name[PROA_NAME_MAX + 1];
 
     /* The lane's. */
     alignas(PROA_CACHE_LINE) struct proa_client *next_touched;

@@ -12,8 +12,7 @@ _Static_assert(TYPE_PREFIX + PROA_TYPE_MAX <= PROA_NAME_MAX, "each type has a gr
 
 /* ---- Actors' calls ---- */
 
-/* A group that actors may join and leave by themselves. */
-static bool group_ok(const char *group, uint32_t *ret_len)
+bool group_ok(const char *group, uint32_t *ret_len)
 {
     return name_valid(group, ret_len) && utf8_valid(group, *ret_len) &&
            strncmp(group, PROA_GROUP_TYPE, TYPE_PREFIX) != 0;
@@ -50,7 +49,8 @@ static enum proa_outcome send_up(struct proa_actor *self, const struct punt_name
         return send_failed(s, self->slot, outcome);
     if (then != NULL) {
         ask->fn.named = then;
-        payload_copy(ask->ctx, ctx, (uint32_t)ctx_len);
+        if (ctx_len > 0)
+            memcpy(ask->ctx, ctx, ctx_len);
     }
     return PROA_OK;
 }
@@ -70,9 +70,11 @@ enum proa_outcome proa_join(struct proa_actor *self, const char *group, proa_nam
         return send_failed(s, NULL, PROA_STOPPED);
     call = call_of(self, PUNT_JOIN, len, JOIN_DEADLINE);
     outcome = send_up(self, &call, group, then, ctx, ctx_len);
-    if (outcome == PROA_OK)
-        self->slot->flags |= SLOT_NAMED;
-    return outcome;
+    if (outcome != PROA_OK)
+        return outcome;
+    self->slot->flags |= SLOT_NAMED;
+    slot_member(s, self->slot);
+    return PROA_OK;
 }
 
 enum proa_outcome proa_leave(struct proa_actor *self, const char *group)
@@ -104,6 +106,50 @@ enum proa_outcome proa_find_group(struct proa_actor *self, const char *group,
     return send_up(self, &call, group, then, ctx, ctx_len);
 }
 
+/* ---- Reading ---- */
+
+enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
+                                  const struct proa_behaviour *behaviour, unsigned flags,
+                                  struct proa_ref *refs, uint32_t max,
+                                  struct proa_members *ret)
+{
+    struct sched *s = self->sched;
+    struct proa_members unused;
+    uint32_t type = 0, len;
+
+    ret = ret != NULL ? ret : &unused;
+    *ret = (struct proa_members){0, 0};
+    if (!name_valid(group, &len) || (refs == NULL && max > 0) ||
+        (flags & ~PROA_ALL_UNREACHABLE) != 0)
+        return PROA_INVALID;
+    if (behaviour != NULL) {
+        const struct behaviour *b = behaviour_get(&s->behaviours, behaviour);
+
+        if (b == NULL)
+            return PROA_INVALID;
+        type = b->type_id;
+    }
+    if (s->directory == NULL)
+        return PROA_UNKNOWN;
+    return directory_members(s->directory, group, len, type, flags, s->now, refs, max,
+                             ret);
+}
+
+enum proa_outcome proa_route(struct proa_actor *self, const char *group,
+                             enum proa_policy policy, uint64_t key,
+                             struct proa_ref *ret_ref)
+{
+    struct sched *s = self->sched;
+    uint32_t len;
+
+    if (!name_valid(group, &len) || (unsigned)policy > PROA_ROUTE_IDLE_FIRST)
+        return PROA_INVALID;
+    if (s->directory == NULL)
+        return PROA_UNKNOWN;
+    return directory_route(s->directory, group, len, policy, key, s->now, &s->route,
+                           ret_ref);
+}
+
 /* ---- Published behaviours (joins.h) ---- */
 
 /* False: the ring to the control thread is full. */
@@ -126,7 +172,8 @@ static bool join_type(struct sched *s, struct slot *slot)
         return false;
     }
     slot->flags |= SLOT_NAMED;
-    slot->marks &= (uint16_t)~SLOT_MARK_JOIN;
+    slot_member(s, slot);
+    slot->marks &= (uint8_t)~SLOT_MARK_JOIN;
     return true;
 }
 

@@ -139,6 +139,23 @@ void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome r
         refuse_tell(s, msg->from.node, &r);
 }
 
+void refuse_many(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason,
+                 uint32_t count)
+{
+    struct refusal r = {.to = msg->to,
+                        .slot = msg->from.slot,
+                        .generation = msg->from.generation,
+                        .type = msg->type,
+                        .count = count,
+                        .reason = reason};
+
+    STAT_ADD(s, refused[reason], count);
+    if (proa_ref_is_none(msg->from))
+        return;
+    refuse_flush(s);
+    refuse_out(s, msg->from.node, &r);
+}
+
 /* ---- Mailboxes that were full ---- */
 
 bool full_remember(struct sched *s, struct slot *slot, struct proa_ref origin)

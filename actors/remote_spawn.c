@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Spawning on other nodes: an ask to a service of theirs, so that its deadline, refusals, dead
-   links and late answers are those of every ask. */
+   links and late answers are those of every ask.  And where messages to services arrive. */
 #include "scheduler_internal.h"
 #include "spawn_request.h"
 
@@ -146,12 +146,19 @@ static enum spawn_result make(struct sched *s, const struct spawn_request *reque
     }
 }
 
+static bool is_multicast(const struct proa_msg *msg)
+{
+    return SERVICE_INDEX(msg->to.slot) == SERVICE_MULTICAST && msg->flags == 0;
+}
+
 void service_here(struct sched *s, const struct proa_msg *msg, void *bulk)
 {
     struct spawn_request request;
     struct proa_ref ref = {0, 0, 0};
 
-    if (!spawn_request_get(msg->data, msg->len, &request)) {
+    if (is_multicast(msg)) {
+        multicast_here(s, msg);
+    } else if (!spawn_request_get(msg->data, msg->len, &request)) {
         STAT_ADD(s, malformed, 1);
     } else if (msg->deadline <= s->now) {
         refuse_msg(s, msg, PROA_REFUSED_EXPIRED);
@@ -175,11 +182,13 @@ static uint32_t choose_lane(struct sched *s, uint32_t slot)
 void service_in(struct sched *s, const struct proa_msg *msg, void *bulk)
 {
     struct proa_msg routed = *msg;
-    uint32_t lane = choose_lane(s, msg->to.slot);
+    uint32_t lane = choose_lane(s, msg->to.slot); /* of a spawn */
 
     routed.to.slot = lane << 24 | SERVICE_SPAWN;
     if ((msg->flags & PROA_MSG_REPLY) != 0) {
         STAT_ADD(s, late_replies, 1); /* services ask nobody */
+    } else if (is_multicast(msg)) {
+        multicast_in(s, msg);
     } else if ((msg->flags & PROA_MSG_ASK) == 0 || msg->type != SERVICE_SPAWN ||
                SERVICE_INDEX(msg->to.slot) != SERVICE_SPAWN) {
         refuse_msg(s, msg, PROA_REFUSED_NO_ACTOR);

@@ -143,6 +143,9 @@ static void signal_run(struct proa_actor *self, const struct node *node)
         if (!down_run(self, node, &signal))
             return;
         break;
+    case NODE_CHANGED:
+        changed_run(self, node);
+        return;
     case NODE_WRITABLE:
         signal.kind = PROA_SIGNAL_WRITABLE;
         break;

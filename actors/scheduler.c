@@ -27,6 +27,7 @@ static bool tables_init(struct sched *s, const struct sched_config *c)
            actor_timer_table_init(&s->timers,
                                   c->timers_max != 0 ? c->timers_max : TIMERS_DEFAULT,
                                   c->seed + 3) &&
+           watching_table_init(&s->watchings) &&
            monitor_table_init(&s->monitors, PROA_MONITORS_MAX, c->seed + 4) &&
            ref_set_init(&s->blocked, c->arena) &&
            behaviour_set_init(&s->behaviours, c->arena);
@@ -42,10 +43,12 @@ static void tables_fini(struct sched *s)
     reply_token_table_fini(&s->tokens);
     actor_timer_table_fini(&s->timers);
     monitor_table_fini(&s->monitors);
+    watching_table_fini(&s->watchings);
     if (s->blocked.arena != NULL)
         ref_set_fini(&s->blocked);
     if (s->behaviours.arena != NULL)
         behaviour_set_fini(&s->behaviours);
+    arena_free(s->arena, s->multicast);
     slab_fini(&s->slab);
     slab_fini(&s->states);
 }
@@ -63,6 +66,7 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->clock = c->clock;
     s->arena = c->arena;
     s->directory = c->directory;
+    s->route.random = c->seed | 1;
     s->allowed = c->allowed;
     s->allowed_count = c->allowed_count;
     s->up = c->up;
@@ -230,6 +234,7 @@ static void publish(struct sched *s)
     STAT_SET(s, tokens_held, s->tokens.in_use);
     STAT_SET(s, timers_running, s->timers.in_use);
     STAT_SET(s, monitors, s->monitors.in_use);
+    STAT_SET(s, watches, s->watchings.in_use);
     STAT_SET(s, slab_used, s->slab.used);
     STAT_SET(s, bulk_used, s->bulk.used);
     STAT_SET(s, refs_blocked, s->blocked.count);
@@ -245,6 +250,8 @@ void sched_flush(struct sched *s)
         cross_flush(s);
     if (s->joins.first != SLOT_NONE)
         joins_flush(s);
+    if (s->watchings.todo_count > 0)
+        watching_flush(s);
     again_check(s);
     if (s->clients_touched != NULL)
         clients_flush(s);
@@ -270,6 +277,8 @@ proa_ns sched_deadline(const struct sched *s)
         return 0;
     if (s->clients_retry < at)
         at = s->clients_retry;
+    if (watching_deadline(s) < at)
+        at = watching_deadline(s);
     /* Nobody rings when a ring to another lane, or to control, drains, so look again soon. */
     if ((s->waits_lanes != 0 || cross_waiting(s) || s->joins.first != SLOT_NONE) &&
         s->now + 50 * PROA_US < at)

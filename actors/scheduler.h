@@ -165,6 +165,9 @@ void sched_name_answer(struct sched *s, const struct punt_answer *answer,
                        const char *name, size_t len);
 void sched_name_lost(struct sched *s, const struct punt_actor *actor, const char *name,
                      size_t len);
+/* PUNT_CHANGED: a change for a watch of this lane (watching.h). */
+void sched_changed(struct sched *s, const struct punt_changed *changed, const char *name,
+                   size_t len);
 /* The node leaves: stop all actors (a few hundred each loop), refuse new work. */
 void sched_drain(struct sched *s);
 
@@ -246,10 +249,15 @@ struct sched_stats {
     _Atomic uint64_t signals_dropped; /* for actors that had stopped, or no memory */
     _Atomic uint64_t names_late;      /* name answers whose call was over */
     _Atomic uint64_t monitors;        /* ends of monitors in use */
-    _Atomic uint64_t restarts;        /* of supervised actors */
-    _Atomic uint64_t restart_limits;  /* supervisors that failed because of too many */
-    _Atomic uint64_t downs_late;      /* DOWNs whose monitor was spent */
-    _Atomic uint64_t stops_stale;     /* stop requests whose actor was gone */
+    _Atomic uint64_t watches; /* of names and groups, ended ones not yet told too */
+    _Atomic uint64_t multicast_told;   /* members told for other lanes and nodes */
+    _Atomic uint64_t multicast_nobody; /* multicasts that came and were for nobody here */
+    _Atomic uint64_t changes_late;     /* changes whose watch had ended */
+    _Atomic uint64_t changes_merged;   /* changes not told one by one: a SET has them */
+    _Atomic uint64_t restarts;         /* of supervised actors */
+    _Atomic uint64_t restart_limits;   /* supervisors that failed because of too many */
+    _Atomic uint64_t downs_late;       /* DOWNs whose monitor was spent */
+    _Atomic uint64_t stops_stale;      /* stop requests whose actor was gone */
     _Atomic uint64_t up_full;   /* records that waited for the control thread's ring */
     _Atomic uint64_t malformed; /* messages and items that no scheduler sends */
     _Atomic uint64_t client_dropped; /* records for clients, for want of memory */

@@ -8,7 +8,8 @@
      spawn.c      beginnings                             stop.c       ends
      names.c      the registry's calls                   client_lane.c  ordinary threads
      forward.c    who has a forwarded ask                remote_spawn.c  spawning for other nodes
-     finder.c     proa_lookup_or_spawn                groups.c     joining and leaving
+     finder.c     proa_lookup_or_spawn                groups.c     groups
+     watching.c   watches of names and groups         multicast.c  telling a group
 
    Threads: one lane.  Errors: as scheduler.h. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -20,10 +21,12 @@
 #include "ask.h"
 #include "behaviour.h"
 #include "bulk.h"
+#include "directory_group.h"
 #include "family.h"
 #include "joins.h"
 #include "mailbox.h"
 #include "monitor.h"
+#include "multicast.h"
 #include "payload.h"
 #include "ref_set.h"
 #include "reply_token.h"
@@ -31,6 +34,7 @@
 #include "slab.h"
 #include "slot.h"
 #include "timer_wheel.h"
+#include "watching.h"
 
 /* The largest payload in a slab node; longer ones are bulk. */
 #define NODE_PAYLOAD_MAX (SLAB_BLOCK_MAX - NODE_HEAD)
@@ -44,7 +48,8 @@
 #define NODE_NAME_LOST (PROA_TYPE_SYSTEM + 3) /* payload: the name, with its NUL */
 #define NODE_DOWN (PROA_TYPE_SYSTEM + 4)      /* watch.c */
 
-#define NODE_EVENT (PROA_TYPE_SYSTEM + 64) /* payload: struct proa_event */
+#define NODE_EVENT (PROA_TYPE_SYSTEM + 64)   /* payload: struct proa_event */
+#define NODE_CHANGED (PROA_TYPE_SYSTEM + 65) /* payload: struct changed (watching.h) */
 
 /* What embeds a timer_entry (timer_entry.kind). */
 enum timer_kind { TIMER_ASK, TIMER_TOKEN, TIMER_ACTOR };
@@ -172,6 +177,9 @@ struct sched {
     struct child *children;  /* one a slot (family.h) */
     _Atomic uint16_t *loads; /* of members, one a slot (sched_loads) */
     struct joins joins;
+    struct watching_table watchings;
+    struct route_turn route;           /* of proa_route */
+    struct multicast_nodes *multicast; /* NULL: none was sent yet */
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;
@@ -542,6 +550,9 @@ bool cross_waiting(const struct sched *s);
 /* refuse_msg tells the sender of msg, wherever it is, that msg did not run (or NO_REPLY,
    MAYBE_EXECUTED), and counts it. */
 void refuse_msg(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason);
+/* refuse_many is the same for a tell that was for so many actors. */
+void refuse_many(struct sched *s, const struct proa_msg *msg, enum proa_outcome reason,
+                 uint32_t count);
 void refuse_here(struct sched *s,
                  const struct refusal *refusal); /* to a sender of this lane */
 void refuse_flush(struct sched *s);

@@ -36,9 +36,55 @@ bool name_valid(const char *name, uint32_t *ret_len);
 
 /* ---- groups.c ---- */
 
+/* group_ok: may actors join and leave it by themselves?  *ret_len is set in all cases. */
+bool group_ok(const char *group, uint32_t *ret_len);
+
 /* joins_start makes an actor whose behaviour is published a member of its type's group: now, or as
    soon as the ring to the control thread has room, unless its life ends before. */
 void joins_start(struct sched *s, struct slot *slot);
 void joins_flush(struct sched *s); /* once a loop, while any wait */
+
+/* ---- watching.c ---- */
+
+bool watching_args_good(enum proa_watch_what what, const char *name, uint32_t *ret_len);
+/* watching_start begins a watch for slot: OK; LIMIT; AGAIN (again_kind is set). */
+enum proa_outcome watching_start(struct sched *s, struct slot *slot,
+                                 enum proa_watch_what what, const char *name,
+                                 uint32_t len, struct proa_watching *ret);
+bool watching_stop(struct sched *s, const struct slot *slot,
+                   struct proa_watching watching);
+void watching_end(struct sched *s, struct slot *slot); /* all of an ending actor */
+void watching_flush(struct sched *s); /* once a loop, while there is something to do */
+proa_ns watching_deadline(const struct sched *s);
+/* watching_out says that a node of c has left its mailbox; NULL: the watch has ended. */
+struct watching *watching_out(struct sched *s, const struct changed *c);
+void changed_run(struct proa_actor *self, const struct node *node);
+
+/* ---- multicast.c ---- */
+
+bool multicast_args_good(const char *group, uint32_t type, const void *data, size_t len,
+                         uint32_t *ret_group_len);
+/* multicast_send tells the members of a group msg, whose `to` says nothing, for slot (NULL: nobody
+   is told WRITABLE).  Outcomes of proa_multicast; *ret_members is set. */
+enum proa_outcome multicast_send(struct sched *s, struct slot *slot,
+                                 const struct proa_msg *msg, const char *group,
+                                 uint32_t group_len, uint32_t *ret_members);
+/* What came to the service: over a link, for the members of this node; from another lane, for
+   those of this lane. */
+void multicast_in(struct sched *s, const struct proa_msg *msg);
+void multicast_here(struct sched *s, const struct proa_msg *msg);
+
+/* ---- client_lane_groups.c, and what it takes from client_lane.c ---- */
+
+struct client_head;
+void client_watch(struct sched *s, struct slot *slot, const struct proa_msg *msg);
+void client_unwatch(struct sched *s, struct slot *slot, const struct proa_msg *msg);
+void client_multicast(struct sched *s, struct slot *slot, const struct proa_msg *msg);
+/* client_changed moves a NODE_CHANGED into the client's ring; false: that is full. */
+bool client_changed(struct sched *s, struct slot *slot, const struct node *node);
+void client_record(struct sched *s, struct slot *slot, uint32_t record,
+                   const struct client_head *head, const void *data);
+bool client_tell_out(struct sched *s, struct proa_client *client, uint32_t record,
+                     const struct client_head *head, const void *data);
 
 #endif

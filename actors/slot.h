@@ -44,6 +44,7 @@ enum slot_state {
 /* Bits of slot.marks. */
 #define SLOT_MARK_JOIN                                                                   \
     0x01u /* its membership of its type's group is to be told (joins.h) */
+#define SLOT_MARK_WATCHES 0x02u /* it has watches (watching.h) */
 #define SLOT_MARK_STARTED 0x80u /* start returned 0: stop is to be called */
 
 /* Whom to tell when a full mailbox has drained. */
@@ -74,7 +75,8 @@ struct slot {
     uint32_t wait_key;
     uint8_t wait_mask; /* enum wait_kind; 0: not among them */
     uint8_t reason;    /* enum proa_reason of its end */
-    uint16_t marks;    /* SLOT_MARK_ */
+    uint8_t marks;     /* SLOT_MARK_ */
+    uint8_t zero;
     struct slot_full *full;
     struct proa_client *client; /* SLOT_CLIENT */
     uint32_t monitors;          /* first of its monitors (monitor.h), or SLOT_NONE */

@@ -137,6 +137,8 @@ void actor_end(struct sched *s, struct slot *slot)
         }
     }
     watches_end(s, slot);
+    if ((slot->marks & SLOT_MARK_WATCHES) != 0)
+        watching_end(s, slot);
     if ((slot->flags & SLOT_CHILD) == 0) /* else it may be restarted */
         watched_end(s, slot, (enum proa_reason)slot->reason, slot->code, 0);
     tokens_end(s, slot);

@@ -221,7 +221,7 @@ static void pass_notes(struct child *c)
     struct proa_client_event event;
 
     while (c->client != NULL && proa_client_take(c->client, 0, &event) == PROA_OK) {
-        if (!event.is_answer && event.type == DEMO_NOTE)
+        if (!event.is_answer && event.change == NULL && event.type == DEMO_NOTE)
             say("%.*s", (int)event.len, (const char *)event.data);
     }
 }

@@ -73,7 +73,7 @@ static const struct telemetry_row sched_rows[] = {
     SCHED(link_lost),      SCHED(abandoned),      SCHED(again),
     SCHED(undelivered),    SCHED(log_lines),      SCHED(forwarded),
     SCHED(forwards_heard), SCHED(jobs),           SCHED(jobs_accepted),
-    SCHED(jobs_abandoned),
+    SCHED(jobs_abandoned), SCHED(watches),        SCHED(changes_merged),
 };
 
 static const struct telemetry_row sched_drop_rows[] = {
@@ -82,6 +82,7 @@ static const struct telemetry_row sched_drop_rows[] = {
     SCHED(names_late),         SCHED(stops_stale),     SCHED(up_full),
     SCHED(malformed),          SCHED(client_dropped),  SCHED(dead_letters_untold),
     SCHED(events_lost),        SCHED(log_dropped),     SCHED(forwards_late),
+    SCHED(changes_late),
 };
 
 static const struct telemetry_row link_rows[] = {

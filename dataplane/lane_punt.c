@@ -118,6 +118,15 @@ static void name_record(struct lane *lane, const struct byte_record *record)
                     record->len - sizeof(actor));
 }
 
+static void changed_record(struct lane *lane, const struct byte_record *record)
+{
+    struct punt_changed changed;
+
+    memcpy(&changed, record->body, sizeof(changed));
+    sched_changed(lane->sched, &changed, (const char *)record->body + sizeof(changed),
+                  record->len - sizeof(changed));
+}
+
 static void event_record(struct lane *lane, const struct byte_record *record)
 {
     struct proa_event event;
@@ -149,6 +158,9 @@ static void one_record(struct lane *lane, const struct byte_record *record)
         break;
     case PUNT_EVENT_TOLD:
         event_record(lane, record);
+        break;
+    case PUNT_CHANGED:
+        changed_record(lane, record);
         break;
     case PUNT_MESH_SEND:
         lane_mesh_send(lane, record->body, record->len);

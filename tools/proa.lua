@@ -145,9 +145,24 @@ local function spawn_reply(tvb, tree, at, len)
     tree:add_le(F.spawn_generation, tvb(at + 12, 4))
 end
 
--- Service 1 makes actors; services have generation 0 and their number in the slot's low 24 bits.
-local function is_spawn(slot, generation)
-    return generation == GENERATION_NONE and slot % 0x1000000 == 1
+local function multicast(tvb, tree, at, len)
+    local name = len >= 8 and tvb(at, 1):uint() or 0
+    local front = 8 + math.ceil(name / 8) * 8
+    if name == 0 or front > len or len - front > 1024 then
+        tree:add_proto_expert_info(E.body, "MULTICAST's lengths contradict each other")
+        return
+    end
+    tree:add(F.multicast_len, tvb(at, 1))
+    tree:add(F.multicast_group, tvb(at + 8, name))
+    if len > front then
+        tree:add(F.multicast_data, tvb(at + front, len - front))
+    end
+end
+
+-- Services have generation 0 and their number in the slot's low 24 bits: 1 makes actors, 2 tells the
+-- members of a group.
+local function is_service(slot, generation, number)
+    return generation == GENERATION_NONE and slot % 0x1000000 == number
 end
 
 -- ---- Messages ----
@@ -254,12 +269,16 @@ local function put_payload(tvb, tree, at, m)
     end
     if m.system then
         system_body(tvb, tree, at, m.len, m.type)
-    elseif m.ask and not m.frag and is_spawn(m.dst_slot, m.dst_generation) and m.type == 1 then
+    elseif m.ask and not m.frag and is_service(m.dst_slot, m.dst_generation, 1) and m.type == 1 then
         m.name = "SPAWN"
         spawn_ask(tvb, tree, at, m.len)
-    elseif m.reply and not m.frag and is_spawn(m.src_slot, m.src_generation) and m.type == 1 then
+    elseif m.reply and not m.frag and is_service(m.src_slot, m.src_generation, 1) and m.type == 1 then
         m.name = "SPAWN's answer"
         spawn_reply(tvb, tree, at, m.len)
+    elseif not m.ask and not m.reply and not m.frag and
+        is_service(m.dst_slot, m.dst_generation, 2) then
+        m.name = "MULTICAST"
+        multicast(tvb, tree, at, m.len)
     end
 end
 

@@ -136,6 +136,9 @@ local F = {
     spawn_result = field("spawn.result", "uint32", "Result", base.DEC, RESULTS),
     spawn_slot = field("spawn.slot", "uint32", "Slot", base.HEX),
     spawn_generation = field("spawn.generation", "uint32", "Generation", base.HEX),
+    multicast_len = field("multicast.group_len", "uint8", "Length of the group's name"),
+    multicast_group = field("multicast.group", "string", "Group"),
+    multicast_data = field("multicast.data", "bytes", "For its members"),
 }
 
 -- "sys_node 8 sys_slot 4": fields one behind the other and their bytes, as rows; and the sum.

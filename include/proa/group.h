@@ -15,7 +15,8 @@
    Units:   counts; names are 1..PROA_NAME_MAX bytes of UTF-8 without NUL.
    Errors:  enum proa_outcome, listed at each function.
    Order:   each node sees the changes of one node in the order they were made; changes of
-            different nodes have no order. */
+            different nodes have no order.  Who joins and leaves within a millisecond may never
+            be seen on other nodes, two restarts within it as one. */
 #ifndef PROA_GROUP_H
 #define PROA_GROUP_H
 
@@ -72,7 +73,7 @@ PROA_API enum proa_outcome proa_find_group(struct proa_actor *self, const char *
 enum proa_watch_what {
     PROA_WATCH_NAME,  /* a name of registry.h: no holder or one */
     PROA_WATCH_GROUP, /* the members of a group */
-    PROA_WATCH_ALL, /* every change of every name and group this node hears of; no SET */
+    PROA_WATCH_ALL,   /* every change of every name and group this node hears of */
 };
 
 /* One watch of this actor, kept by value. */
@@ -82,7 +83,9 @@ struct proa_watching {
 };
 
 enum proa_change_kind {
-    PROA_CHANGE_SET,    /* refs[count] is all of it now; what was told before is void */
+    PROA_CHANGE_SET, /* refs[count] is all of it now; what was told before is void.  Members of
+                            silent nodes are in it.  ALL: name is "", and some changes were
+                            missed */
     PROA_CHANGE_JOINED, /* ref is a member, or holds the name */
     PROA_CHANGE_LEFT,   /* ref left, stopped, lost the name, or its node is gone */
 };
@@ -93,16 +96,17 @@ struct proa_change {
     bool is_group;
     const char *name; /* during the call */
     struct proa_watching watching;
-    uint64_t version;            /* as in proa_members; grows with each change told */
+    uint64_t
+        version; /* as in proa_members; grows with each change told of one name or group */
     struct proa_ref ref;         /* JOINED, LEFT */
     uint32_t count;              /* SET */
     const struct proa_ref *refs; /* SET: during the call */
 };
 
-/* proa_watch tells self, by PROA_SIGNAL_CHANGED, first the current SET and then every change, each
-   once and in order, until proa_unwatch or self's end (a restart too).  When self, or its lane, does
-   not keep up, the changes it missed are replaced by one new SET.  A restarted member is a LEFT and
-   a JOINED.
+/* proa_watch tells self, by PROA_SIGNAL_CHANGED, first the current SET (ALL: none) and then every
+   change, each once and in order, until proa_unwatch or self's end (a restart too).  When self, or its
+   lane, does not keep up, the changes it missed are replaced by one new SET; 1,024 of one watch are
+   kept.  A restarted member is a LEFT and a JOINED.
    OK, INVALID, AGAIN, LIMIT (PROA_WATCHES_MAX of this lane), STOPPED (in stop). */
 #define PROA_WATCHES_MAX 4096
 PROA_API enum proa_outcome proa_watch(struct proa_actor *self, enum proa_watch_what what,
@@ -136,12 +140,15 @@ PROA_API enum proa_outcome proa_route(struct proa_actor *self, const char *group
 
 /* ---- Telling all ---- */
 
-#define PROA_MULTICAST_MAX 1024 /* bytes of payload: with the group's name one packet */
+#define PROA_MULTICAST_MAX                                                               \
+    1024 /* bytes of payload: one packet, unless the name is long */
 
 /* proa_multicast tells every living member of group that this node knows (self too, if it is one):
    one message per node, handed out there to the members that node has itself.  Each copy has an
-   outcome as a tell's; refused ones are UNDELIVERED to self.  *ret_members (may be NULL): how many
-   members it went to, as known here.
+   outcome as a tell's; refused ones are UNDELIVERED to self.  Where a whole node or lane could not
+   take it later, UNDELIVERED.to has its node and lane and generation 0.  It is in order with self's
+   tells to each member, but for those that do not fit a packet.  *ret_members (may be NULL): how
+   many members it went to, as known here.
    OK; NOT_FOUND, UNKNOWN: as proa_route; TOO_LARGE; INVALID; AGAIN: a node or lane could not take
    it: nothing happened there, *ret_members counts the others. */
 PROA_API enum proa_outcome proa_multicast(struct proa_actor *self, const char *group,

@@ -1,101 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Joining and leaving: what goes up to the control thread, by call and by published behaviours. */
-#include "sched_world.h"
+/* An actor's calls: joining, leaving, finding, reading. */
+#include "up_world.h"
 
-#include <proa/group.h>
-#include <proa/life.h>
-
-static struct world *w;
-static struct log a_log, pub_log;
-static struct proa_ref a;
-
-static const struct proa_behaviour published = {.type_name = "worker",
-                                                .state_size = sizeof(struct probe),
-                                                .on = probe_on,
-                                                .on_count = 7,
-                                                .start = probe_start,
-                                                .stop = probe_stop,
-                                                .published = true};
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&a_log, 0, sizeof(a_log));
-    memset(&pub_log, 0, sizeof(pub_log));
-    w = world_make(1, NULL);
-    a = spawn(w, 0, &a_log);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_clean(w);
-    world_free(w);
-    return 0;
-}
-
-/* ---- What went up ---- */
-
-struct up {
-    uint16_t kind; /* 0: nothing */
-    struct punt_name name;
-    char text[PROA_NAME_MAX + 1];
-    struct punt_actor actor;
-    struct punt_restart restart;
-};
-
-static struct up next_up(void)
-{
-    const struct byte_record *r = byte_ring_peek(w->lane[0].up);
-    struct up u = {0};
-
-    if (r == NULL)
-        return u;
-    u.kind = r->kind;
-    if (r->kind == PUNT_NAME) {
-        memcpy(&u.name, r->body, sizeof(u.name));
-        assert_int_equal(r->len, sizeof(u.name) + u.name.len);
-        memcpy(u.text, r->body + sizeof(u.name), u.name.len);
-    } else if (r->kind == PUNT_ACTOR_STOPPED) {
-        memcpy(&u.actor, r->body, sizeof(u.actor));
-    } else if (r->kind == PUNT_ACTOR_RESTARTED) {
-        memcpy(&u.restart, r->body, sizeof(u.restart));
-    }
-    byte_ring_pop(w->lane[0].up);
-    return u;
-}
-
-static void fill_up(void)
-{
-    while (byte_ring_push(w->lane[0].up, PUNT_DATAGRAM, NULL, 0, "xxxxxxxxxxxxxxxx", 16))
-        ;
-}
-
-/* Takes the filling out again, up to the first record of another kind. */
-static void empty_up(void)
-{
-    const struct byte_record *r;
-
-    while ((r = byte_ring_peek(w->lane[0].up)) != NULL && r->kind == PUNT_DATAGRAM)
-        byte_ring_pop(w->lane[0].up);
-}
-
-/* The full ring is looked at again after a while. */
-static void retry(void)
-{
-    world_advance(w, PROA_MS);
-}
-
-static void assert_call(const struct up *u, enum punt_name_op op, struct proa_ref who,
-                        const char *group)
-{
-    assert_int_equal(u->kind, PUNT_NAME);
-    assert_int_equal(u->name.op, op);
-    assert_int_equal(u->name.slot, who.slot);
-    assert_int_equal(u->name.generation, who.generation);
-    assert_string_equal(u->text, group);
-}
+#include "directory_group.h"
 
 /* ---- Calls ---- */
 
@@ -162,11 +69,14 @@ static void answer(const struct up *u, enum proa_outcome outcome)
 static void join__goes_up_and_is_answered_once(void **state)
 {
     struct up u;
+    uint32_t slots;
 
     (void)state;
     assert_int_equal(call(0, "workers"), PROA_OK);
     u = next_up();
     assert_call(&u, PUNT_JOIN, a, "workers");
+    assert_int_equal(tell(w, a, a, NOTE, 1), PROA_OK);
+    assert_int_equal(atomic_load(&sched_loads(w->lane[0].s, &slots)[a.slot]), 1);
     assert_int_equal(u.name.type, sched_type_id("probe"));
     assert_int_not_equal(u.name.correlation, 0);
     answer(&u, PROA_OK);
@@ -318,253 +228,138 @@ static void member__end_gives_memberships_up(void **state)
     assert_int_equal(next_up().kind, 0);
 }
 
-/* ---- Published behaviours ---- */
+/* ---- Reading ---- */
 
-static void published__joins_once_start_has_returned(void **state)
+static struct directory *dir;
+
+static void with_directory(struct sched_config *c)
 {
-    struct proa_ref ref;
-    struct up u;
-
-    (void)state;
-    ref = spawn_kind(w, 0, &pub_log, &published);
-    u = next_up();
-    assert_call(&u, PUNT_JOIN, ref, "type:worker");
-    assert_int_equal(u.name.type, sched_type_id("worker"));
-    assert_int_equal(u.name.correlation, 0);
-    stop(w, ref);
-    world_settle(w);
-    assert_int_equal(next_up().kind, PUNT_ACTOR_STOPPED);
-    assert_int_equal(next_up().kind, 0);
-    spawn(w, 0, &a_log); /* not published */
-    assert_int_equal(next_up().kind, 0);
+    c->directory = dir;
 }
 
-static int stopping_start(struct proa_actor *self, const void *arg, size_t len)
+struct read {
+    const char *group;
+    const struct proa_behaviour *behaviour;
+    unsigned flags;
+    uint32_t max;
+    struct proa_ref refs[4];
+    struct proa_members members;
+    enum proa_policy policy;
+    enum proa_outcome outcome;
+};
+
+static void act_all(struct proa_actor *self, void *ctx)
 {
-    (void)arg;
-    (void)len;
-    proa_stop(self);
-    return 0;
+    struct read *r = ctx;
+
+    r->members = (struct proa_members){9, 9};
+    r->outcome = proa_lookup_all(self, r->group, r->behaviour, r->flags, r->refs, r->max,
+                                 &r->members);
 }
 
-static void published__who_does_not_live_does_not_join(void **state)
+static void act_route(struct proa_actor *self, void *ctx)
 {
-    static const struct proa_behaviour brief = {
-        .type_name = "brief", .start = stopping_start, .published = true};
-    struct log *log = &pub_log;
+    struct read *r = ctx;
 
-    (void)state;
-    pub_log.start_result = 5;
-    assert_int_equal(sched_spawn(w->lane[0].s, &published, &log, sizeof(log), NULL),
-                     PROA_STOPPED);
-    assert_int_equal(sched_spawn(w->lane[0].s, &brief, NULL, 0, NULL), PROA_OK);
-    world_settle(w);
-    assert_int_equal(next_up().kind, 0);
+    r->outcome = proa_route(self, r->group, r->policy, 5, &r->refs[0]);
 }
 
-static void published__type_must_be_utf8(void **state)
+static void reads(struct world *world, int reader)
 {
-    static const struct proa_behaviour odd = {.type_name = "\xff\xfe", .published = true};
-    static const struct proa_behaviour quiet = {.type_name = "\xff\xfe"};
+    static const struct proa_behaviour none = {.type_name = ""};
+    struct proa_ref me = spawn(world, 0, &a_log), before = proa_ref_none();
+    struct read r = {.group = "g", .max = 4};
 
-    (void)state;
-    assert_int_equal(sched_spawn(w->lane[0].s, &odd, NULL, 0, NULL), PROA_INVALID);
-    assert_int_equal(sched_spawn(w->lane[0].s, &quiet, NULL, 0, NULL), PROA_OK);
-}
-
-static void published__full_ring_delays_joins_and_keeps_their_order(void **state)
-{
-    struct proa_ref refs[10];
-    struct up u;
-
-    (void)state;
-    fill_up();
-    for (int i = 0; i < 10; i++)
-        refs[i] = spawn_kind(w, 0, &pub_log, &published);
-    stop(w, refs[3]); /* nobody has heard of it */
-    stop(w, refs[9]);
-    retry();
-    assert_true(STAT(w, 0, up_full) > 0);
-    assert_true(sched_deadline(w->lane[0].s) <= w->now + PROA_MS);
-    empty_up();
-    retry();
-    stop(w, refs[5]); /* this one joined */
-    world_settle(w);
-    for (int i = 0; i < 9; i++) {
-        if (i == 3)
-            continue;
-        u = next_up();
-        assert_call(&u, PUNT_JOIN, refs[i], "type:worker");
+    in(world, me, act_all, &r);
+    assert_int_equal(r.outcome, PROA_UNKNOWN);
+    assert_int_equal(r.members.count, 0);
+    in(world, me, act_route, &r);
+    assert_int_equal(r.outcome, PROA_UNKNOWN);
+    for (uint32_t i = 1; i <= 3; i++)
+        directory_join(dir, "g", 1, (struct proa_ref){FAR_NODE, i, 1},
+                       sched_type_id(i == 3 ? "worker" : "probe"));
+    directory_groups_publish(dir, world->now);
+    in(world, me, act_all, &r);
+    assert_int_equal(r.outcome, PROA_OK);
+    assert_int_equal(r.members.count, 3);
+    assert_true(r.members.version > 0);
+    r.behaviour = &published;
+    in(world, me, act_all, &r);
+    assert_int_equal(r.members.count, 1);
+    assert_int_equal(r.refs[0].slot, 3);
+    r.behaviour = &none;
+    in(world, me, act_all, &r);
+    assert_int_equal(r.outcome, PROA_INVALID);
+    assert_int_equal(r.members.count, 0);
+    r.behaviour = NULL;
+    r.flags = 0x80;
+    in(world, me, act_all, &r);
+    assert_int_equal(r.outcome, PROA_INVALID);
+    for (int i = 0; i < 6; i++) {
+        r.policy = PROA_ROUTE_ROUND_ROBIN; /* the lane remembers whose turn it is */
+        in(world, me, act_route, &r);
+        assert_int_equal(r.outcome, PROA_OK);
+        assert_false(proa_ref_equal(r.refs[0], before));
+        before = r.refs[0];
     }
-    u = next_up();
-    assert_int_equal(u.kind, PUNT_ACTOR_STOPPED);
-    assert_int_equal(u.actor.slot, refs[5].slot);
-    assert_int_equal(next_up().kind, 0);
+    r.policy = (enum proa_policy)(PROA_ROUTE_IDLE_FIRST + 1);
+    in(world, me, act_route, &r);
+    assert_int_equal(r.outcome, PROA_INVALID);
+    r.group = NULL;
+    in(world, me, act_route, &r);
+    assert_int_equal(r.outcome, PROA_INVALID);
+    directory_quiescent(dir, reader);
 }
 
-/* ---- Restarts ---- */
-
-static const struct proa_supervision rule = {.intensity = 100};
-static const struct proa_behaviour boss = {.type_name = "boss", .supervision = &rule};
-static struct proa_ref child;
-
-static void act_child(struct proa_actor *self, void *ctx)
+static void reads__are_the_directory_s(void **state)
 {
-    struct log *log = &pub_log;
-
-    (void)ctx;
-    assert_int_equal(proa_spawn_child(self, &published, &log, sizeof(log),
-                                      PROA_RESTART_PERMANENT, &child),
-                     PROA_OK);
-}
-
-static void act_fail(struct proa_actor *self, void *ctx)
-{
-    (void)ctx;
-    proa_fail(self, 9);
-}
-
-static struct proa_ref supervise(void)
-{
-    struct proa_ref ref;
-
-    assert_int_equal(sched_spawn(w->lane[0].s, &boss, NULL, 0, &ref), PROA_OK);
-    in(w, ref, act_child, NULL);
-    return ref;
-}
-
-static void restart__moves_the_membership_without_another_join(void **state)
-{
-    struct up u;
+    const uint8_t seed[32] = {7};
+    struct world *world;
+    int reader;
 
     (void)state;
-    supervise();
-    u = next_up();
-    assert_call(&u, PUNT_JOIN, child, "type:worker");
-    in(w, child, act_fail, NULL);
-    world_settle(w);
-    u = next_up();
-    assert_int_equal(u.kind, PUNT_ACTOR_RESTARTED);
-    assert_int_equal(u.restart.slot, child.slot);
-    assert_int_equal(u.restart.generation, child.generation);
-    assert_int_equal(u.restart.now, child.generation + 1);
-    assert_int_equal(next_up().kind, 0);
+    dir = directory_create(64, seed);
+    directory_self(dir, WORLD_NODE);
+    directory_node_add(dir, FAR_NODE, PROA_NS_NEVER);
+    reader = directory_reader_add(dir);
+    directory_online(dir, reader);
+    world = world_make(1, with_directory);
+    reads(world, reader);
+    world_free(world);
+    directory_offline(dir, reader);
+    directory_reader_remove(dir, reader);
+    directory_destroy(dir);
 }
 
-static void restart__before_the_join_was_told_joins_as_the_new_life(void **state)
+static void reads__without_a_directory_are_unknown(void **state)
 {
-    struct proa_ref parent;
-    struct up u;
+    struct read r = {.group = "g", .max = 4};
 
     (void)state;
-    fill_up();
-    parent = supervise();
-    for (int i = 0; i < 3; i++) {
-        in(w, child, act_fail, NULL);
-        retry();
-        child.generation++;
-    }
-    empty_up();
-    retry();
-    u = next_up();
-    assert_call(&u, PUNT_JOIN, child, "type:worker");
-    assert_int_equal(next_up().kind, 0);
-    stop(w, parent);
-    world_settle(w);
-    u = next_up();
-    assert_int_equal(u.kind, PUNT_ACTOR_STOPPED);
-    assert_int_equal(u.actor.generation, child.generation);
-    assert_int_equal(next_up().kind, 0);
+    in(w, a, act_all, &r);
+    assert_int_equal(r.outcome, PROA_UNKNOWN);
+    in(w, a, act_route, &r);
+    assert_int_equal(r.outcome, PROA_UNKNOWN);
 }
-
-/* Whatever the ring's room, whoever lives has joined in the end, once, and who has joined and
-   ended is told of. */
-static void published__random_lives_and_a_ring_that_is_often_full(void **state)
-{
-    static uint8_t member[1024]; /* by slot index */
-    static uint32_t generation[1024];
-    struct proa_ref live[64];
-    uint32_t count = 0;
-    unsigned seed = 20260101;
-    struct up u;
-
-    (void)state;
-    memset(member, 0, sizeof(member));
-    print_message("seed %u\n", seed);
-    srand(seed);
-    for (int step = 0; step < 4000; step++) {
-        int what = rand() % 8;
-
-        pub_log.count = 0;
-        if (what < 3 && count < 64) {
-            live[count++] = spawn_kind(w, 0, &pub_log, &published);
-        } else if (what < 5 && count > 0) {
-            uint32_t i = (uint32_t)rand() % count;
-
-            stop(w, live[i]);
-            live[i] = live[--count];
-        } else if (what == 5) {
-            fill_up();
-        } else if (what == 6) {
-            for (int n = rand() % 40; n > 0 && (u = next_up()).kind != 0; n--) {
-                uint32_t slot = u.kind == PUNT_NAME ? u.name.slot : u.actor.slot;
-
-                if (u.kind == PUNT_NAME) {
-                    assert_int_equal(member[slot], 0);
-                    member[slot] = 1;
-                    generation[slot] = u.name.generation;
-                } else if (u.kind == PUNT_ACTOR_STOPPED) {
-                    assert_int_equal(member[slot], 1);
-                    assert_int_equal(generation[slot], u.actor.generation);
-                    member[slot] = 0;
-                }
-            }
-        } else {
-            w->now += PROA_MS;
-        }
-        lane_loop(w, 0);
-    }
-    for (int i = 0; i < 50; i++) {
-        w->now += PROA_MS;
-        lane_loop(w, 0);
-        while ((u = next_up()).kind != 0) {
-            if (u.kind == PUNT_NAME) {
-                member[u.name.slot]++;
-                generation[u.name.slot] = u.name.generation;
-            } else if (u.kind == PUNT_ACTOR_STOPPED) {
-                member[u.actor.slot]--;
-            }
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(member[live[i].slot], 1);
-        assert_int_equal(generation[live[i].slot], live[i].generation);
-        member[live[i].slot] = 0;
-    }
-    for (uint32_t i = 0; i < 1024; i++)
-        assert_int_equal(member[i], 0);
-}
-
-#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(join__goes_up_and_is_answered_once),
-        test(join__without_then_waits_for_nothing),
-        test(leave__goes_up),
-        test(find__asks_until_its_deadline),
-        test(calls__bad_arguments_are_invalid),
-        test(calls__full_ring_is_again),
-        test(calls__in_stop_nobody_joins),
-        test(member__end_gives_memberships_up),
-        test(published__joins_once_start_has_returned),
-        test(published__who_does_not_live_does_not_join),
-        test(published__type_must_be_utf8),
-        test(published__full_ring_delays_joins_and_keeps_their_order),
-        test(restart__moves_the_membership_without_another_join),
-        test(restart__before_the_join_was_told_joins_as_the_new_life),
-        test(published__random_lives_and_a_ring_that_is_often_full),
+        cmocka_unit_test_setup_teardown(join__goes_up_and_is_answered_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(join__without_then_waits_for_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(leave__goes_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(find__asks_until_its_deadline, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls__bad_arguments_are_invalid, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(calls__full_ring_is_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls__in_stop_nobody_joins, setup, teardown),
+        cmocka_unit_test_setup_teardown(member__end_gives_memberships_up, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(reads__are_the_directory_s, setup, teardown),
+        cmocka_unit_test_setup_teardown(reads__without_a_directory_are_unknown, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
