@@ -244,8 +244,9 @@ void group_remove(struct directory *dir, struct group *group)
     PROA_ASSERT(group->count == 0);
     group_present(dir, group);
     group_untouch(dir, group);
-    /* G5 release, pairs with G6: who sees it sees every group that is in the table now. */
-    atomic_store_explicit(&g->floor, g->version, memory_order_release);
+    /* G5 release, pairs with G6: who sees it sees every group that is in the table now.  A new one
+       with each removal, by which readers know that a group they remember may be gone. */
+    atomic_store_explicit(&g->floor, ++g->version, memory_order_release);
     table_remove(dir, group);
     g->by_index[group->index] = NULL;
     g->free_index[g->free_count++] = group->index;

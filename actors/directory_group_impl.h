@@ -37,6 +37,7 @@
 /* A point of the ring: position in the upper bits, index of the member below. */
 #define POINT_INDEX_BITS 21u
 #define POINT_INDEX_MASK ((UINT64_C(1) << POINT_INDEX_BITS) - 1)
+#define POINT_END UINT64_MAX /* behind the last one */
 _Static_assert(DIRECTORY_MEMBERS_MAX <= 1u << POINT_INDEX_BITS, "an index fits a point");
 
 /* The hash of a name, of an actor or a group. */
@@ -61,7 +62,7 @@ struct group_view {
     uint64_t version;
     uint32_t count;          /* of members, at least 1 */
     uint32_t locals;         /* of these, of this node */
-    uint64_t *points;        /* GROUP_POINTS * count, sorted */
+    uint64_t *points;        /* GROUP_POINTS * count, sorted, and POINT_END */
     uint32_t *guide;         /* first point of each bucket, and one past the last */
     uint32_t *local;         /* indices of the local ones */
     uint32_t guide_bits;     /* a point's bucket is its upper bits */
@@ -213,10 +214,26 @@ void view_retire(struct directory *dir, struct group_view *view);
 /* group_end removes a group whose last member has left. */
 void group_end(struct directory *dir, struct group *group);
 
-/* A position of a member on the ring: the same on every node, in every life of its actor. */
-static inline uint64_t member_point(uint64_t node, uint32_t slot, uint32_t which)
+/* ---- directory_group_points.c ---- */
+
+/* What a view was made from. */
+struct points_from {
+    struct group_view *old; /* NULL: there was none */
+    uint32_t *now;          /* of each member of old its index, or POINTS_GONE */
+    uint32_t *added;        /* indices of those that old did not have */
+    uint32_t added_count;
+};
+
+#define POINTS_GONE UINT32_MAX
+
+/* points_set makes points and guide of a view whose members are set. */
+void points_set(struct group_view *view, const struct points_from *from);
+
+/* A position of a member on the ring: the same on every node, in every life of its actor.
+   node_mixed: mix64 of its node. */
+static inline uint64_t member_point(uint64_t node_mixed, uint32_t slot, uint32_t which)
 {
-    return mix64(mix64(node) ^ ((uint64_t)which << 32 | slot));
+    return mix64(node_mixed ^ ((uint64_t)which << 32 | slot));
 }
 
 /* ---- directory_group_read.c ---- */

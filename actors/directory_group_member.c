@@ -173,7 +173,7 @@ static struct membership *membership_create(struct directory *dir, struct group 
     if (m == NULL)
         return NULL;
     m->ref = ref;
-    m->point = member_point(ref.node, ref.slot, 0);
+    m->point = member_point(mix64(ref.node), ref.slot, 0);
     m->group = group;
     m->word = WORD_NONE;
     m->type = type;

@@ -3,6 +3,7 @@
 
 #include "directory_impl.h"
 
+#define NOINLINE __attribute__((noinline)) /* the fewer registers to save before */
 #define TRIES 8u /* random picks that met silent nodes, before all are looked at */
 #define IDLE_LOOKS 16u
 #define BUCKET_SCAN 8u
@@ -63,7 +64,7 @@ static const struct group_member *scan(const struct group_view *view, uint32_t f
 
 /* ---- Policies ---- */
 
-static __attribute__((noinline)) const struct group_member *
+static NOINLINE const struct group_member *
 pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     uint32_t at = 0;
@@ -76,7 +77,7 @@ pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
     return scan(view, at, now);
 }
 
-static __attribute__((noinline)) const struct group_member *
+static NOINLINE const struct group_member *
 pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     if (view->locals > 0) {
@@ -90,24 +91,34 @@ pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
 }
 
 /* The shorter mailbox of two (Mitzenmacher, "The power of two choices in randomized load
-   balancing", 2001). */
-static inline const struct group_member *
+   balancing", 2001).  NULL: both are silent.  Of at least two members. */
+static inline const struct group_member *shorter(const struct group_view *view,
+                                                 proa_ns now, struct route_turn *turn)
+{
+    uint64_t random = next_random(turn);
+    uint32_t first = below((uint32_t)(random >> 32), view->count);
+    uint32_t second = below((uint32_t)random, view->count - 1);
+    const struct group_member *a = &view->members[first];
+    const struct group_member *b = &view->members[second += second >= first];
+    /* The silent are longer than any. */
+    uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
+    uint32_t other = member_lives(b, now) ? load_of(b) : UINT32_MAX;
+
+    if (__builtin_expect((longer & other) == UINT32_MAX, 0))
+        return NULL;
+    /* No branch can foresee which it is. */
+    first = __builtin_expect_with_probability(longer <= other, 1, 0.5) ? first : second;
+    return &view->members[first];
+}
+
+static NOINLINE const struct group_member *
 pick_shorter(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
     for (uint32_t i = 0; i < TRIES && view->count > 1; i++) {
-        uint64_t random = next_random(turn);
-        uint32_t first = below((uint32_t)(random >> 32), view->count);
-        uint32_t second = below((uint32_t)random, view->count - 1);
-        const struct group_member *a = &view->members[first];
-        const struct group_member *b = &view->members[second + (second >= first)];
-        /* The silent are longer than any.  Which of two is the shorter no branch can foresee. */
-        uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
-        uint32_t shorter = member_lives(b, now) ? load_of(b) : UINT32_MAX;
-        uintptr_t swap = -(uintptr_t)(longer <= shorter);
+        const struct group_member *member = shorter(view, now, turn);
 
-        if (__builtin_expect((longer & shorter) != UINT32_MAX, 1))
-            return (const struct group_member *)((uintptr_t)b ^
-                                                 (((uintptr_t)a ^ (uintptr_t)b) & swap));
+        if (member != NULL)
+            return member;
     }
     return scan(view, below((uint32_t)(next_random(turn) >> 32), view->count), now);
 }
@@ -124,8 +135,8 @@ static uint32_t *place_of(const struct group *group, struct route_turn *turn)
     return &place->at;
 }
 
-static __attribute__((noinline)) const struct group_member *
-pick_next(const struct group_view *view, proa_ns now, uint32_t *place)
+static NOINLINE const struct group_member *pick_next(const struct group_view *view,
+                                                     proa_ns now, uint32_t *place)
 {
     uint32_t from = *place < view->count ? *place : below(*place, view->count);
     const struct group_member *member = scan(view, from, now);
@@ -137,8 +148,8 @@ pick_next(const struct group_view *view, proa_ns now, uint32_t *place)
     return member;
 }
 
-static __attribute__((noinline)) const struct group_member *
-pick_idle(const struct group_view *view, proa_ns now, uint32_t *place)
+static NOINLINE const struct group_member *pick_idle(const struct group_view *view,
+                                                     proa_ns now, uint32_t *place)
 {
     const struct group_member *best = NULL;
     uint32_t at = *place < view->count ? *place : below(*place, view->count);
@@ -162,13 +173,19 @@ pick_idle(const struct group_view *view, proa_ns now, uint32_t *place)
 
 /* ---- By key ---- */
 
-/* The first point at or behind a position; point_count: none before the ring begins again. */
-static inline uint32_t point_behind(const struct group_view *view, uint64_t position)
+/* The first point at or behind a position, from the first of its bucket on; past the last one there
+   is the end of the ring. */
+static inline uint32_t point_behind(const struct group_view *view, uint64_t position,
+                                    uint32_t at)
 {
-    uint32_t bucket = (uint32_t)(position >> (64 - view->guide_bits));
-    uint32_t at = view->guide[bucket], end = view->guide[bucket + 1];
+    uint32_t end;
 
-    while (end - at > BUCKET_SCAN) { /* only where somebody chose its slots so */
+    for (uint32_t n = 0; n < BUCKET_SCAN; n++, at++)
+        if (view->points[at] >= position)
+            return at;
+    /* Only where somebody chose its slots so. */
+    end = view->guide[(position >> (64 - view->guide_bits)) + 1];
+    while (at < end) {
         uint32_t middle = at + (end - at) / 2;
 
         if (view->points[middle] < position)
@@ -176,14 +193,12 @@ static inline uint32_t point_behind(const struct group_view *view, uint64_t posi
         else
             end = middle;
     }
-    while (at < end && view->points[at] < position)
-        at++;
     return at;
 }
 
 static inline uint64_t position_of(uint64_t key, uint32_t probe)
 {
-    return mix64(key ^ mix64(probe)) & ~POINT_INDEX_MASK;
+    return mix64(key + probe * MIX_STEP) & ~POINT_INDEX_MASK;
 }
 
 struct nearest {
@@ -202,9 +217,9 @@ static inline bool is_nearer(const struct nearest *best, uint64_t distance,
 
 /* Is there a living member behind position, nearer than what was found? */
 static inline bool probe_once(const struct group_view *view, uint64_t position,
-                              proa_ns now, uint32_t passed_max, struct nearest *best)
+                              uint32_t at, proa_ns now, struct nearest *best)
 {
-    uint32_t count = view->count * GROUP_POINTS, at = point_behind(view, position);
+    uint32_t count = view->count * GROUP_POINTS;
 
     for (uint32_t n = 0; n < count; n++) {
         uint64_t point, distance;
@@ -223,7 +238,7 @@ static inline bool probe_once(const struct group_view *view, uint64_t position,
             best->point = point;
             return true;
         }
-        if (best->passed++ >= passed_max)
+        if (best->passed++ >= PASSED_MAX)
             return false;
     }
     return true;
@@ -278,110 +293,73 @@ static const struct group_member *probe_all(const struct group_view *view, uint6
     return best.member;
 }
 
-static __attribute__((noinline)) const struct group_member *
-pick_by_key(const struct group_view *view, uint64_t key, proa_ns now)
+static NOINLINE const struct group_member *pick_by_key(const struct group_view *view,
+                                                       uint64_t key, proa_ns now)
 {
     struct nearest best = {NULL, 0, 0, 0};
+    uint64_t positions[GROUP_PROBES];
+    uint32_t at[GROUP_PROBES];
 
     key = mix64(key);
+    /* The misses of a large ring side by side: first of the guide, then of the points. */
+    for (uint32_t i = 0; i < GROUP_PROBES; i++) {
+        positions[i] = position_of(key, i);
+        at[i] = view->guide[positions[i] >> (64 - view->guide_bits)];
+        __builtin_prefetch(&view->points[at[i]]);
+    }
     for (uint32_t i = 0; i < GROUP_PROBES; i++)
-        if (!probe_once(view, position_of(key, i), now, PASSED_MAX, &best))
+        if (!probe_once(view, positions[i], point_behind(view, positions[i], at[i]), now,
+                        &best))
             return probe_all(view, key, now);
     return best.member;
 }
 
 /* ---- directory_route ---- */
 
-static inline uint64_t word_at(const char *name)
-{
-    uint64_t word;
-
-    memcpy(&word, name, sizeof(word));
-    return word;
-}
-
-static inline bool name_equal(const char *a, const char *b, size_t len)
-{
-    uint64_t differ = 0;
-
-    if (len < sizeof(uint64_t))
-        return memcmp(a, b, len) == 0;
-    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t))
-        differ |= word_at(a + at) ^ word_at(b + at);
-    a += len - sizeof(uint64_t);
-    b += len - sizeof(uint64_t);
-    return (differ | (word_at(a) ^ word_at(b))) == 0;
-}
-
-static __attribute__((noinline)) struct group *learn(const struct directory *dir,
-                                                     const char *name, size_t len,
-                                                     uint64_t floor,
-                                                     struct route_known *known)
-{
-    struct group *group = group_find(dir, name, len);
-
-    if (group != NULL)
-        *known = (struct route_known){group, floor};
-    return group;
-}
-
-/* The group a reader picks from.  Comparing a name with that of the group it meant before costs half
-   of hashing it (perf/bench_route).  A group that was removed may be freed when this reader has been
-   quiescent, or offline; in either case it then sees the floor that was stored before: qsbr.h, R2 and
-   R3. */
-static inline struct group *find(const struct directory *dir, const char *name,
-                                 size_t len, struct route_turn *turn)
-{
-    uint32_t at = (uint8_t)name[len - 1] + (uint8_t)name[len / 2] * 3u + (uint32_t)len;
-    struct route_known *known = &turn->known[at % ROUTE_KNOWN];
-    /* relaxed: see above. */
-    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
-    struct group *group = known->group;
-
-    if (__builtin_expect(group == NULL || known->floor != floor || group->len != len ||
-                             !name_equal(group->name, name, len),
-                         0))
-        return learn(dir, name, len, floor, known);
-    group_mark_read(group);
-    return group;
-}
-
 /* Loads of other nodes' members are asked for while somebody picks by them. */
 static inline void want_loads(struct directory *dir, struct group *group,
                               const struct group_view *view)
 {
     /* relaxed throughout: a hint. */
-    if (view->locals == view->count ||
-        atomic_load_explicit(&group->wanted, memory_order_relaxed) != 0)
+    if (atomic_load_explicit(&group->wanted, memory_order_relaxed) != 0 ||
+        view->locals == view->count)
         return;
     atomic_store_explicit(&group->wanted, 1, memory_order_relaxed);
     atomic_fetch_or_explicit(&dir->groups.wanted[group->index / 64],
                              UINT64_C(1) << group->index % 64, memory_order_relaxed);
 }
 
-enum proa_outcome directory_route(struct directory *dir, const char *name, size_t len,
-                                  enum proa_policy policy, uint64_t key, proa_ns now,
-                                  struct route_turn *turn, struct proa_ref *ret_ref)
+static inline enum proa_outcome give(const struct group_member *member,
+                                     struct proa_ref *ret_ref)
 {
-    const struct group_member *member = NULL;
-    const struct group_view *view;
-    struct group *group;
+    load_add(member);
+    *ret_ref = member_ref(member);
+    return PROA_OK;
+}
 
-    if (len - 1 >= PROA_NAME_MAX)
-        return PROA_UNKNOWN;
-    group = find(dir, name, len, turn);
+static const struct group_view *view_of(const struct group *group)
+{
     /* G2 acquire, pairs with G1: the view has been written. */
-    view =
-        group != NULL ? atomic_load_explicit(&group->view, memory_order_acquire) : NULL;
+    return atomic_load_explicit(&group->view, memory_order_acquire);
+}
+
+static NOINLINE enum proa_outcome route_in(struct directory *dir, struct group *group,
+                                           enum proa_policy policy, uint64_t key,
+                                           proa_ns now, struct route_turn *turn,
+                                           struct proa_ref *ret_ref)
+{
+    const struct group_view *view = view_of(group);
+    const struct group_member *member;
+
     if (view == NULL)
         return group_absent(dir, group, now);
+    if (policy == PROA_ROUTE_LEAST_LOADED || policy == PROA_ROUTE_IDLE_FIRST)
+        want_loads(dir, group, view);
     switch (policy) {
     case PROA_ROUTE_LEAST_LOADED:
-        want_loads(dir, group, view);
         member = pick_shorter(view, now, turn);
         break;
     case PROA_ROUTE_IDLE_FIRST:
-        want_loads(dir, group, view);
         member = pick_idle(view, now, place_of(group, turn));
         break;
     case PROA_ROUTE_ROUND_ROBIN:
@@ -397,9 +375,87 @@ enum proa_outcome directory_route(struct directory *dir, const char *name, size_
         member = pick_random(view, now, turn);
         break;
     }
-    if (member == NULL)
+    return member != NULL ? give(member, ret_ref) : PROA_UNKNOWN;
+}
+
+/* Where a reader remembers the group of this name, if it does. */
+static inline struct route_known *known_of(struct route_turn *turn, const char *name,
+                                           size_t len)
+{
+    uint32_t at = (uint8_t)name[len - 1] + (uint8_t)name[len / 2] * 3u + (uint32_t)len;
+
+    return &turn->known[at % ROUTE_KNOWN];
+}
+
+static NOINLINE enum proa_outcome
+route_new(struct directory *dir, const char *name, size_t len, enum proa_policy policy,
+          uint64_t key, proa_ns now, struct route_turn *turn, struct proa_ref *ret_ref)
+{
+    /* relaxed: see directory_route. */
+    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+    struct group *group = group_find(dir, name, len);
+
+    if (group == NULL)
+        return group_absent(dir, NULL, now);
+    *known_of(turn, name, len) = (struct route_known){group, floor};
+    return route_in(dir, group, policy, key, now, turn, ret_ref);
+}
+
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+static inline pair pair_at(const char *name)
+{
+    pair words;
+
+    memcpy(&words, name, sizeof(words));
+    return words;
+}
+
+/* In steps of 16 bytes, the last of which may look at some again: memcmp is a call. */
+static inline bool name_equal(const char *a, const char *b, size_t len)
+{
+    pair differ = {0, 0};
+
+    if (len < sizeof(pair))
+        return memcmp(a, b, len) == 0;
+    for (size_t at = 0; at + sizeof(pair) < len; at += sizeof(pair))
+        differ |= pair_at(a + at) ^ pair_at(b + at);
+    differ |= pair_at(a + len - sizeof(pair)) ^ pair_at(b + len - sizeof(pair));
+    return (differ[0] | differ[1]) == 0;
+}
+
+/* Comparing a name with that of the group it meant before costs half of hashing it, and the usual
+   case of the usual policy calls nothing: perf/bench_route.
+
+   A remembered group that was removed may be freed once this reader has been quiescent or offline;
+   in either case the reader then sees the floor that was stored before: qsbr.h, R2 and R3. */
+enum proa_outcome directory_route(struct directory *dir, const char *name, size_t len,
+                                  enum proa_policy policy, uint64_t key, proa_ns now,
+                                  struct route_turn *turn, struct proa_ref *ret_ref)
+{
+    const struct group_member *member;
+    const struct group_view *view;
+    const struct route_known *known;
+    struct group *group;
+
+    if (len - 1 >= PROA_NAME_MAX)
         return PROA_UNKNOWN;
-    load_add(member);
-    *ret_ref = member_ref(member);
-    return PROA_OK;
+    known = known_of(turn, name, len);
+    group = known->group;
+    /* relaxed: see above. */
+    if (__builtin_expect(group == NULL ||
+                             known->floor != atomic_load_explicit(&dir->groups.floor,
+                                                                  memory_order_relaxed) ||
+                             group->len != len || !name_equal(group->name, name, len),
+                         0))
+        return route_new(dir, name, len, policy, key, now, turn, ret_ref);
+    group_mark_read(group);
+    view = view_of(group);
+    if (policy != PROA_ROUTE_LEAST_LOADED || view == NULL || view->count == 1)
+        return route_in(dir, group, policy, key, now, turn, ret_ref);
+    want_loads(dir, group, view);
+    member = shorter(view, now, turn);
+    if (__builtin_expect(member == NULL, 0))
+        return route_in(dir, group, policy, key, now, turn, ret_ref);
+    return give(member, ret_ref);
 }

@@ -6,11 +6,11 @@
 
 #define SMALL_MAX 256u /* members of a group whose views are not put off */
 /* What a view costs, for DIRECTORY_VIEW_SHARE: perf/bench_route, publish. */
-#define MEMBER_NS 60u
+#define MEMBER_NS 150u
 #define UNITS_HEAD 16u       /* of a view beside its members */
 #define UNITS_RECLAIM 65536u /* waiting, at which readers are asked */
 #define RETRY (10 * PROA_MS) /* after want of memory, or readers that are stuck */
-#define INSERTION_MAX 16u
+#define AHEAD 16u            /* memberships fetched before they are looked at */
 
 /* ---- What is dirty ---- */
 
@@ -77,27 +77,6 @@ static int by_point(const void *a, const void *b)
     return 0;
 }
 
-/* All members in order: those of the view that have not left, and the added ones. */
-static void merge(struct group *group, struct membership **into)
-{
-    uint32_t n = 0, added = 0;
-
-    if (group->added_count > 1)
-        qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
-    for (uint32_t i = 0; i < group->seen_count; i++) {
-        struct membership *m = group->seen[i];
-
-        if (m->state == MEMBERSHIP_LEFT)
-            continue;
-        while (added < group->added_count && by_point(&group->added[added], &m) < 0)
-            into[n++] = group->added[added++];
-        into[n++] = m;
-    }
-    while (added < group->added_count)
-        into[n++] = group->added[added++];
-    PROA_ASSERT(n == group->count);
-}
-
 static uint64_t align8(uint64_t bytes)
 {
     return (bytes + 7) & ~UINT64_C(7);
@@ -112,7 +91,7 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
 
     bytes += (uint64_t)count * sizeof(struct group_member);
     at_points = bytes;
-    bytes += points * sizeof(uint64_t);
+    bytes += (points + 1) * sizeof(uint64_t);
     at_guide = bytes;
     bytes = align8(bytes + ((UINT64_C(1) << bits) + 1) * sizeof(uint32_t));
     at_local = bytes;
@@ -122,7 +101,7 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
     if (view == NULL)
         return NULL;
     view->count = count;
-    view->locals = locals;
+    view->locals = 0;
     view->points = (uint64_t *)(void *)((uint8_t *)view + at_points);
     view->guide = (uint32_t *)(void *)((uint8_t *)view + at_guide);
     view->local = (uint32_t *)(void *)((uint8_t *)view + at_local);
@@ -131,84 +110,70 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
     return view;
 }
 
-static void set_members(const struct directory *dir, struct group_view *view,
-                        struct membership *const *members)
+/* What left since the last view is in none any more. */
+static void drop(struct directory *dir, struct membership *m)
 {
-    uint32_t locals = 0;
+    struct node_owner *node = &dir->node_owners[m->node];
 
-    for (uint32_t i = 0; i < view->count; i++) {
-        const struct membership *m = members[i];
-        bool local = m->ref.node == dir->groups.self;
-
-        view->members[i] = (struct group_member){.node = &dir->nodes[m->node],
-                                                 .load = m->load,
-                                                 .slot = m->ref.slot,
-                                                 .generation = m->ref.generation,
-                                                 .type = m->type,
-                                                 .local = local};
-        if (local)
-            view->local[locals++] = i;
-    }
-    PROA_ASSERT(locals == view->locals);
+    if (--node->in_views == 0 && node->forgotten)
+        directory_retire_node(dir, m->node);
+    membership_free(dir, m);
 }
 
-static int by_value(const void *a, const void *b)
+static void set_member(struct directory *dir, struct group_view *view, uint32_t at,
+                       struct membership *m)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    bool local = m->ref.node == dir->groups.self;
 
-    return x < y ? -1 : x > y;
+    view->members[at] = (struct group_member){.node = &dir->nodes[m->node],
+                                              .load = m->load,
+                                              .slot = m->ref.slot,
+                                              .generation = m->ref.generation,
+                                              .type = m->type,
+                                              .local = local};
+    if (local)
+        view->local[view->locals++] = at;
+    if (m->state == MEMBERSHIP_ADDED)
+        dir->node_owners[m->node].in_views++;
+    m->state = MEMBERSHIP_SEEN;
+    m->at = at;
 }
 
-/* A few, unless somebody has chosen its slots so. */
-static void sort_bucket(uint64_t *points, uint32_t count)
+/* All members in order: those of the view before that have not left, and the added ones.  A
+   membership lies anywhere in memory, and is looked at once. */
+static void set_members(struct directory *dir, struct group *group,
+                        struct group_view *view, struct membership **seen,
+                        const struct points_from *from)
 {
-    if (count > INSERTION_MAX) {
-        qsort(points, count, sizeof(*points), by_value);
-        return;
-    }
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t point = points[i];
-        uint32_t at = i;
+    uint32_t n = 0, added = 0;
 
-        for (; at > 0 && points[at - 1] > point; at--)
-            points[at] = points[at - 1];
-        points[at] = point;
-    }
-}
+    if (group->added_count > 1)
+        qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
+    for (uint32_t i = 0; i < group->seen_count; i++) {
+        struct membership *m = group->seen[i];
 
-static uint64_t point_at(const struct membership *m, uint32_t index, uint32_t which)
-{
-    return (member_point(m->ref.node, m->ref.slot, which) & ~POINT_INDEX_MASK) | index;
-}
-
-/* Sorts the points of all members by counting them in buckets, of which the guide stays. */
-static void set_points(struct group_view *view, struct membership *const *members)
-{
-    uint32_t shift = 64 - view->guide_bits, buckets = 1u << view->guide_bits;
-    uint32_t *guide = view->guide, sum = 0;
-
-    memset(guide, 0, (buckets + 1) * sizeof(*guide));
-    for (uint32_t i = 0; i < view->count; i++)
-        for (uint32_t k = 0; k < GROUP_POINTS; k++)
-            guide[point_at(members[i], i, k) >> shift]++;
-    for (uint32_t b = 0; b <= buckets; b++) {
-        uint32_t here = guide[b];
-
-        guide[b] = sum;
-        sum += here;
-    }
-    for (uint32_t i = 0; i < view->count; i++) {
-        for (uint32_t k = 0; k < GROUP_POINTS; k++) {
-            uint64_t point = point_at(members[i], i, k);
-
-            view->points[guide[point >> shift]++] = point;
+        if (i + AHEAD < group->seen_count)
+            __builtin_prefetch(group->seen[i + AHEAD], 1);
+        from->now[i] = POINTS_GONE;
+        if (m->state == MEMBERSHIP_LEFT) {
+            drop(dir, m);
+            continue;
         }
+        while (added < group->added_count && by_point(&group->added[added], &m) < 0) {
+            from->added[added] = n;
+            set_member(dir, view, n, seen[n] = group->added[added]);
+            added++;
+            n++;
+        }
+        from->now[i] = n;
+        set_member(dir, view, n, m);
+        seen[n++] = m;
     }
-    /* Each entry now is where the next bucket begins. */
-    memmove(guide + 1, guide, buckets * sizeof(*guide));
-    guide[0] = 0;
-    for (uint32_t b = 0; b < buckets; b++)
-        sort_bucket(view->points + guide[b], guide[b + 1] - guide[b]);
+    for (; added < group->added_count; added++, n++) {
+        from->added[added] = n;
+        set_member(dir, view, n, seen[n] = group->added[added]);
+    }
+    PROA_ASSERT(n == group->count);
 }
 
 /* ---- Publishing ---- */
@@ -230,42 +195,10 @@ void view_retire(struct directory *dir, struct group_view *view)
     dir->groups.stats.pending++;
 }
 
-/* What left since the last view is in none any more: after the old one was retired. */
-static void drop_left(struct directory *dir, struct group *group)
-{
-    for (uint32_t i = 0; i < group->seen_count; i++) {
-        struct membership *m = group->seen[i];
-        struct node_owner *node = &dir->node_owners[m->node];
-
-        if (m->state != MEMBERSHIP_LEFT)
-            continue;
-        if (--node->in_views == 0 && node->forgotten)
-            directory_retire_node(dir, m->node);
-        membership_free(dir, m);
-    }
-}
-
-static void take_seen(struct directory *dir, struct group *group,
-                      struct membership **seen)
-{
-    drop_left(dir, group);
-    free(group->seen);
-    for (uint32_t i = 0; i < group->count; i++) {
-        if (seen[i]->state == MEMBERSHIP_ADDED)
-            dir->node_owners[seen[i]->node].in_views++;
-        seen[i]->state = MEMBERSHIP_SEEN;
-        seen[i]->at = i;
-    }
-    group->seen = seen;
-    group->seen_count = group->count;
-    free(group->added);
-    group->added = NULL;
-    group->added_count = group->added_max = 0;
-}
-
 void group_end(struct directory *dir, struct group *group)
 {
-    drop_left(dir, group);
+    for (uint32_t i = 0; i < group->seen_count; i++)
+        drop(dir, group->seen[i]);
     group->seen_count = 0;
     group_remove(dir, group);
 }
@@ -274,7 +207,8 @@ void group_end(struct directory *dir, struct group *group)
 static bool publish_view(struct directory *dir, struct group *group)
 {
     struct directory_groups *g = &dir->groups;
-    struct group_view *old = view_of(group), *view;
+    struct points_from from = {.old = view_of(group), .added_count = group->added_count};
+    struct group_view *view;
     struct membership **seen;
 
     if (group->count == 0) {
@@ -283,19 +217,27 @@ static bool publish_view(struct directory *dir, struct group *group)
     }
     seen = malloc(group->count * sizeof(struct membership *));
     view = view_create(group->count, group->count - group->far);
-    if (seen == NULL || view == NULL) {
+    from.now = malloc((group->seen_count + group->added_count + 1) * sizeof(uint32_t));
+    if (seen == NULL || view == NULL || from.now == NULL) {
         free(seen);
         free(view);
+        free(from.now);
         return false;
     }
-    merge(group, seen);
+    from.added = from.now + group->seen_count;
     view->version = group->version;
-    set_members(dir, view, seen);
-    set_points(view, seen);
+    set_members(dir, group, view, seen, &from);
+    points_set(view, &from);
+    free(from.now);
     /* G1 release, pairs with G2: a view is written before it is read. */
     atomic_store_explicit(&group->view, view, memory_order_release);
-    view_retire(dir, old);
-    take_seen(dir, group, seen);
+    view_retire(dir, from.old);
+    free(group->seen);
+    group->seen = seen;
+    group->seen_count = group->count;
+    free(group->added);
+    group->added = NULL;
+    group->added_count = group->added_max = 0;
     group_untouch(dir, group);
     g->stats.views++;
     g->stats.copied += group->count;

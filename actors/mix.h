@@ -9,9 +9,12 @@
 
 #include <stdint.h>
 
+/* mix64 of x, x + MIX_STEP, ... are SplitMix64's numbers from x on. */
+#define MIX_STEP UINT64_C(0x9e3779b97f4a7c15)
+
 static inline uint64_t mix64(uint64_t x)
 {
-    x += 0x9e3779b97f4a7c15u;
+    x += MIX_STEP;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     return x ^ (x >> 31);

@@ -286,68 +286,6 @@ static void members__of_silent_nodes_do_not_count(void **state)
     directory_destroy(w.dir);
 }
 
-static void node_forget__ends_its_memberships(void **state)
-{
-    struct world w = create();
-    struct directory_stats before, after;
-
-    (void)state;
-    for (uint32_t i = 0; i < 600; i++) {
-        join(&w, G, ref(NODE_B, i));
-        join(&w, G, ref(HERE, i));
-    }
-    join(&w, "only b", ref(NODE_B, 1));
-    publish(&w);
-    assert_int_equal(count(&w, G), 1200);
-    assert_true(directory_node_forget(w.dir, NODE_B));
-    assert_int_equal(stats(&w).members, 600);
-    assert_int_equal(count(&w, G), 600); /* dead, though the view still has them */
-
-    /* The record waits for the view that has it, which is not due yet. */
-    directory_stats(w.dir, &before);
-    directory_reclaim(w.dir);
-    assert_non_null(directory_node_add(w.dir, 0xc, ALIVE));
-    assert_int_equal(count(&w, G), 600);
-    w.now = publish(&w);
-    assert_true(w.now > NOW && w.now < ALIVE);
-    assert_int_equal(publish(&w), PROA_NS_NEVER);
-    directory_reclaim(w.dir);
-    directory_stats(w.dir, &after);
-    assert_true(after.reclaimed > before.reclaimed);
-    assert_int_equal(after.pending, 0);
-    assert_int_equal(count(&w, G), 600);
-    assert_int_equal(count(&w, "only b"), 0);
-    assert_int_equal(stats(&w).groups, 1);
-
-    /* Its record is used again. */
-    assert_ptr_equal(directory_node_add(w.dir, 0xd, ALIVE), &w.dir->nodes[1]);
-    assert_true(join(&w, G, ref(0xd, 1)) > 0);
-    directory_destroy(w.dir);
-}
-
-static void node_forget__in_a_view_of_a_new_record_of_the_same_node(void **state)
-{
-    struct world w = create();
-
-    (void)state;
-    for (uint32_t i = 0; i < 300; i++)
-        join(&w, G, ref(NODE_B, i));
-    publish(&w);
-    assert_true(directory_node_forget(w.dir, NODE_B));
-    assert_non_null(directory_node_add(w.dir, NODE_B, ALIVE));
-    assert_int_equal(count(&w, G), 0); /* of its former life */
-    for (uint32_t i = 0; i < 300; i++)
-        assert_true(join(&w, G, ref(NODE_B, i)) > 0);
-    while (publish(&w) != PROA_NS_NEVER)
-        w.now += PROA_MS;
-    assert_int_equal(count(&w, G), 300);
-    assert_true(directory_node_forget(w.dir, NODE_B));
-    while (publish(&w) != PROA_NS_NEVER)
-        w.now += PROA_MS;
-    assert_int_equal(stats(&w).groups, 0);
-    directory_destroy(w.dir);
-}
-
 /* ---- Absent ---- */
 
 static void absent__until_it_has_a_member_or_its_time_is_over(void **state)
@@ -536,66 +474,6 @@ static void read__told_once(void **state)
     directory_destroy(w.dir);
 }
 
-/* ---- Publishing ---- */
-
-/* A snapshot: 64,000 joins of 64 nodes, with a publish after each, a microsecond apart. */
-static void publish__copies_in_linear_time(void **state)
-{
-    struct world w = create();
-    const uint32_t joins = 64000;
-    proa_ns start = w.now;
-
-    (void)state;
-    for (uint32_t n = 0; n < 64; n++)
-        assert_non_null(directory_node_add(w.dir, 0x100 + n, PROA_NS_NEVER));
-    for (uint32_t i = 0; i < joins; i++) {
-        assert_true(join(&w, G, ref(0x100 + i % 64, i / 64)) > 0);
-        publish(&w);
-        w.now += PROA_US;
-    }
-    /* At first each join is seen at once; then views take no more than their share. */
-    assert_in_range(stats(&w).copied, joins,
-                    256 * 257 / 2 + (w.now - start) / DIRECTORY_VIEW_SHARE / 20 + joins);
-    w.now = publish(&w);
-    if (w.now != PROA_NS_NEVER) {
-        assert_true(w.now < start + PROA_S);
-        assert_int_equal(publish(&w), PROA_NS_NEVER);
-    }
-    w.now = NOW;
-    assert_int_equal(count(&w, G), joins);
-    /* One change of a quiet large group is seen at once. */
-    w.now += PROA_S;
-    leave(&w, G, ref(0x100, 0));
-    publish(&w);
-    assert_int_equal(count(&w, G), joins - 1);
-    directory_destroy(w.dir);
-}
-
-static void publish__waits_when_a_reader_is_stuck(void **state)
-{
-    struct world w = create();
-    int reader = directory_reader_add(w.dir);
-    uint32_t changes = 0;
-
-    (void)state;
-    directory_online(w.dir, reader);
-    for (uint32_t i = 0; i < 200; i++)
-        join(&w, G, ref(HERE, i));
-    for (; publish(&w) == PROA_NS_NEVER; changes++) {
-        assert_true(changes < 100000);
-        join(&w, G, ref(NODE_B, changes % 40));
-        leave(&w, G, ref(NODE_B, (changes + 20) % 40));
-    }
-    assert_true(stats(&w).pending > 100);
-    directory_quiescent(w.dir, reader);
-    directory_reclaim(w.dir);
-    directory_quiescent(w.dir, reader);
-    directory_reclaim(w.dir);
-    assert_int_equal(publish(&w), PROA_NS_NEVER);
-    assert_true(stats(&w).pending < 5);
-    directory_destroy(w.dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,16 +484,12 @@ int main(void)
         cmocka_unit_test(rejoin__two_versions_and_one_view),
         cmocka_unit_test(groups__bounded),
         cmocka_unit_test(members__of_silent_nodes_do_not_count),
-        cmocka_unit_test(node_forget__ends_its_memberships),
-        cmocka_unit_test(node_forget__in_a_view_of_a_new_record_of_the_same_node),
         cmocka_unit_test(absent__until_it_has_a_member_or_its_time_is_over),
         cmocka_unit_test(absent__oldest_make_room),
         cmocka_unit_test(complete__names_and_groups_not_here_are_not_found),
         cmocka_unit_test(each__groups_and_members),
         cmocka_unit_test(members__by_type),
         cmocka_unit_test(read__told_once),
-        cmocka_unit_test(publish__copies_in_linear_time),
-        cmocka_unit_test(publish__waits_when_a_reader_is_stuck),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
