@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "link.h"
+#include "multicast.h"
 #include "packet.h"
 #include "spawn_request.h"
 #include "sysmsg.h"
@@ -119,10 +120,11 @@ static void transmit(void *ctx, struct link *link, struct pkt *p)
     pool_free(p);
 }
 
-/* What services and their askers read (spawn_request.h). */
+/* What services and their askers read (spawn_request.h, multicast.h). */
 static void read_service(const struct proa_msg *msg)
 {
     struct spawn_request request;
+    struct multicast_body body;
     struct spawn_answer answer;
 
     if (spawn_request_get(msg->data, msg->len, &request)) {
@@ -130,6 +132,14 @@ static void read_service(const struct proa_msg *msg)
         PROA_ASSERT(strlen(request.type_name) <= PROA_TYPE_MAX);
         for (uint32_t i = 0; i < request.arg_len; i++)
             touched += arg[i];
+    }
+    if (multicast_body_get(msg->data, msg->len, &body)) {
+        const uint8_t *data = body.data;
+        PROA_ASSERT(body.group_len >= 1 && body.group_len <= PROA_NAME_MAX);
+        PROA_ASSERT(strnlen(body.group, body.group_len) == body.group_len);
+        PROA_ASSERT(body.len <= PROA_MULTICAST_MAX && ((uintptr_t)data & 7) == 0);
+        for (uint32_t i = 0; i < body.len; i++)
+            touched += data[i];
     }
     if (spawn_answer_get(msg->data, msg->len, &answer))
         PROA_ASSERT((answer.result == SPAWN_MADE) == (answer.generation != 0));
