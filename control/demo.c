@@ -284,8 +284,8 @@ static bool start(struct demo *demo, char *err, size_t err_len)
     if (sodium_init() < 0 || !family_begin(&demo->family, err, err_len))
         return false;
     randombytes_buf(key, sizeof(key));
-    ok = family_start(&demo->family, 0, demo->options, key, err, err_len) &&
-         family_start(&demo->family, 1, demo->options, key, err, err_len);
+    ok = family_start(&demo->family, 0, "a", NULL, demo->options, key, err, err_len) &&
+         family_start(&demo->family, 1, "b", NULL, demo->options, key, err, err_len);
     sodium_memzero(key, sizeof(key));
     return ok;
 }
