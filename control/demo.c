@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "demo_balancer.h"
 #include "demo_family.h"
 #include "demo_visitor.h"
 
@@ -295,6 +296,8 @@ int demo_run(const struct options *options)
     static struct demo demo;
     char err[PROA_TEXT_MAX] = "no randomness";
 
+    if (options->word_count > 0)
+        return demo_balancer_run(options);
     demo = (struct demo){.options = options, .family = {.signals = -1}};
     printf("proa demo: two nodes, two processes, one conversation over DPDK vhost\n");
     if (!start(&demo, err, sizeof(err))) {

@@ -14,6 +14,7 @@
 #include "demo_load.h"
 #include "demo_raw.h"
 #include "demo_visitor.h"
+#include "demo_worker.h"
 #include "node_internal.h"
 
 struct child {
@@ -217,6 +218,8 @@ int demo_node(const struct options *options)
     struct proa_config config;
     bool ok;
 
+    if (options->words[0][0] >= '1' && options->words[0][0] <= '3')
+        return demo_worker_node(options);
     configure(c.is_a, options->words[1], &config);
     ok = child_open(&c.all, options, &config) && (c.is_a ? begin_a(&c) : begin_b(&c)) &&
          run(&c);
