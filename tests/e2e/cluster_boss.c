@@ -11,6 +11,7 @@
 #define WORKERS_MAX 2048u
 #define ANSWERS_MAX 1000u
 #define JOB_FOR (10 * PROA_S) /* far longer than a death may take to be noticed */
+#define NAME_FOR (3 * PROA_S) /* a claim, a lookup */
 #define WINDOW 16u            /* asks of the load under way */
 #define TICK PROA_MS
 #define TYPE "cluster.worker"
@@ -343,9 +344,9 @@ static bool do_registry(struct proa_actor *self, const struct proa_msg *msg,
     if (word[0] == 'j')
         outcome = proa_join(self, name, on_named, &w, sizeof(w));
     else if (word[0] == 'n')
-        outcome = proa_register(self, name, JOB_FOR, on_named, &w, sizeof(w));
+        outcome = proa_register(self, name, NAME_FOR, on_named, &w, sizeof(w));
     else
-        outcome = proa_lookup_now(self, name, JOB_FOR, on_named, &w, sizeof(w));
+        outcome = proa_lookup_now(self, name, NAME_FOR, on_named, &w, sizeof(w));
     conclude(self, &w, outcome);
     return true;
 }
