@@ -49,10 +49,13 @@ void mesh_meet(struct mesh *mesh, struct mesh_node *node)
 {
     if (mesh->leaving || node->gone || node->dropping)
         return;
-    if (node->state == MESH_CALLING && node->met &&
-        mesh->now - node->called >= MESH_HELLO_EVERY) /* its HELLO may be seldom by now */
-        mesh_call(mesh, node);
-    if (node->state != MESH_LOST && (node->state != MESH_CALLING || node->met))
+    if (node->state == MESH_CALLING && node->met) {
+        node->since = mesh->now;
+        if (mesh->now - node->called >= MESH_HELLO_EVERY)
+            mesh_call(mesh, node);
+        return;
+    }
+    if (node->state != MESH_LOST && node->state != MESH_CALLING)
         return;
     if (mesh_is_full(mesh))
         refuse(mesh, node);
@@ -166,17 +169,22 @@ static void lost_due(struct mesh *mesh, struct mesh_node *node)
 
 static void calling_due(struct mesh *mesh, struct mesh_node *node)
 {
-    if (!node->met && mesh->now - node->since >= MESH_UNMET_LIFE) {
+    proa_ns age = mesh->now - node->since;
+
+    if (!node->met && age >= MESH_UNMET_LIFE) {
         mesh_node_free(mesh, node);
-        return;
-    }
-    if (node->met)
-        mesh_work(mesh, node, MESH_WORK_HELLO);
-    else
+    } else if (!node->met) {
         ask_who(mesh, node);
-    node->called = mesh->now;
-    set_due(mesh, node,
-            mesh->now - node->since < OFTEN ? MESH_HELLO_EVERY : MESH_HELLO_SELDOM);
+        set_due(mesh, node, age < OFTEN ? MESH_HELLO_EVERY : MESH_HELLO_SELDOM);
+    } else if (age >= OFTEN) { /* nor was it heard since: is it there at all? */
+        mesh_node_unlink(mesh, node, MESH_LOST);
+        mesh_neighbours_lose(mesh, node->node, false);
+        set_due(mesh, node, MESH_HELLO_EVERY);
+    } else {
+        node->called = mesh->now;
+        mesh_work(mesh, node, MESH_WORK_HELLO);
+        set_due(mesh, node, MESH_HELLO_EVERY);
+    }
 }
 
 void mesh_node_due(struct mesh *mesh, struct mesh_node *node)

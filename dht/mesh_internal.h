@@ -83,9 +83,10 @@ struct mesh_node {
     uint32_t work;
     uint16_t links_at;
     uint8_t hello_flags;
-    proa_ns since, due, called; /* of its state; the next try; the last */
-    proa_ns links_sent, told;   /* the last LINKS; the last CUT or REFUSED */
-    uint64_t told_version;      /* own version in the last HELLO to it */
+    proa_ns since, due,
+        called; /* of its state (CALLING, met: last heard); the next try; the last */
+    proa_ns links_sent, told; /* the last LINKS; the last CUT or REFUSED */
+    uint64_t told_version;    /* own version in the last HELLO to it */
 
     /* As the receiver of its set. */
     struct mesh_set set;

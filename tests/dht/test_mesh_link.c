@@ -185,6 +185,36 @@ static void down__tried_again_ever_more_seldom(void **state)
     net_destroy(net);
 }
 
+/* Somebody is there, but does not answer a HELLO; then nobody is. */
+static void down__one_that_never_linked(void **state)
+{
+    struct net *net = net_create(2, SEED);
+    const struct kad_id id = {{1, 2, 3}};
+    struct mesh_node_info info;
+
+    (void)state;
+    net_start(net, 0);
+    struct mesh *mesh = net->nodes[0].mesh;
+    mesh_met(mesh, &id, &net->nodes[1].addr, net->now);
+    net_settle(net, 0);
+    for (unsigned s = 0; s < 40; s++) {
+        net_run(net, PROA_S);
+        mesh_met(mesh, &id, &net->nodes[1].addr, net->now);
+        net_settle(net, 0);
+    }
+    assert_int_equal(mesh_nodes(mesh, &info, 1), 1);
+    assert_int_equal(info.state, MESH_CALLING);
+    assert_false(mesh_complete(mesh));
+    assert_in_range(net->nodes[0].sent, 39, 60); /* a HELLO a second */
+    assert_int_equal(net->nodes[0].counts.resolved, 0);
+    net_run(net, 35 * PROA_S);
+    assert_int_equal(mesh_nodes(mesh, &info, 1), 1);
+    assert_int_equal(info.state, MESH_LOST);
+    assert_true(mesh_complete(mesh));
+    assert_in_range(net->nodes[0].counts.resolved, 2, 8);
+    net_destroy(net);
+}
+
 static void down__one_side_only(void **state)
 {
     struct net *net = net_cluster(SEED, 2);
@@ -332,6 +362,7 @@ int main(void)
         cmocka_unit_test(remove__until_it_is_added_again),
         cmocka_unit_test(remove__lost_goodbye_is_said_again),
         cmocka_unit_test(down__tried_again_ever_more_seldom),
+        cmocka_unit_test(down__one_that_never_linked),
         cmocka_unit_test(down__one_side_only),
         cmocka_unit_test(down__gone_is_not_taken_back_for_a_while),
         cmocka_unit_test(limit__nodes_max),
