@@ -379,7 +379,8 @@ static void watcher_signal(struct proa_actor *self, const struct proa_signal *si
     belief.version = change->version;
     if (change->kind == PROA_CHANGE_SET) {
         assert_true(change->count <= MESH_SIM_MEMBERS);
-        memcpy(belief.refs, change->refs, change->count * sizeof(belief.refs[0]));
+        if (change->count > 0)
+            memcpy(belief.refs, change->refs, change->count * sizeof(belief.refs[0]));
         belief.count = change->count;
         belief.sets++;
         return;
