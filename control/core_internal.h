@@ -2,7 +2,7 @@
 /* core_internal.h - the core from inside; shared by the files of the control core only.
 
    core.c steps and dispatches; handshake.c opens links, handshake_answer.c is its other end;
-   liveness.c knows who is alive; registrar.c does names, groups.c memberships, mesh_port.c what
+   liveness.c knows who is alive; registrar.c does names, memberships.c memberships, mesh_port.c what
    linked nodes publish.  They all work on struct core and leave by the functions below: a keyed
    packet, or a record to a lane.
 
@@ -12,7 +12,7 @@
 
 #include "core.h"
 #include "events.h"
-#include "groups.h"
+#include "memberships.h"
 #include "handshake.h"
 #include "keyed.h"
 #include "loads.h"
@@ -37,7 +37,7 @@ struct core {
     struct peers peers;
     struct handshake handshake;
     struct registrar *registrar;
-    struct groups *groups;
+    struct memberships *memberships;
     struct seeking *seeking;
     struct watchers *watchers;
     struct mesh_port mesh_port;

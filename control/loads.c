@@ -145,7 +145,7 @@ static uint16_t load_of(const struct core *core, uint32_t slot)
     return atomic_load_explicit(&self->lanes[lane].words[index], memory_order_relaxed);
 }
 
-static void look(void *ctx, const struct groups_member *member)
+static void look(void *ctx, const struct membership_info *member)
 {
     struct report *report = ctx;
     uint16_t load = load_of(report->core, member->slot);
@@ -171,7 +171,7 @@ static void report_group(struct core *core, struct loads_group *group,
     report->at = 0;
     report->all_from = all ? group->all_from : UINT32_MAX;
     uint32_t members =
-        groups_each(core, group->name, group->len, UINT32_MAX, look, report);
+        memberships_each(core, group->name, group->len, UINT32_MAX, look, report);
     if (!all)
         return;
     group->all_from = report->all_from;

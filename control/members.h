@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* members.h - the one place where the directory's groups change.
 
-   Whoever learns of a membership says so here: groups.c of this node's actors, mesh_port.c of
+   Whoever learns of a membership says so here: memberships.c of this node's actors, mesh_port.c of
    linked nodes', seeking.c of those that are not linked.  The directory gets it, those who watch the
    group are told, and those who wait for a member of it are answered.
 

@@ -139,7 +139,7 @@ void registrar_call(struct core *core, const struct registrar_call *call)
         return;
     case PUNT_JOIN:
     case PUNT_LEAVE:
-        groups_call(core, call);
+        memberships_call(core, call);
         return;
     case PUNT_FIND_GROUP:
         seeking_call(core, call);
@@ -183,13 +183,13 @@ void registrar_event(struct core *core, const struct kad_event *event)
 void registrar_stopped(struct core *core, const struct punt_actor *actor)
 {
     owned_stopped(core, actor);
-    groups_stopped(core, actor);
+    memberships_stopped(core, actor);
 }
 
 void registrar_restarted(struct core *core, const struct punt_restart *restart)
 {
     owned_restarted(core, restart);
-    groups_restarted(core, restart);
+    memberships_restarted(core, restart);
 }
 
 void registrar_node_gone(struct core *core, uint64_t node)
@@ -206,7 +206,7 @@ void registrar_leave(struct core *core)
 {
     owned_leave(core);
     wanted_leave(core);
-    groups_leave(core);
+    memberships_leave(core);
     seeking_leave(core);
 }
 

@@ -20,19 +20,19 @@ bool registries_start(struct core *core)
 
     if (!mesh_port_init(core) || !loads_init(core))
         return false;
-    core->groups =
-        groups_create(core->mesh_port.published_max, secrets_next(&core->secrets));
+    core->memberships =
+        memberships_create(core->mesh_port.published_max, secrets_next(&core->secrets));
     core->seeking = seeking_create(secrets_next(&core->secrets));
     core->watchers = watchers_create(config->lanes, secrets_next(&core->secrets));
     core->incomplete_since = core->now;
     core->views_at = PROA_NS_NEVER;
     directory_self(config->directory, core->node);
-    return core->groups != NULL && core->seeking != NULL && core->watchers != NULL;
+    return core->memberships != NULL && core->seeking != NULL && core->watchers != NULL;
 }
 
 void registries_fini(struct core *core)
 {
-    groups_destroy(core->groups);
+    memberships_destroy(core->memberships);
     seeking_destroy(core->seeking);
     watchers_destroy(core->watchers);
     loads_fini(core);

@@ -19,7 +19,7 @@ static void send_part(struct answer *answer, bool more)
     answer->count = 0;
 }
 
-static void add(void *ctx, const struct groups_member *member)
+static void add(void *ctx, const struct membership_info *member)
 {
     struct answer *answer = ctx;
 
@@ -34,7 +34,7 @@ static void answer_asker(struct core *core, struct seeking_asker *asker)
     struct answer answer = {.core = core, .asker = asker};
 
     asker->dirty = false;
-    groups_each(core, asker->group, asker->len, SEEKING_REFS_MAX, add, &answer);
+    memberships_each(core, asker->group, asker->len, SEEKING_REFS_MAX, add, &answer);
     send_part(&answer, false);
 }
 
@@ -137,7 +137,7 @@ void seeking_announced(struct core *core, const struct kad_event *event)
         return;
     place->op = 0;
     if (event->outcome != PROA_OK)
-        groups_announce_again(core, place->group, place->len);
+        memberships_announce_again(core, place->group, place->len);
 }
 
 /* ---- Time ---- */
@@ -156,7 +156,7 @@ void seeking_own_tick(struct core *core)
     if (core->now < self->announce_at)
         return;
     self->announce_at = core->now + SEEKING_ANNOUNCE_LOOK;
-    groups_to_announce(core, SEEKING_ANNOUNCE_EVERY, announce, core);
+    memberships_to_announce(core, SEEKING_ANNOUNCE_EVERY, announce, core);
 }
 
 proa_ns seeking_own_deadline(const struct core *core)

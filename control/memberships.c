@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "groups.h"
+#include "memberships.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct membership {
     uint32_t next_actor; /* place + 1 in its actor's chain */
 };
 
-struct groups {
+struct memberships {
     struct name_table names;
     struct membership *all;
     uint32_t max, high, free;
@@ -36,9 +36,9 @@ struct groups {
     uint32_t announce_at; /* place that is looked at next */
 };
 
-struct groups *groups_create(uint32_t members_max, uint64_t salt)
+struct memberships *memberships_create(uint32_t members_max, uint64_t salt)
 {
-    struct groups *self = calloc(1, sizeof(*self));
+    struct memberships *self = calloc(1, sizeof(*self));
     uint32_t buckets = 64;
 
     if (self == NULL)
@@ -51,13 +51,13 @@ struct groups *groups_create(uint32_t members_max, uint64_t salt)
     self->all = calloc(members_max, sizeof(*self->all));
     if (!name_table_init(&self->names, sizeof(struct group), members_max, salt) ||
         self->by_actor == NULL || self->all == NULL) {
-        groups_destroy(self);
+        memberships_destroy(self);
         return NULL;
     }
     return self;
 }
 
-void groups_destroy(struct groups *self)
+void memberships_destroy(struct memberships *self)
 {
     if (self == NULL)
         return;
@@ -69,24 +69,25 @@ void groups_destroy(struct groups *self)
 
 /* ---- Chains ---- */
 
-static struct membership *member_at(const struct groups *self, uint32_t at)
+static struct membership *member_at(const struct memberships *self, uint32_t at)
 {
     return &self->all[at - 1];
 }
 
-static struct group *group_of(const struct groups *self, const struct membership *member)
+static struct group *group_of(const struct memberships *self,
+                              const struct membership *member)
 {
     return (struct group *)(void *)name_table_at(&self->names, member->group);
 }
 
-static uint32_t *actor_bucket(struct groups *self, uint32_t slot)
+static uint32_t *actor_bucket(struct memberships *self, uint32_t slot)
 {
     uint32_t hash = slot * 0x9e3779b1u; /* 2^32 over the golden ratio */
 
     return &self->by_actor[(hash >> 12) & self->actor_mask];
 }
 
-static struct membership *find(struct groups *self, const struct group *group,
+static struct membership *find(struct memberships *self, const struct group *group,
                                uint32_t slot, uint32_t generation)
 {
     uint32_t at = *actor_bucket(self, slot);
@@ -100,7 +101,7 @@ static struct membership *find(struct groups *self, const struct group *group,
     return NULL;
 }
 
-static struct group *group_add(struct groups *self, const char *name, size_t len)
+static struct group *group_add(struct memberships *self, const char *name, size_t len)
 {
     struct name_entry *entry = name_table_find(&self->names, name, len);
 
@@ -110,7 +111,7 @@ static struct group *group_add(struct groups *self, const char *name, size_t len
 }
 
 /* There is room: published_max bounds the memberships, and every group has one. */
-static struct membership *member_add(struct groups *self, struct group *group,
+static struct membership *member_add(struct memberships *self, struct group *group,
                                      uint32_t slot)
 {
     uint32_t *bucket = actor_bucket(self, slot);
@@ -137,7 +138,7 @@ static struct membership *member_add(struct groups *self, struct group *group,
     return member;
 }
 
-static void member_remove(struct groups *self, struct membership *member)
+static void member_remove(struct memberships *self, struct membership *member)
 {
     struct group *group = group_of(self, member);
     uint32_t at = (uint32_t)(member - self->all) + 1;
@@ -168,7 +169,7 @@ static struct proa_ref ref_of(const struct core *core, const struct membership *
 static void entry_of(const struct core *core, const struct membership *member,
                      struct mesh_entry *ret)
 {
-    const struct group *group = group_of(core->groups, member);
+    const struct group *group = group_of(core->memberships, member);
 
     *ret = (struct mesh_entry){
         .kind = MESH_MEMBER,
@@ -191,19 +192,19 @@ static void publish(struct core *core, struct membership *member)
 /* Takes it back from everywhere. */
 static void give_up(struct core *core, struct membership *member)
 {
-    const struct group *group = group_of(core->groups, member);
+    const struct group *group = group_of(core->memberships, member);
 
     members_leave(core, group->entry.name, group->entry.len, ref_of(core, member));
     if (member->index != MESH_NONE)
         mesh_withdraw(core->mesh_port.mesh, member->index, core->now);
     mesh_port_release(core, MESH_MEMBER);
     seeking_own_changed(core, group->entry.name, group->entry.len);
-    member_remove(core->groups, member);
+    member_remove(core->memberships, member);
 }
 
 static enum proa_outcome join(struct core *core, const struct registrar_call *call)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
     const struct punt_name *head = &call->head;
     struct proa_ref ref = {core->node, head->slot, head->generation};
     const struct name_entry *known = name_table_find(&self->names, call->name, head->len);
@@ -228,7 +229,7 @@ static enum proa_outcome join(struct core *core, const struct registrar_call *ca
 
 static void leave(struct core *core, const struct registrar_call *call)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
     struct name_entry *entry = name_table_find(&self->names, call->name, call->head.len);
     struct membership *member;
 
@@ -240,7 +241,7 @@ static void leave(struct core *core, const struct registrar_call *call)
         give_up(core, member);
 }
 
-void groups_call(struct core *core, const struct registrar_call *call)
+void memberships_call(struct core *core, const struct registrar_call *call)
 {
     struct proa_ref ref = {core->node, call->head.slot, call->head.generation};
     enum proa_outcome outcome = PROA_OK;
@@ -256,9 +257,9 @@ void groups_call(struct core *core, const struct registrar_call *call)
 
 /* ---- With their actors ---- */
 
-void groups_stopped(struct core *core, const struct punt_actor *actor)
+void memberships_stopped(struct core *core, const struct punt_actor *actor)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
     uint32_t at = *actor_bucket(self, actor->slot);
 
     while (at != 0) {
@@ -271,7 +272,7 @@ void groups_stopped(struct core *core, const struct punt_actor *actor)
 
 static void move(struct core *core, struct membership *member, uint32_t generation)
 {
-    const struct group *group = group_of(core->groups, member);
+    const struct group *group = group_of(core->memberships, member);
     struct proa_ref old = ref_of(core, member);
     struct mesh_entry entry;
 
@@ -284,9 +285,9 @@ static void move(struct core *core, struct membership *member, uint32_t generati
     seeking_own_changed(core, group->entry.name, group->entry.len);
 }
 
-void groups_restarted(struct core *core, const struct punt_restart *restart)
+void memberships_restarted(struct core *core, const struct punt_restart *restart)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
     uint32_t at = *actor_bucket(self, restart->slot);
 
     for (; at != 0; at = member_at(self, at)->next_actor) {
@@ -296,9 +297,9 @@ void groups_restarted(struct core *core, const struct punt_restart *restart)
     }
 }
 
-void groups_leave(struct core *core)
+void memberships_leave(struct core *core)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
 
     for (uint32_t i = 0; i < self->high; i++) {
         struct membership *member = &self->all[i];
@@ -315,10 +316,12 @@ void groups_leave(struct core *core)
 
 /* ---- Reading ---- */
 
-uint32_t groups_each(const struct core *core, const char *group, size_t len, uint32_t max,
-                     void (*fn)(void *ctx, const struct groups_member *member), void *ctx)
+uint32_t memberships_each(const struct core *core, const char *group, size_t len,
+                          uint32_t max,
+                          void (*fn)(void *ctx, const struct membership_info *member),
+                          void *ctx)
 {
-    const struct groups *self = core->groups;
+    const struct memberships *self = core->memberships;
     const struct name_entry *entry = name_table_find(&self->names, group, len);
     uint32_t count = 0;
 
@@ -327,8 +330,8 @@ uint32_t groups_each(const struct core *core, const char *group, size_t len, uin
     uint32_t at = ((const struct group *)(const void *)entry)->members;
     for (; at != 0 && count < max; at = member_at(self, at)->next) {
         const struct membership *member = member_at(self, at);
-        const struct groups_member shown = {member->slot, member->generation,
-                                            member->type, member->index};
+        const struct membership_info shown = {member->slot, member->generation,
+                                              member->type, member->index};
         fn(ctx, &shown);
         count++;
     }
@@ -337,10 +340,11 @@ uint32_t groups_each(const struct core *core, const char *group, size_t len, uin
 
 /* ---- Announcing ---- */
 
-void groups_to_announce(struct core *core, proa_ns every,
-                        bool (*fn)(void *ctx, const char *group, size_t len), void *ctx)
+void memberships_to_announce(struct core *core, proa_ns every,
+                             bool (*fn)(void *ctx, const char *group, size_t len),
+                             void *ctx)
 {
-    struct groups *self = core->groups;
+    struct memberships *self = core->memberships;
 
     for (uint32_t i = 0; i < ANNOUNCE_LOOK && i < self->names.high; i++) {
         uint32_t place = self->announce_at % self->names.high;
@@ -355,9 +359,9 @@ void groups_to_announce(struct core *core, proa_ns every,
     }
 }
 
-void groups_announce_again(struct core *core, const char *name, size_t len)
+void memberships_announce_again(struct core *core, const char *name, size_t len)
 {
-    struct name_entry *entry = name_table_find(&core->groups->names, name, len);
+    struct name_entry *entry = name_table_find(&core->memberships->names, name, len);
 
     if (entry != NULL)
         ((struct group *)(void *)entry)->announce_at = 0;
