@@ -44,9 +44,10 @@
 #define ROUTE_KNOWN 16  /* groups that a reader finds without hashing their names */
 #define ROUTE_PLACES 16 /* groups whose rounds a reader remembers */
 
-/* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set. */
+/* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set to
+   anything, else for each reader. */
 struct route_turn {
-    uint64_t random; /* state of xorshift64*; not 0 */
+    uint64_t random; /* where its random numbers begin */
     struct route_known {
         struct group
             *group; /* while no group was removed since, so that it is there still */

@@ -11,16 +11,16 @@
 
 /* ---- Chance ---- */
 
-/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016). */
+__extension__ typedef unsigned __int128 uint128;
+
+/* wyrand (Wang Yi, wyhash, final version 4): one addition from a number to the next, and one
+   multiplication, so that picks wait less for each other than with xorshift64*. */
 static inline uint64_t next_random(struct route_turn *turn)
 {
-    uint64_t x = turn->random;
+    uint64_t x = turn->random += UINT64_C(0xa0761d6478bd642f);
+    uint128 product = (uint128)x * (x ^ UINT64_C(0xe7037ed1a0b428db));
 
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    turn->random = x;
-    return x * UINT64_C(0x2545f4914f6cdd1d);
+    return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
 /* One of n by 32 random bits (Lemire, "Fast random integer generation in an interval", 2019). */
@@ -99,16 +99,15 @@ static inline const struct group_member *shorter(const struct group_view *view,
     uint32_t first = below((uint32_t)(random >> 32), view->count);
     uint32_t second = below((uint32_t)random, view->count - 1);
     const struct group_member *a = &view->members[first];
-    const struct group_member *b = &view->members[second += second >= first];
+    const struct group_member *b = &view->members[second + (second >= first)];
     /* The silent are longer than any. */
     uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
     uint32_t other = member_lives(b, now) ? load_of(b) : UINT32_MAX;
 
     if (__builtin_expect((longer & other) == UINT32_MAX, 0))
         return NULL;
-    /* No branch can foresee which it is. */
-    first = __builtin_expect_with_probability(longer <= other, 1, 0.5) ? first : second;
-    return &view->members[first];
+    /* A branch: most often neither has anything to do, and nobody waits for loads to compare. */
+    return longer <= other ? a : b;
 }
 
 static NOINLINE const struct group_member *
@@ -411,13 +410,17 @@ static inline pair pair_at(const char *name)
     return words;
 }
 
-/* In steps of 16 bytes, the last of which may look at some again: memcmp is a call. */
+/* In steps of 16 bytes, the last of which may look at some again.  memcmp would be a call, and
+   registers to save before it. */
 static inline bool name_equal(const char *a, const char *b, size_t len)
 {
     pair differ = {0, 0};
 
-    if (len < sizeof(pair))
-        return memcmp(a, b, len) == 0;
+    if (len < sizeof(pair)) {
+        while (len > 0 && a[len - 1] == b[len - 1])
+            len--;
+        return len == 0;
+    }
     for (size_t at = 0; at + sizeof(pair) < len; at += sizeof(pair))
         differ |= pair_at(a + at) ^ pair_at(b + at);
     differ |= pair_at(a + len - sizeof(pair)) ^ pair_at(b + len - sizeof(pair));
