@@ -12,8 +12,7 @@ _Static_assert(TYPE_PREFIX + PROA_TYPE_MAX <= PROA_NAME_MAX, "each type has a gr
 
 /* ---- Actors' calls ---- */
 
-/* A group that actors may join and leave by themselves. */
-static bool group_ok(const char *group, uint32_t *ret_len)
+bool group_ok(const char *group, uint32_t *ret_len)
 {
     return name_valid(group, ret_len) && utf8_valid(group, *ret_len) &&
            strncmp(group, PROA_GROUP_TYPE, TYPE_PREFIX) != 0;

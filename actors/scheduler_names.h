@@ -36,6 +36,9 @@ bool name_valid(const char *name, uint32_t *ret_len);
 
 /* ---- groups.c ---- */
 
+/* group_ok: may actors join and leave it by themselves?  *ret_len is set in all cases. */
+bool group_ok(const char *group, uint32_t *ret_len);
+
 /* joins_start makes an actor whose behaviour is published a member of its type's group: now, or as
    soon as the ring to the control thread has room, unless its life ends before. */
 void joins_start(struct sched *s, struct slot *slot);

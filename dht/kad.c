@@ -11,6 +11,7 @@
 #define DEFAULT_NAMES 4096
 #define DEFAULT_WATCHES 4096
 #define DEFAULT_CONTACTS 1024
+#define DEFAULT_PEERS 8192
 #define DEFAULT_WALKS 64
 #define OWNERS_MAX 4096
 #define PAIRS_MAX 512
@@ -24,7 +25,7 @@
 /* How many of each there are. */
 struct sizes {
     uint32_t contacts, requests, ops, ops_own, walks, records, owners, names, held, pairs,
-        leases;
+        leases, peers;
     uint32_t out, timers;
 };
 
@@ -52,6 +53,7 @@ static void choose_sizes(const struct kad_config *config, struct sizes *ret)
     ret->names = at_most(or_default(config->names_max, DEFAULT_NAMES), KAD_NAMES_MAX);
     ret->held = or_default(config->watches_max, DEFAULT_WATCHES);
     ret->leases = ret->held;
+    ret->peers = or_default(config->peers_max, DEFAULT_PEERS);
     ret->pairs = at_most(KAD_WATCH_PAIRS * ret->held, PAIRS_MAX);
     ret->requests = kad_index_heads(REQUESTS_MIN);
     while (ret->requests < 16 * ret->walks)
@@ -61,7 +63,7 @@ static void choose_sizes(const struct kad_config *config, struct sizes *ret)
         ret->out *= 2;
     ret->timers = KAD_TIMER_SINGLES + ret->requests + ret->ops + ret->contacts +
                   ret->records + ret->owners + ret->names + KAD_HANDS + ret->held +
-                  ret->pairs + ret->leases;
+                  ret->pairs + ret->leases + ret->peers;
 }
 
 /* Cuts pieces off a block; with base NULL it only measures. */
@@ -91,8 +93,9 @@ struct pieces {
     struct kad_held *held;
     struct kad_pair *pairs;
     struct kad_lease *leases;
+    struct kad_peer *peers;
     uint32_t *by_target, *by_owner, *names_by_target, *held_by_target, *by_node,
-        *leases_by_target;
+        *leases_by_target, *peers_by_infohash, *peers_by_address;
     uint8_t *out;
     void *timers;
 };
@@ -113,12 +116,15 @@ static size_t cut_all(void *memory, const struct sizes *sizes, struct pieces *re
     ret->held = cut(&cutter, sizes->held, sizeof(struct kad_held));
     ret->pairs = cut(&cutter, sizes->pairs, sizeof(struct kad_pair));
     ret->leases = cut(&cutter, sizes->leases, sizeof(struct kad_lease));
+    ret->peers = cut(&cutter, sizes->peers, sizeof(struct kad_peer));
     ret->by_target = cut(&cutter, kad_index_heads(sizes->records), head);
     ret->by_owner = cut(&cutter, kad_index_heads(sizes->owners), head);
     ret->names_by_target = cut(&cutter, kad_index_heads(sizes->names), head);
     ret->held_by_target = cut(&cutter, kad_index_heads(sizes->held), head);
     ret->by_node = cut(&cutter, kad_index_heads(sizes->pairs), head);
     ret->leases_by_target = cut(&cutter, kad_index_heads(sizes->leases), head);
+    ret->peers_by_infohash = cut(&cutter, kad_index_heads(sizes->peers), head);
+    ret->peers_by_address = cut(&cutter, kad_index_heads(sizes->peers), head);
     ret->out = cut(&cutter, sizes->out, 1);
     ret->timers = cut(&cutter, 1, kad_timers_size(sizes->timers));
     return cutter.at;
@@ -145,7 +151,8 @@ static void set_timer_bases(struct kad *kad, const struct sizes *sizes)
                                               [KAD_TIMED_HAND] = KAD_HANDS,
                                               [KAD_TIMED_HELD] = sizes->held,
                                               [KAD_TIMED_PAIR] = sizes->pairs,
-                                              [KAD_TIMED_LEASE] = sizes->leases};
+                                              [KAD_TIMED_LEASE] = sizes->leases,
+                                              [KAD_TIMED_PEER] = sizes->peers};
 
     for (uint32_t i = 0; i < KAD_TIMED_KINDS; i++)
         kad->timer_base[i + 1] = kad->timer_base[i] + counts[i];
@@ -203,6 +210,14 @@ static void init_tables(struct kad *kad, const struct sizes *sizes,
     kad_index_init(&kad->leases.by_target, pieces->leases_by_target,
                    kad_index_heads(sizes->leases), key);
     kad_leases_init(&kad->leases);
+    kad->peers.peers = pieces->peers;
+    kad->peers.cap = sizes->peers;
+    kad->peers.per_address = sizes->peers / 4 > SHARE_MIN ? sizes->peers / 4 : SHARE_MIN;
+    kad_index_init(&kad->peers.by_infohash, pieces->peers_by_infohash,
+                   kad_index_heads(sizes->peers), key);
+    kad_index_init(&kad->peers.by_address, pieces->peers_by_address,
+                   kad_index_heads(sizes->peers), key);
+    kad_peers_init(&kad->peers);
 }
 
 struct kad *kad_init(void *memory, const struct kad_config *config, proa_ns now,
@@ -295,7 +310,7 @@ void kad_tick(struct kad *kad, proa_ns now, uint64_t wall_ms)
         [KAD_TIMED_RECORD] = kad_record_due, [KAD_TIMED_OWNER] = kad_owner_due,
         [KAD_TIMED_NAME] = kad_name_due,     [KAD_TIMED_HAND] = kad_hand_due,
         [KAD_TIMED_HELD] = kad_held_due,     [KAD_TIMED_PAIR] = kad_pair_due,
-        [KAD_TIMED_LEASE] = kad_lease_due};
+        [KAD_TIMED_LEASE] = kad_lease_due,   [KAD_TIMED_PEER] = kad_peer_due};
     uint32_t number;
 
     set_clocks(kad, now, wall_ms);
@@ -325,6 +340,7 @@ void kad_result(struct kad *kad, const struct kad_request *request,
         [KAD_TAG_WALK] = kad_op_walk_result,
         [KAD_TAG_HOLDER] = kad_op_holder_result,
         [KAD_TAG_PUT] = kad_claim_put_result,
+        [KAD_TAG_ANNOUNCE] = kad_announce_result,
         [KAD_TAG_OWNER] = kad_owner_result,
         [KAD_TAG_WATCH] = kad_held_result,
         [KAD_TAG_HELD] = kad_held_judged,
@@ -332,6 +348,7 @@ void kad_result(struct kad *kad, const struct kad_request *request,
         [KAD_TAG_SWEEP] = kad_hand_sweep_result,
         [KAD_TAG_HAND] = kad_hand_put_result,
         [KAD_TAG_SEED] = kad_seed_result,
+        [KAD_TAG_MEET] = kad_meet_result,
         [KAD_TAG_NOTIFY] = kad_lease_result,
         [KAD_TAG_NEWCOMER] = NULL,
         [KAD_TAG_NONE] = NULL};
@@ -495,6 +512,7 @@ void kad_stats(const struct kad *kad, struct kad_stats *ret)
     ret->records = kad->store.count;
     ret->names = kad->names.count;
     ret->ops = kad->ops.used;
+    ret->peers = kad->peers.count;
 }
 
 unsigned kad_contacts(const struct kad *kad, struct kad_contact_info *ret, unsigned max)

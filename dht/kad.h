@@ -28,7 +28,8 @@
 #define KAD_PACKET_MAX                                                                   \
     1400 /* bytes of a datagram of ours.  Source: fits 1,500 with IPv6 */
 #define KAD_SEEDS_MAX 16
-#define KAD_OPS_MAX 1024    /* operations of the caller under way */
+#define KAD_OPS_MAX 1024 /* operations of the caller under way */
+#define KAD_PEERS_MAX 64 /* endpoints of one answer.  Source: BEP 5's implementations */
 #define KAD_NAMES_MAX 65536 /* own registrations.  Source: registry.md, "Published" */
 
 struct kad;
@@ -44,7 +45,10 @@ struct kad_config {
     uint32_t store_max; /* records kept for others; 0 = 65,536.  A quarter of them for one
                               owner, half for one IP address, but at least 64 */
     uint32_t names_max; /* own names; 0 = 4,096 */
-    uint32_t watches_max;  /* watches given and held, so many of each; 0 = 4,096 */
+    uint32_t watches_max; /* watches given and held, so many of each; 0 = 4,096 */
+    uint32_t
+        peers_max; /* endpoints of group members kept for others; 0 = 8,192.  A quarter
+                              of them, but at least 64, for one IP address */
     uint32_t contacts_max; /* nodes known; 0 = 1,024 */
     uint32_t ops_max; /* operations under way; 0 = KAD_OPS_MAX, which is also the most */
     uint32_t walks_max; /* of them that walk at once, the others wait; 0 = 64 */
@@ -91,6 +95,24 @@ uint32_t kad_register(struct kad *kad, const char *name, size_t len, uint32_t sl
 bool kad_reissue(struct kad *kad, const char *name, size_t len, uint32_t slot,
                  uint32_t generation, proa_ns now);
 
+/* kad_held tells what this node's claim of name says (record.h).  False when it holds it not. */
+struct kad_claim_info {
+    uint64_t term, issued, claim;
+    uint32_t slot, generation;
+};
+bool kad_held(const struct kad *kad, const char *name, size_t len,
+              struct kad_claim_info *ret);
+
+/* kad_yield gives an own name up to a better claim that the caller heard of by other means: this
+   node holds it no longer, without tombstone and without KAD_NAME_LOST.  Storers that ask are told
+   so and take the winner's record; until it comes they return this node's.  A claim under way is
+   not affected.  False when not held. */
+bool kad_yield(struct kad *kad, const char *name, size_t len, proa_ns now);
+
+/* kad_renew is the winner's part: its record is put at once where storers lack it.  False when the
+   name is not held. */
+bool kad_renew(struct kad *kad, const char *name, size_t len, proa_ns now);
+
 /* kad_is_contended: a claim that beats this node's of name was heard of and is not known to have
    been taken back; or this node does not hold it. */
 bool kad_is_contended(const struct kad *kad, const char *name, size_t len);
@@ -118,10 +140,29 @@ void kad_unwatch(struct kad *kad, const char *name, size_t len, proa_ns now);
    OK with id and addr: it answered just now; NO_ROUTE. */
 uint32_t kad_find_node(struct kad *kad, uint64_t node, proa_ns deadline, proa_ns now);
 
+/* kad_announce says that this node has members of the group infohash stands for (kad_id_of_group):
+   the 8 closest nodes keep its address and port for 30 min, so call it again every 15.  It cannot be
+   taken back: who asks this node hears the truth.  KAD_ANNOUNCED: OK, when more than half of them keep
+   it; NO_QUORUM or NOT_JOINED at the deadline.  0 also when the address is none or the node is
+   leaving. */
+uint32_t kad_announce(struct kad *kad, const struct kad_id *infohash, proa_ns deadline,
+                      proa_ns now);
+
+/* kad_get_peers finds nodes that announced it, this one left out.  KAD_PEERS: OK with up to
+   KAD_PEERS_MAX peers, which may be dead or lie; of more a random part.  NOT_FOUND, when the closest
+   live nodes answered and know of none; UNKNOWN, when none was found by the deadline; NOT_JOINED. */
+uint32_t kad_get_peers(struct kad *kad, const struct kad_id *infohash, proa_ns deadline,
+                       proa_ns now);
+
 /* kad_heard: a link or registry heard this node (authentic): its contact is fresh; one that is not
    known yet is pinged.  Makes no KAD_HEARD of its own. */
 void kad_heard(struct kad *kad, const struct kad_id *id, const struct proa_addr *addr,
                proa_ns now);
+
+/* kad_meet finds out who is at an address: whoever proves its key there within a second is told as
+   KAD_HEARD with id and addr, also when it was heard less than a second ago.  Silence makes no event.
+   False when it is this node's own address or none, or when there is no room: try again. */
+bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now);
 
 /* kad_leave begins to leave: tombstones for all own names, contacts told.  Go on with input, output
    and tick until kad_left: all is acked, or 500 ms passed. */
@@ -139,6 +180,8 @@ enum kad_event_kind {
     KAD_CHANGED, /* a watched name: record (name or tombstone), alive; id, addr of the owner */
     KAD_NAME_LOST, /* an own name went to a better claim: record of the winner */
     KAD_NODE,      /* op, outcome, id, addr */
+    KAD_ANNOUNCED, /* op, outcome */
+    KAD_PEERS,     /* op, outcome, peers, peer_count */
     KAD_HEARD, /* id, addr: an authentic datagram came from this contact (at most one per
                        node and second) */
     KAD_SILENT, /* id, addr: a contact failed 3 times and was dropped, left, or its endpoint
@@ -153,6 +196,8 @@ struct kad_event {
     uint64_t term;
     struct kad_id id;
     struct proa_addr addr;
+    const struct proa_addr *peers; /* until the next call to this node */
+    uint32_t peer_count;
     struct record record; /* its name is inside; kind 0: there is none */
 };
 
@@ -169,7 +214,9 @@ struct kad_stats {
     uint64_t timeouts;         /* questions of ours that nobody answered */
     uint64_t lookups;          /* walks begun */
     uint64_t puts, gets, stored, refused, notifies, watches; /* asked of us */
-    uint32_t contacts, records, names, ops;                  /* at present */
+    uint32_t contacts, records, names, ops, peers;           /* at present */
+    uint64_t announces, peers_refused; /* asked of us; not kept, as a bound is reached */
+    uint64_t peers_senseless; /* endpoints we were answered that cannot be any node's */
     uint64_t tx_dropped; /* the outbox was full: the caller did not call kad_output */
     uint64_t
         handed_over;   /* records put to newcomers and where a sweep found them lacking */

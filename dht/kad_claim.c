@@ -189,11 +189,11 @@ static void add_self(struct kad *kad, struct kad_op *op)
     storer->state = op->kind == KAD_OP_TOMB ? KAD_STORER_ACKED : KAD_STORER_TODO;
 }
 
-/* The s closest of those who answered, this node among them, become the storers. */
-static void choose(struct kad *kad, struct kad_op *op, bool unchanged)
+void kad_claim_choose(struct kad *kad, struct kad_op *op, bool unchanged)
 {
     struct kad_walk *walk = &kad->ops.searches[op->search].walk;
-    uint32_t replicas = op->kind == KAD_OP_TOMB ? KAD_K : kad_replicas(kad);
+    bool claims = op->kind != KAD_OP_TOMB && op->kind != KAD_OP_ANNOUNCE;
+    uint32_t replicas = claims ? kad_replicas(kad) : KAD_K;
     bool self_in = false;
 
     op->storer_count = 0;
@@ -400,7 +400,7 @@ void kad_claim_walked(struct kad *kad, struct kad_op *op)
     uint64_t highest = 0;
 
     if (op->kind == KAD_OP_TOMB) {
-        choose(kad, op, false);
+        kad_claim_choose(kad, op, false);
         pump(kad, op);
         return;
     }
@@ -441,7 +441,7 @@ void kad_claim_walked(struct kad *kad, struct kad_op *op)
     }
     if (op->kind == KAD_OP_RENEW && fresh)
         kad_changed(kad, &op->target);
-    choose(kad, op, !fresh);
+    kad_claim_choose(kad, op, !fresh);
     pump(kad, op);
 }
 

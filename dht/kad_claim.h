@@ -33,6 +33,10 @@ uint32_t kad_replicas(struct kad *kad);
 /* kad_claim_walked goes on after the walk of a REGISTER, RENEW or TOMB. */
 void kad_claim_walked(struct kad *kad, struct kad_op *op);
 
+/* kad_claim_choose makes the s (TOMB, ANNOUNCE: 8) closest of those who answered the walk, this node
+   among them, the storers, and ends the search.  unchanged: who has the record need not be told. */
+void kad_claim_choose(struct kad *kad, struct kad_op *op, bool unchanged);
+
 /* kad_claim_judged goes on after the holder was asked. */
 void kad_claim_judged(struct kad *kad, struct kad_op *op);
 

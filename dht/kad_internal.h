@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kad_internal.h - what a struct kad consists of, for the files of dht/kad_*.c only.
 
-   From below: kad_rtt, kad_timers, kad_random, kad_token, kad_table, kad_walk, kad_store are
-   plain data structures that know no struct kad.  Above them kad_send (datagrams out), kad_rpc
+   From below: kad_rtt, kad_timers, kad_random, kad_token, kad_table, kad_walk, kad_store,
+   kad_peers are plain data structures that know no struct kad.  Above them kad_send (datagrams out), kad_rpc
    (questions), kad_join (the table's life), kad_keep (records of others), kad_lease and
-   kad_watch (subscriptions given and held), kad_ops and kad_claim (operations), kad_names and
+   kad_watch (subscriptions given and held), kad_ops, kad_claim and kad_announce (operations), kad_names and
    kad_hand (own names), kad_query (answers).  kad.c is the top.
 
    Threads: one owner. */
@@ -13,6 +13,7 @@
 
 #include "kad.h"
 
+#include "kad_announce.h"
 #include "kad_claim.h"
 #include "kad_hand.h"
 #include "kad_join.h"
@@ -20,6 +21,7 @@
 #include "kad_lease.h"
 #include "kad_names.h"
 #include "kad_ops.h"
+#include "kad_peers.h"
 #include "kad_random.h"
 #include "kad_rpc.h"
 #include "kad_store.h"
@@ -56,6 +58,7 @@ enum kad_timed {
     KAD_TIMED_HELD,
     KAD_TIMED_PAIR,
     KAD_TIMED_LEASE,
+    KAD_TIMED_PEER,
     KAD_TIMED_KINDS,
 };
 
@@ -96,6 +99,7 @@ struct kad {
     struct kad_join join;
     struct kad_ops ops;
     struct kad_store store;
+    struct kad_peers peers;
     struct kad_names names;
     struct kad_hands hands;
     struct kad_watches watches;

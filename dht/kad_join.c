@@ -242,6 +242,29 @@ void kad_newcomers_due(struct kad *kad)
                           kad->now + NEWCOMER_COST);
 }
 
+bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now)
+{
+    kad_set_now(kad, now);
+    if (addr->family == 0 || addr->port == 0 || kad_addr_equal(addr, &kad->address))
+        return false;
+    return ping(kad, NULL, addr, true, KAD_TAG_MEET);
+}
+
+void kad_meet_result(struct kad *kad, const struct kad_request *request,
+                     enum kad_result result, const struct krpc_message *message)
+{
+    struct kad_contact *contact = kad_table_find(&kad->table, &request->id);
+
+    (void)message;
+    if (result != KAD_ANSWERED)
+        return;
+    if (contact != NULL && contact->told_at == kad->now)
+        return; /* kad_met has told it */
+    if (contact != NULL)
+        contact->told_at = kad->now;
+    kad_notice(kad, KAD_HEARD, &request->id, &request->addr);
+}
+
 /* ---- Joining ---- */
 
 static void ask_seed(struct kad *kad)

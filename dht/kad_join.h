@@ -81,6 +81,9 @@ void kad_probe_due(struct kad *kad, uint32_t number);
 void kad_seed_result(struct kad *kad, const struct kad_request *request,
                      enum kad_result result, const struct krpc_message *message);
 
+void kad_meet_result(struct kad *kad, const struct kad_request *request,
+                     enum kad_result result, const struct krpc_message *message);
+
 /* kad_refreshed: a KAD_OP_REFRESH has ended; answers: how many nodes answered. */
 void kad_refreshed(struct kad *kad, uint32_t answers);
 

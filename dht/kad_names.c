@@ -194,18 +194,54 @@ static void give_up(struct kad *kad, struct kad_name *name)
     kad_claim_end(kad, &target, &fields);
 }
 
-bool kad_unregister(struct kad *kad, const char *text, size_t len, proa_ns now)
+/* The entry of a name that this node holds, NULL when it does not. */
+static struct kad_name *held(const struct kad *kad, const char *text, size_t len)
 {
     struct kad_id target;
 
-    kad_set_now(kad, now);
     if (len == 0 || len > PROA_NAME_MAX)
-        return false;
+        return NULL;
     kad_id_of_name(text, len, &target);
     struct kad_name *name = kad_name_find(kad, &target);
-    if (name == NULL || name->state != KAD_NAME_HELD)
+    return name != NULL && name->state == KAD_NAME_HELD ? name : NULL;
+}
+
+bool kad_unregister(struct kad *kad, const char *text, size_t len, proa_ns now)
+{
+    struct kad_name *name = held(kad, text, len);
+
+    kad_set_now(kad, now);
+    if (name == NULL)
         return false;
     give_up(kad, name);
+    return true;
+}
+
+bool kad_held(const struct kad *kad, const char *text, size_t len,
+              struct kad_claim_info *ret)
+{
+    const struct kad_name *name = held(kad, text, len);
+
+    if (name == NULL)
+        return false;
+    ret->term = name->stamp.term;
+    ret->issued = name->stamp.issued;
+    ret->claim = name->stamp.claim;
+    ret->slot = name->slot;
+    ret->generation = name->generation;
+    return true;
+}
+
+bool kad_yield(struct kad *kad, const char *text, size_t len, proa_ns now)
+{
+    struct kad_name *name = held(kad, text, len);
+
+    kad_set_now(kad, now);
+    if (name == NULL)
+        return false;
+    struct kad_id target = name->target;
+    kad_name_free(kad, name);
+    kad_changed(kad, &target); /* the winner's record may lie here */
     return true;
 }
 
@@ -231,7 +267,7 @@ static void tell_winner(struct kad *kad, const struct kad_id *target,
 
 void kad_name_lose(struct kad *kad, struct kad_name *name, const uint8_t *raw, size_t len)
 {
-    struct kad_held *held = kad_held_find(kad, &name->target);
+    struct kad_held *watch = kad_held_find(kad, &name->target);
     struct kad_id target = name->target;
     struct record own, winner;
 
@@ -243,8 +279,8 @@ void kad_name_lose(struct kad *kad, struct kad_name *name, const uint8_t *raw, s
     kad->names.losers++;
     kad_clear_timer(kad, KAD_TIMED_NAME, kad_name_index(kad, name));
     tell_winner(kad, &target, &winner, kad_claim_end(kad, &target, &own));
-    if (held != NULL)
-        kad_held_offer(kad, held, &winner, name->raw, name->len, false);
+    if (watch != NULL)
+        kad_held_offer(kad, watch, &winner, name->raw, name->len, false);
 }
 
 /* Starts a renewal after `wait`; raw is the rival's record that led to it, if one did. */
@@ -339,28 +375,33 @@ bool kad_name_event(struct kad *kad, struct kad_event *ret)
     return true;
 }
 
+bool kad_renew(struct kad *kad, const char *text, size_t len, proa_ns now)
+{
+    struct kad_name *name = held(kad, text, len);
+
+    kad_set_now(kad, now);
+    if (name == NULL)
+        return false;
+    kad_name_due(kad, kad_name_index(kad, name));
+    return true;
+}
+
 bool kad_reissue(struct kad *kad, const char *text, size_t len, uint32_t slot,
                  uint32_t generation, proa_ns now)
 {
-    struct kad_id target;
+    struct kad_name *name = held(kad, text, len);
     struct record own;
 
     kad_set_now(kad, now);
-    if (len == 0 || len > PROA_NAME_MAX)
-        return false;
-    kad_id_of_name(text, len, &target);
-    struct kad_name *name = kad_name_find(kad, &target);
-    if (name == NULL || name->state != KAD_NAME_HELD)
+    if (name == NULL)
         return false;
     open_own(name, &own);
     name->slot = slot;
     name->generation = generation;
     kad_name_sign(kad, name, own.term, own.claim);
-    kad_changed(kad, &target);
-    if (name->renewing) /* with the record before: once more, after it */
-        kad_set_timer(kad, KAD_TIMED_NAME, kad_name_index(kad, name), now + RENEW_BUSY);
-    else
-        renew(kad, name, NULL, 0, 0);
+    kad_changed(kad, &name->target);
+    /* A renewal under way tells the record before: kad_name_due then waits for its end. */
+    kad_name_due(kad, kad_name_index(kad, name));
     return true;
 }
 
@@ -427,10 +468,7 @@ bool kad_left(const struct kad *kad, proa_ns now)
 
 bool kad_is_contended(const struct kad *kad, const char *name, size_t len)
 {
-    const struct kad_name *held;
-    struct kad_id target;
+    const struct kad_name *own = held(kad, name, len);
 
-    kad_id_of_name(name, len, &target);
-    held = kad_name_find(kad, &target);
-    return held == NULL || held->state != KAD_NAME_HELD || held->contended;
+    return own == NULL || own->contended;
 }

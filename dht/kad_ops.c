@@ -142,6 +142,11 @@ void kad_op_finish(struct kad *kad, struct kad_op *op, enum proa_outcome outcome
 
 bool kad_op_event(struct kad *kad, struct kad_event *ret)
 {
+    static const enum kad_event_kind event_of[] = {[KAD_OP_LOOKUP] = KAD_LOOKED_UP,
+                                                   [KAD_OP_FIND] = KAD_NODE,
+                                                   [KAD_OP_REGISTER] = KAD_REGISTERED,
+                                                   [KAD_OP_ANNOUNCE] = KAD_ANNOUNCED,
+                                                   [KAD_OP_PEERS] = KAD_PEERS};
     struct kad_ops *ops = &kad->ops;
 
     if (ops->done == KAD_NONE)
@@ -149,14 +154,16 @@ bool kad_op_event(struct kad *kad, struct kad_event *ret)
     struct kad_op *op = &ops->ops[ops->done];
     take_out(kad, &ops->done, &ops->done_end, ops->done);
     memset(ret, 0, sizeof(*ret));
-    ret->kind = op->kind == KAD_OP_REGISTER ? KAD_REGISTERED
-                : op->kind == KAD_OP_FIND   ? KAD_NODE
-                                            : KAD_LOOKED_UP;
+    ret->kind = event_of[op->kind];
     ret->op = op->number;
     ret->outcome = op->outcome;
     ret->alive = op->alive;
     ret->id = op->holder;
     ret->addr = op->addr;
+    if (op->peer_count > 0) { /* the place keeps them until its next life */
+        ret->peers = op->peers;
+        ret->peer_count = op->peer_count;
+    }
     if (op->raw_len > 0 && record_decode(&ret->record, op->raw, op->raw_len) == 0) {
         ret->term = ret->record.term;
         ret->id = ret->record.owner;
@@ -283,6 +290,10 @@ static void expired(struct kad *kad, struct kad_op *op)
         kad_claim_expired(kad, op);
         return;
     }
+    if (op->kind == KAD_OP_ANNOUNCE || op->kind == KAD_OP_PEERS) {
+        kad_announce_expired(kad, op);
+        return;
+    }
     if (op->kind == KAD_OP_LOOKUP && op->search != KAD_NONE) {
         uint32_t at = kad_op_pick(kad, op, &fields);
 
@@ -328,7 +339,10 @@ void kad_op_due(struct kad *kad, uint32_t number)
         ask_again(kad, op);
         break;
     case KAD_OP_PUTTING:
-        kad_claim_due(kad, op);
+        if (op->kind == KAD_OP_ANNOUNCE)
+            kad_announce_due(kad, op);
+        else
+            kad_claim_due(kad, op);
         break;
     default:
         kad_op_start(kad, op);

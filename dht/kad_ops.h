@@ -36,6 +36,8 @@ enum kad_op_kind {
     KAD_OP_TOMB,  /* of an own name that was given up */
     KAD_OP_WATCH,
     KAD_OP_REFRESH, /* of the table */
+    KAD_OP_ANNOUNCE,
+    KAD_OP_PEERS,
 };
 
 enum kad_op_state {
@@ -94,9 +96,15 @@ struct kad_op {
     uint64_t node; /* of FIND */
     uint64_t term; /* of the claim; before it the highest seen */
     uint8_t storer_count, quorum;
+    uint8_t peer_count;
     uint16_t raw_len;
-    uint8_t raw[PROA_RECORD_MAX]; /* the result's record, or the tombstone */
-    struct kad_storer storers[KAD_K];
+    union {
+        struct {
+            uint8_t raw[PROA_RECORD_MAX]; /* the result's record, or the tombstone */
+            struct kad_storer storers[KAD_K];
+        };
+        struct proa_addr peers[KAD_PEERS_MAX]; /* of PEERS */
+    };
 };
 
 struct kad_found {

@@ -207,6 +207,22 @@ static void answer_notify(struct kad *kad, const struct proa_addr *from,
     finish(kad, answer, from);
 }
 
+static void answer_announce(struct kad *kad, const struct proa_addr *from,
+                            const struct krpc_message *query, struct answer *answer)
+{
+    struct proa_addr addr = *from;
+
+    kad->stats.announces++;
+    if (!has_token(kad, from, query))
+        return;
+    if (!query->implied_port)
+        addr.port = query->port;
+    if (kad_peer_keep(kad, &query->target, &addr))
+        finish(kad, answer, from);
+    else
+        send_error(kad, from, query, KRPC_ERROR_FULL, "full");
+}
+
 /* Who asks: a contact is heard, another node a newcomer, a leaving one gone. */
 static void note_asker(struct kad *kad, const struct proa_addr *from,
                        const struct krpc_message *query)
@@ -254,8 +270,16 @@ void kad_query(struct kad *kad, const struct proa_addr *from,
         kad->stats.gets++;
         put_value(&answer, kad_best(kad, &query->target, false));
         break;
-    default: /* find_node, get_peers, and what we do not know but names a target */
-        if (query->query == KRPC_ANNOUNCE_PEER || !(query->has & KRPC_HAS_TARGET)) {
+    case KRPC_ANNOUNCE_PEER:
+        answer_announce(kad, from, query, &answer);
+        return;
+    case KRPC_GET_PEERS:
+        kad->stats.gets++;
+        answer.message.value_count =
+            kad_peers_answer(kad, &query->target, answer.message.values);
+        break;
+    default: /* find_node, and what we do not know but names a target */
+        if (!(query->has & KRPC_HAS_TARGET)) {
             send_error(kad, from, query, KRPC_ERROR_METHOD, "method");
             return;
         }

@@ -79,6 +79,11 @@ static bool transmit(struct kad *kad, struct kad_request *request,
     message.has = (request->has_target ? KRPC_HAS_TARGET : 0) |
                   (request->has_lease ? KRPC_HAS_LEASE : 0);
     message.lease = request->lease;
+    if (request->query == KRPC_ANNOUNCE_PEER) {
+        message.has |= KRPC_HAS_PORT;
+        message.port = kad->address.port;
+        message.implied_port = true;
+    }
     message.nonce = request->prove ? request->nonce : NULL;
     if (request->has_token)
         message.token = (struct bencode_span){request->token, KAD_TOKEN_LEN};

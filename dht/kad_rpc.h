@@ -36,8 +36,10 @@ enum kad_tag_kind {
     KAD_TAG_WALK,     /* index, serial: an operation and its number */
     KAD_TAG_HOLDER,   /* same */
     KAD_TAG_PUT,      /* same; part: storer | round << 3 */
+    KAD_TAG_ANNOUNCE, /* same; part: storer */
     KAD_TAG_NEWCOMER, /* of the table */
     KAD_TAG_SEED,
+    KAD_TAG_MEET, /* whoever is at an address */
     KAD_TAG_OWNER, /* index: a kad_owner of the store, serial: the record that is in doubt */
     KAD_TAG_WATCH,  /* index, serial: a held watch; part: which of its pairs */
     KAD_TAG_HELD,   /* index, serial: a held watch, whose record's owner is asked */

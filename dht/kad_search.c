@@ -148,6 +148,12 @@ static void walked(struct kad *kad, struct kad_op *op)
     case KAD_OP_WATCH:
         kad_held_walked(kad, op);
         break;
+    case KAD_OP_ANNOUNCE:
+        kad_announce_walked(kad, op);
+        break;
+    case KAD_OP_PEERS:
+        kad_peers_walked(kad, op);
+        break;
     default:
         kad_claim_walked(kad, op);
     }
@@ -157,13 +163,23 @@ static bool strict(const struct kad_op *op, const struct kad_search *search)
 {
     if (op->kind == KAD_OP_LOOKUP)
         return search->found_count == 0;
+    if (op->kind == KAD_OP_PEERS)
+        return op->peer_count == 0;
     return op->kind == KAD_OP_REGISTER || op->kind == KAD_OP_RENEW;
 }
 
+/* Whether it looks for records on its way. */
 static bool gets(const struct kad_op *op)
 {
-    return op->kind != KAD_OP_FIND && op->kind != KAD_OP_REFRESH &&
-           op->kind != KAD_OP_TOMB;
+    return op->kind == KAD_OP_LOOKUP || op->kind == KAD_OP_REGISTER ||
+           op->kind == KAD_OP_RENEW || op->kind == KAD_OP_WATCH;
+}
+
+static enum krpc_query query_of(const struct kad_op *op)
+{
+    if (op->kind == KAD_OP_PEERS)
+        return KRPC_GET_PEERS;
+    return gets(op) ? KRPC_GET : KRPC_FIND_NODE;
 }
 
 void kad_op_pump(struct kad *kad, struct kad_op *op)
@@ -174,7 +190,7 @@ void kad_op_pump(struct kad *kad, struct kad_op *op)
     while ((node = kad_walk_next(&search->walk)) != NULL) {
         struct kad_ask ask = {.id = &node->id,
                               .addr = &node->addr,
-                              .query = gets(op) ? KRPC_GET : KRPC_FIND_NODE,
+                              .query = query_of(op),
                               .target = &op->target,
                               .tag = {.kind = KAD_TAG_WALK,
                                       .index = kad_op_index(kad, op),
@@ -295,6 +311,8 @@ void kad_op_walk_result(struct kad *kad, const struct kad_request *request,
         }
         if (op->kind == KAD_OP_LOOKUP)
             kad_op_decide(kad, op);
+        if (op->kind == KAD_OP_PEERS)
+            kad_peers_take(kad, op, message);
     }
     if (op->state == KAD_OP_WALKING)
         kad_op_pump(kad, op);

@@ -73,11 +73,15 @@ enum mesh_result {
    MESH_E_OWN, _KNOWN, _FULL. */
 enum mesh_result mesh_add(struct mesh *mesh, const struct proa_addr *addr, proa_ns now);
 
+/* mesh_forget stops looking for a neighbour that was named by this address.  MESH_E_UNKNOWN. */
+enum mesh_result mesh_forget(struct mesh *mesh, const struct proa_addr *addr);
+
 /* mesh_remove unlinks a node (node: kad_id_node64 of its id): it is told, its entries go, and
    neither side links again by itself, until mesh_add.  MESH_E_UNKNOWN. */
 enum mesh_result mesh_remove(struct mesh *mesh, uint64_t node, proa_ns now);
 
-/* mesh_met: an authentic packet of this node came from addr (any source).  A new one is linked. */
+/* mesh_met: an authentic packet of this node came from addr (any source).  A new one is linked.  Costs
+   little for one that is linked: call it for any packet that is not a message of the mesh. */
 void mesh_met(struct mesh *mesh, const struct kad_id *id, const struct proa_addr *addr,
               proa_ns now);
 
@@ -109,7 +113,9 @@ struct mesh_entry {
 
 /* mesh_publish adds an entry (node, version and index are set by it) and returns its index, MESH_NONE
    when published_max are there.  mesh_republish changes all of an entry but kind and name (another
-   life, another term).  mesh_withdraw removes it. */
+   life, another term).  mesh_withdraw removes it; its index is used again once that has been sent.
+   Others see the changes in their order.  Several of one entry within MESH_BATCH are one there: one that
+   came and went at once is not seen. */
 uint32_t mesh_publish(struct mesh *mesh, const struct mesh_entry *entry, proa_ns now);
 void mesh_republish(struct mesh *mesh, uint32_t index, const struct mesh_entry *entry,
                     proa_ns now);
@@ -162,13 +168,17 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
 /* ---- Events ---- */
 
 enum mesh_event_kind {
-    MESH_RESOLVE = 1, /* addr: who is there?  Answer by mesh_met */
+    MESH_RESOLVE =
+        1, /* addr, node (whom to expect there, 0: a neighbour nobody met): who is there?
+                          Ping it, answer by mesh_met; another than was expected: mesh_down of the
+                          expected, gone, before it */
     MESH_UNREACHABLE, /* addr, node (0: not known): a neighbour that was named does not answer for
                           10 s; at most once a minute */
-    MESH_LINKED,       /* node, addr: HELLOs were exchanged */
-    MESH_SYNCED,       /* node: all it had published when it linked is known here */
-    MESH_UNLINKED,     /* node: left, dead or removed.  Its REMOVEDs follow */
-    MESH_REFUSED,      /* node, addr: nodes_max are linked, here or there */
+    MESH_LINKED,   /* node, addr: HELLOs were exchanged */
+    MESH_SYNCED,   /* node: all it had published when it linked is known here */
+    MESH_UNLINKED, /* node: left, dead or removed.  Its REMOVEDs follow */
+    MESH_REFUSED, /* node, addr: nodes_max are linked, here or there.  Node is this one itself: the
+                          neighbour named by addr is, and is not looked for any more */
     MESH_ADDED,        /* entry */
     MESH_CHANGED,      /* entry, was: the same index, kind and name with other contents */
     MESH_REMOVED,      /* entry */
@@ -201,14 +211,19 @@ bool mesh_event(struct mesh *mesh, struct mesh_event *ret_event);
 /* ---- For the caller ---- */
 
 /* mesh_name is the entry of a UNIQUE name that wins among all other nodes' (higher term, then smaller
-   claim, then smaller id; registry.md), NULL when no linked node has it.  Until the next call that
-   changes anything. */
+   claim, then smaller id), NULL when no linked node has it.  Until it is called again, or anything that
+   changes the mesh. */
 const struct mesh_entry *mesh_name(const struct mesh *mesh, const char *name, size_t len);
+
+/* mesh_entry_at is what a linked node has at an index, NULL: nothing.  Valid as mesh_name's. */
+const struct mesh_entry *mesh_entry_at(const struct mesh *mesh, uint64_t node,
+                                       uint32_t index);
 
 /* mesh_beats: does entry a (of id order node) win against b?  The same rule. */
 bool mesh_beats(const struct mesh_entry *a, const struct mesh_entry *b);
 
-/* mesh_complete: every node met and alive is linked and synced, and none was refused. */
+/* mesh_complete: every node met and alive is linked and synced, and none was refused.  Neighbours that
+   were named and nodes others are linked with count for 10 s, until they are met. */
 bool mesh_complete(const struct mesh *mesh);
 
 enum mesh_state {
@@ -235,6 +250,11 @@ struct mesh_stats {
     uint64_t rx, tx, rx_bytes, tx_bytes; /* messages, once for each node */
     uint64_t malformed, unknown_node;    /* dropped */
     uint64_t refused;                    /* entries: entries_max or no memory */
+    uint64_t
+        conflicts; /* HELLOs and links of our own id or address, or of an address another
+                              live node has */
+    uint64_t overflow; /* LOADS, questions and answers nobody took out; messages that came
+                              before the events of others were fetched */
     uint64_t deltas, digests, mismatches, pulls, ranges, resyncs;
     uint32_t nodes, linked, own, entries; /* now */
 };

@@ -80,7 +80,7 @@ static size_t utf8_len(const uint8_t *text, size_t len)
     return need;
 }
 
-static bool name_is_valid(const char *name, size_t len)
+bool record_name_is_valid(const char *name, size_t len)
 {
     const uint8_t *text = (const uint8_t *)name;
 
@@ -94,7 +94,7 @@ static bool name_is_valid(const char *name, size_t len)
     return len > 0;
 }
 
-static bool endpoint_is_valid(const struct proa_addr *endpoint)
+bool record_endpoint_is_valid(const struct proa_addr *endpoint)
 {
     bool is_mapped = memcmp(endpoint->ip, mapped, sizeof(mapped)) == 0;
 
@@ -114,12 +114,12 @@ static int check(const struct record *self)
         self->ext_len > PROA_RECORD_EXT_MAX)
         return RECORD_E_MALFORMED;
     for (uint32_t i = 0; i < self->endpoint_count; i++) {
-        if (!endpoint_is_valid(&self->endpoints[i]))
+        if (!record_endpoint_is_valid(&self->endpoints[i]))
             return RECORD_E_MALFORMED;
     }
     if (self->generation == 0) /* a reference to nobody */
         return RECORD_E_MALFORMED;
-    if (!name_is_valid(self->name, self->name_len))
+    if (!record_name_is_valid(self->name, self->name_len))
         return RECORD_E_NAME;
     if (self->lease == 0 || self->lease > lease_max || self->claim == 0 ||
         self->claim > self->issued)

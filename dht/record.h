@@ -94,6 +94,13 @@ struct record {
 int record_sign(const struct record *fields, const struct identity *signer,
                 uint8_t out[PROA_RECORD_MAX], size_t *ret_len);
 
+/* record_name_is_valid: is it what a name may be: 1 byte or more of UTF-8 without NUL?  Its largest
+   length is the caller's to check. */
+bool record_name_is_valid(const char *name, size_t len);
+
+/* record_endpoint_is_valid: a family, a port, and an address of that family? */
+bool record_endpoint_is_valid(const struct proa_addr *endpoint);
+
 /* record_decode checks structure and bounds of len bytes and takes the fields out, owner
    included.  It believes nothing: call record_verify before acting on them.  Returns 0 or any
    RECORD_E_ but _TARGET and _SIGNATURE.  *ret is undefined on error. */

@@ -2,8 +2,8 @@
 /* pool.h - N workers of one behaviour, spread over this node's lanes and kept running.
 
    A pool has a supervisor on each lane it uses, and these have the workers as children (life.h):
-   a worker that fails is restarted in place.  Workers join a group, by which they are
-   found and picked (group.h), here and on other nodes.
+   a worker that ends is restarted in place, as `restart` says, at most 5 times in 10 s on one lane.
+   Workers join a group, by which they are found and picked (group.h), here and on other nodes.
 
    Threads: as actor.h: on the lane of `self`, inside one of its callbacks.
    Units:   counts, bytes.
@@ -18,12 +18,13 @@
 extern "C" {
 #endif
 
-#define PROA_POOL_MAX 65536  /* workers of a pool */
-#define PROA_POOL_ARG_MAX 64 /* bytes of arg */
+#define PROA_POOL_MAX 65536      /* workers of a pool */
+#define PROA_POOL_ARG_MAX 64     /* bytes of arg */
+#define PROA_POOL_CONTEXT_MAX 40 /* bytes of ctx */
 
 struct proa_pool_config {
     const struct proa_behaviour *behaviour; /* of the workers */
-    uint32_t count;                         /* 1..PROA_POOL_MAX, over all lanes */
+    uint32_t count;    /* 1..PROA_POOL_MAX, over all lanes, as evenly as it goes */
     const char *group; /* they join it; NULL: none but that of a published behaviour */
     const void *arg;   /* what each start gets; arg_len <= PROA_POOL_ARG_MAX, copied */
     size_t arg_len;
@@ -37,21 +38,24 @@ struct proa_pool {
     struct proa_ref keeper;
 };
 
-/* outcome OK: all `started` workers run.  Else none does: LIMIT (slots, memory), STOPPED (a start
-   failed, or the node leaves), AGAIN (a lane could not take the request). */
+/* outcome OK: all `started` workers run and have been sent to join their group.  Else none runs, and
+   pool is none: LIMIT (slots, memory), STOPPED (a start failed, the pool was stopped, or the node
+   leaves), AGAIN (a lane could not take the request). */
 typedef void (*proa_pooled)(struct proa_actor *self, enum proa_outcome outcome,
                             struct proa_pool pool, uint32_t started, const void *ctx);
 
-/* proa_pool_start makes a pool; then (may be NULL) runs once, later.  The pool ends with self, by
-   proa_pool_stop, or when its workers fail too often (PROA_CODE_LIMIT): then self, if its
-   behaviour has `traps`, gets DOWN{to: keeper}, else it fails too.
-   At once: OK, AGAIN, INVALID, LIMIT, STOPPED. */
+/* proa_pool_start makes a pool; then (may be NULL) runs once, later, unless self has ended.  ctx_len
+   <= PROA_POOL_CONTEXT_MAX.  The pool ends with self, by proa_pool_stop, or when its workers fail
+   too often on one lane (PROA_CODE_LIMIT): then self, if its behaviour has `traps`, gets DOWN{to:
+   keeper, FAILED}, else it fails too.  A worker that is not restarted is missed by nobody.
+   At once: OK, AGAIN, INVALID (config), LIMIT, STOPPED. */
 PROA_API enum proa_outcome proa_pool_start(struct proa_actor *self,
                                            const struct proa_pool_config *config,
                                            proa_pooled then, const void *ctx,
                                            size_t ctx_len);
 
-/* proa_pool_stop ends the pool and its workers (KILLED).  OK, AGAIN, NO_SUCH_ACTOR. */
+/* proa_pool_stop ends the pool and its workers (KILLED), without a DOWN for self.  OK, AGAIN,
+   NO_SUCH_ACTOR. */
 PROA_API enum proa_outcome proa_pool_stop(struct proa_actor *self, struct proa_pool pool);
 
 #ifdef __cplusplus

@@ -59,6 +59,7 @@ struct net *net_create(unsigned nodes, uint64_t seed)
     net->faults.jitter = 50 * PROA_US;
     net->store_max = 128;
     net->names_max = 32;
+    net->peers_max = 512;
     net->count = nodes;
     net->nodes = calloc(nodes, sizeof(*net->nodes));
     assert_non_null(net->nodes);
@@ -216,6 +217,7 @@ static void take(struct net *net, unsigned i, const struct kad_event *event)
         break;
     case KAD_HEARD:
         node->heard++;
+        node->last_heard = *event;
         break;
     case KAD_SILENT:
         node->silent++;
@@ -229,6 +231,12 @@ static void take(struct net *net, unsigned i, const struct kad_event *event)
         change->last = *event;
         change->changes++;
         change->at = net->now;
+        break;
+    case KAD_PEERS:
+        for (uint32_t p = 0; p < event->peer_count; p++)
+            node->peers[p] = event->peers[p];
+        node->results[node->result_count % NET_OPS_MAX] = *event;
+        node->results[node->result_count++ % NET_OPS_MAX].peers = node->peers;
         break;
     default:
         node->results[node->result_count++ % NET_OPS_MAX] = *event;
@@ -261,6 +269,7 @@ static void start(struct net *net, unsigned i, const unsigned *through, unsigned
                                 .seed = net->seed * 1000003 + i * 1009 + node->lives,
                                 .store_max = net->store_max,
                                 .names_max = net->names_max,
+                                .peers_max = net->peers_max,
                                 .watches_max = 32,
                                 .contacts_max = 256,
                                 .ops_max = 32,

@@ -38,10 +38,11 @@ struct net_node {
     proa_ns next;         /* its deadline */
     struct kad_event results[NET_OPS_MAX];
     unsigned result_count;
+    struct proa_addr peers[KAD_PEERS_MAX]; /* of the last KAD_PEERS */
     struct net_change changes[NET_NAMES_MAX];
     unsigned change_count;
     unsigned lost, heard, silent, joined;
-    struct kad_event last_lost;
+    struct kad_event last_lost, last_heard;
     uint64_t sent, received;
 };
 
@@ -64,7 +65,7 @@ struct net {
     uint32_t flight_count, flight_cap;
     uint64_t flight_serial;
     uint64_t delivered;
-    uint32_t store_max, names_max; /* of nodes started from now on */
+    uint32_t store_max, names_max, peers_max; /* of nodes started from now on */
 };
 
 struct net *net_create(unsigned nodes, uint64_t seed);

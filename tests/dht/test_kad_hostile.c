@@ -422,9 +422,9 @@ static void answers__that_nobody_asked_for_change_nothing(void **state)
    goes on. */
 static void damaged__datagrams_of_a_member(void **state)
 {
-    static const enum krpc_query kinds[] = {KRPC_PING,     KRPC_FIND_NODE, KRPC_GET,
-                                            KRPC_PUT,      KRPC_AN_WATCH,  KRPC_AN_NOTIFY,
-                                            KRPC_AN_SWEEP, KRPC_GET_PEERS};
+    static const enum krpc_query kinds[] = {
+        KRPC_PING,      KRPC_FIND_NODE, KRPC_GET,       KRPC_PUT,          KRPC_AN_WATCH,
+        KRPC_AN_NOTIFY, KRPC_AN_SWEEP,  KRPC_GET_PEERS, KRPC_ANNOUNCE_PEER};
     struct net *net = net_create(3, SEED);
     unsigned seed = SEED;
     struct member member;
@@ -451,7 +451,8 @@ static void damaged__datagrams_of_a_member(void **state)
         message.targets = (struct bencode_span){pairs, 40};
         message.nonce = raw;
         message.lease = 30;
-        message.has |= KRPC_HAS_LEASE;
+        message.port = (uint16_t)i;
+        message.has |= KRPC_HAS_LEASE | KRPC_HAS_PORT;
         size_t len = seal(net, &member, &message, buf);
         for (int damage = rand_r(&seed) % 4; damage > 0; damage--)
             buf[(size_t)rand_r(&seed) % len] = (uint8_t)rand_r(&seed);

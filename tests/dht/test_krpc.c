@@ -153,6 +153,8 @@ static void decode__every_vector_and_back(void **state)
         "krpc_an_notify",
         "krpc_an_sweep",
         "krpc_an_sweep_answer",
+        "krpc_closed_announce",
+        "krpc_closed_peers",
     };
 
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vectors.h - the test vectors of docs/wire_dht.md, read from that very file.
+/* vectors.h - the test vectors of docs/wire_dht.md (or of VECTOR_DOCUMENT), read from that very file.
 
    A vector is a fenced block that begins with "vector NAME"; each line after it is a key, a
    space and a value; a value may go on, as hex, in lines that begin with a space.  Include
@@ -14,12 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef VECTOR_DOCUMENT
+#define VECTOR_DOCUMENT "wire_dht.md" /* in docs/ */
+#endif
 #define VECTOR_BLOCK_MAX 8192 /* characters of one block */
 
 /* The document, beside this header's folder: tests/dht/../../docs. */
 static inline FILE *vector_open(void)
 {
-    static const char document[] = "../../docs/wire_dht.md";
+    static const char document[] = "../../docs/" VECTOR_DOCUMENT;
     char path[1024];
     const char *slash = strrchr(__FILE__, '/');
     int folder = slash != NULL ? (int)(slash - __FILE__) + 1 : 0;
@@ -64,7 +67,7 @@ static inline const char *vector_block(const char *name)
     }
     fclose(file);
     if (len == 0)
-        fail_msg("no vector %s in docs/wire_dht.md", name);
+        fail_msg("no vector %s in docs/" VECTOR_DOCUMENT, name);
     return block;
 }
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was published, beside the meshes, and whether all know it. */
+#include "mesh_net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+static uint64_t entry_hash(const struct mesh_entry *entry)
+{
+    uint64_t numbers[8] = {entry->index, entry->slot,   entry->generation, entry->type,
+                           entry->term,  entry->issued, entry->claim,      entry->kind};
+
+    return net_hash(net_hash(entry->len, numbers, sizeof(numbers)), entry->name,
+                    entry->len);
+}
+
+void net_book_entry(struct net_book *book, const struct mesh_entry *entry, int sign)
+{
+    book->hash ^= entry_hash(entry);
+    book->count += (uint32_t)sign;
+}
+
+/* ---- Publishing ---- */
+
+void net_entry(struct mesh_entry *ret, enum mesh_kind kind, const char *name,
+               uint32_t slot)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->kind = (uint8_t)kind;
+    ret->len = (uint8_t)strlen(name);
+    memcpy(ret->name, name, ret->len);
+    ret->slot = slot;
+    ret->generation = 1;
+    ret->type = 77;
+    if (kind == MESH_NAME) {
+        ret->term = 1;
+        ret->issued = 1000;
+        ret->claim = 900;
+    }
+}
+
+uint32_t net_publish(struct net *net, unsigned i, const struct mesh_entry *entry)
+{
+    struct net_node *node = &net->nodes[i];
+    uint32_t index = mesh_publish(node->mesh, entry, net->now);
+
+    if (index != MESH_NONE) {
+        struct mesh_entry copy = *entry;
+
+        copy.index = index;
+        net_book_entry(&node->own, &copy, 1);
+    }
+    net_settle(net, i);
+    return index;
+}
+
+void net_republish(struct net *net, unsigned i, uint32_t index, struct mesh_entry *entry,
+                   uint32_t generation)
+{
+    entry->index = index;
+    net_book_entry(&net->nodes[i].own, entry, -1);
+    entry->generation = generation;
+    net_book_entry(&net->nodes[i].own, entry, 1);
+    mesh_republish(net->nodes[i].mesh, index, entry, net->now);
+    net_settle(net, i);
+}
+
+void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry *entry)
+{
+    entry->index = index;
+    net_book_entry(&net->nodes[i].own, entry, -1);
+    mesh_withdraw(net->nodes[i].mesh, index, net->now);
+    net_settle(net, i);
+}
+
+/* ---- Judging ---- */
+
+static bool knows_all(const struct net *net, unsigned i)
+{
+    unsigned others = 0;
+
+    for (unsigned n = 0; n < net->count; n++) {
+        const struct net_book *seen = &net->nodes[i].seen[n];
+        const struct net_book *own = &net->nodes[n].own;
+        bool there = net_reachable(net, i, n);
+
+        if (n == i)
+            continue;
+        others += there;
+        if (there && (seen->count != own->count || seen->hash != own->hash))
+            return false;
+        if (!there && (seen->count != 0 || seen->hash != 0))
+            return false;
+    }
+    return net_stats(net, i).linked == others && mesh_complete(net->nodes[i].mesh);
+}
+
+bool net_agrees(const struct net *net)
+{
+    for (unsigned i = 0; i < net->count; i++)
+        if (net->nodes[i].mesh != NULL && !knows_all(net, i))
+            return false;
+    return true;
+}
+
+proa_ns net_until(struct net *net, proa_ns span)
+{
+    proa_ns began = net->now;
+
+    while (net->now - began <= span) {
+        if (net_agrees(net))
+            return net->now - began;
+        net_run(net, PROA_MS);
+    }
+    return PROA_NS_NEVER;
+}
+
+struct mesh_stats net_stats(const struct net *net, unsigned i)
+{
+    struct mesh_stats stats;
+
+    mesh_stats(net->nodes[i].mesh, &stats);
+    return stats;
+}
