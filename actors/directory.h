@@ -133,6 +133,10 @@ bool directory_remove(struct directory *dir, const char *name, size_t len);
 /* directory_remove_ref forgets name only if it still means ref. */
 bool directory_remove_ref(struct directory *dir, const char *name, size_t len,
                           struct proa_ref ref);
+/* directory_holder says what the directory has of name, its node alive or not.  False: nothing, or
+   absent; *ret_ref is then untouched. */
+bool directory_holder(struct directory *dir, const char *name, size_t len,
+                      struct proa_ref *ret_ref);
 /* directory_reclaim frees what no reader can hold any more; call now and then. */
 void directory_reclaim(struct directory *dir);
 

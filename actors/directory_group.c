@@ -72,7 +72,7 @@ void groups_fini(struct directory *dir)
         if (group == NULL)
             continue;
         for (uint32_t k = 0; k < group->seen_count; k++)
-            free(group->seen[k]);
+            free(seen_at(group, k));
         for (uint32_t k = 0; k < group->added_count; k++)
             free(group->added[k]);
         free(view_of(group));
@@ -387,8 +387,6 @@ static bool tell_member(const struct directory *dir, const struct membership *m,
                                    bool reachable, uint16_t load),
                         void *ctx)
 {
-    if (m->state == MEMBERSHIP_LEFT)
-        return true;
     /* relaxed: moments. */
     return fn(ctx, m->ref, m->type,
               now < atomic_load_explicit(&dir->nodes[m->node].heard_until,
@@ -407,7 +405,7 @@ void directory_each_in_group(const struct directory *dir, const char *name, size
     if (group == NULL)
         return;
     for (uint32_t i = 0; i < group->seen_count; i++)
-        if (!tell_member(dir, group->seen[i], now, fn, ctx))
+        if (!seen_left(group, i) && !tell_member(dir, seen_at(group, i), now, fn, ctx))
             return;
     for (uint32_t i = 0; i < group->added_count; i++)
         if (!tell_member(dir, group->added[i], now, fn, ctx))

@@ -11,7 +11,8 @@
 
    A member's load is one word.  That of an actor here lies in its lane's array, which the lane
    writes; that of another node's is the directory's: the control thread writes what was reported, and
-   whoever picks the member adds one.
+   whoever picks the member adds one.  Words may be read by an old view until its readers have been
+   quiescent: a lane's array outlives them.
 
      G1 store-release view   ->  G2 load-acquire view    a view is written before it is read
      G3 store-release table  ->  G4 load-acquire table   a group is made before it is found
@@ -19,8 +20,13 @@
                                                          than what the search finds
 
    Threads: functions say who.  Units: proa_ns; lengths in bytes.
-   Errors:  enum proa_outcome for reads, bool for bounded writes.
-   Bounds:  DIRECTORY_GROUPS_MAX groups, DIRECTORY_MEMBERS_MAX memberships in all of them. */
+   Errors:  enum proa_outcome for reads; 0 or nothing for bounded writes, which are counted.
+   Bounds:  DIRECTORY_GROUPS_MAX groups, of which DIRECTORY_ABSENT_SHARE may be absent ones (the
+            oldest makes room); DIRECTORY_MEMBERS_MAX memberships in all of them.  While a reader is
+            stuck no views are made once old ones of a million members, and of twice as many as
+            there are, wait for it.
+   Memory:  about 210 bytes a membership, 90 of them in the view, and these once more while an old
+            view waits for its readers; 650 bytes a group with one member. */
 #ifndef DIRECTORY_GROUP_H
 #define DIRECTORY_GROUP_H
 
@@ -75,8 +81,9 @@ uint32_t directory_each_member(const struct directory *dir, const char *group, s
 
 /* ---- Writer: the control thread ---- */
 
-/* directory_self says which node is this one: its members are local and their loads are read from
-   words[lane], one a slot index (sched_loads), slots[lane] of them; lanes may be given later. */
+/* directory_self says, before anybody joins, which node is this one: its members are local.
+   directory_lane_loads says where their loads are: in words, one a slot index of that lane, slots of
+   them (sched_loads), at any time; until then, and past the last one, they count as idle. */
 void directory_self(struct directory *dir, uint64_t node);
 void directory_lane_loads(struct directory *dir, unsigned lane, _Atomic uint16_t *words,
                           uint32_t slots);

@@ -93,11 +93,12 @@ struct group {
     alignas(PROA_CACHE_LINE) uint64_t version;
     uint32_t count;            /* members */
     uint32_t far;              /* of these, of other nodes */
-    struct membership **seen;  /* in the order of the view, those that left too */
+    struct membership **seen;  /* in the order of the view; marked: has left (seen_at) */
     struct membership **added; /* since; in no order */
     uint32_t seen_count, added_count, added_max;
-    uint32_t dirty;                          /* enum group_dirty */
-    struct group *prev, *next;               /* among the dirty, or in a batch */
+    uint32_t dirty;            /* enum group_dirty */
+    bool rebound;              /* a load word of a member of the view has changed */
+    struct group *prev, *next; /* among the dirty, or in a batch */
     struct group *absent_prev, *absent_next; /* among those known to be absent */
     bool absent;
     char name[];
@@ -109,8 +110,7 @@ enum group_dirty { GROUP_CLEAN, GROUP_DIRTY_SMALL, GROUP_DIRTY_LARGE };
 
 enum membership_state {
     MEMBERSHIP_ADDED, /* at: in group.added */
-    MEMBERSHIP_SEEN,  /* at: in group.seen */
-    MEMBERSHIP_LEFT,  /* the same, until the next view */
+    MEMBERSHIP_SEEN,  /* in group.seen */
 };
 
 struct membership {
@@ -197,6 +197,21 @@ void groups_expire(struct directory *dir, proa_ns now); /* forgets some absent o
 void groups_free_batch(struct directory *dir, struct batch *batch);
 
 /* ---- directory_group_member.c ---- */
+
+/* memberships_order is the order of views: < 0, 0, > 0. */
+int memberships_order(const struct membership *x, const struct membership *y);
+/* seen_from is the first of group.seen that is not before m. */
+uint32_t seen_from(const struct group *group, const struct membership *m);
+
+static inline struct membership *seen_at(const struct group *group, uint32_t at)
+{
+    return (struct membership *)((uintptr_t)group->seen[at] & ~(uintptr_t)1);
+}
+
+static inline bool seen_left(const struct group *group, uint32_t at)
+{
+    return ((uintptr_t)group->seen[at] & 1) != 0;
+}
 
 /* memberships_forget ends all memberships of a node. */
 void memberships_forget(struct directory *dir, uint32_t node);

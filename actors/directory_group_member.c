@@ -162,6 +162,42 @@ static void added_remove(struct group *group, const struct membership *m)
     last->at = m->at;
 }
 
+int memberships_order(const struct membership *x, const struct membership *y)
+{
+    if (x->point != y->point)
+        return x->point < y->point ? -1 : 1;
+    if (x->ref.node != y->ref.node)
+        return x->ref.node < y->ref.node ? -1 : 1;
+    if (x->ref.slot != y->ref.slot)
+        return x->ref.slot < y->ref.slot ? -1 : 1;
+    if (x->ref.generation != y->ref.generation)
+        return x->ref.generation < y->ref.generation ? -1 : 1;
+    return 0;
+}
+
+uint32_t seen_from(const struct group *group, const struct membership *m)
+{
+    uint32_t from = 0, end = group->seen_count;
+
+    while (from < end) {
+        uint32_t middle = from + (end - from) / 2;
+
+        if (memberships_order(seen_at(group, middle), m) < 0)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return from;
+}
+
+static void seen_mark_left(struct group *group, const struct membership *m)
+{
+    uint32_t at = seen_from(group, m);
+
+    PROA_ASSERT(at < group->seen_count && group->seen[at] == m);
+    group->seen[at] = (struct membership *)((uintptr_t)m | 1);
+}
+
 /* ---- Joining and leaving ---- */
 
 static struct membership *membership_create(struct directory *dir, struct group *group,
@@ -256,7 +292,7 @@ static uint64_t left(struct directory *dir, struct membership **link)
         added_remove(group, m);
         membership_free(dir, m);
     } else {
-        m->state = MEMBERSHIP_LEFT;
+        seen_mark_left(group, m);
     }
     group_touch(dir, group);
     group->version = ++g->version;
@@ -309,6 +345,7 @@ void directory_lane_loads(struct directory *dir, unsigned lane, _Atomic uint16_t
     for (struct membership *m = dir->node_owners[node].members; m != NULL; m = m->next) {
         if (SLOT_LANE(m->ref.slot) == lane) {
             bind_load(dir, m);
+            m->group->rebound = true;
             group_touch(dir, m->group);
         }
     }

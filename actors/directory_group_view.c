@@ -6,11 +6,10 @@
 
 #define SMALL_MAX 256u /* members of a group whose views are not put off */
 /* What a view costs, for DIRECTORY_VIEW_SHARE: perf/bench_route, publish. */
-#define MEMBER_NS 150u
+#define MEMBER_NS 100u
 #define UNITS_HEAD 16u       /* of a view beside its members */
 #define UNITS_RECLAIM 65536u /* waiting, at which readers are asked */
 #define RETRY (10 * PROA_MS) /* after want of memory, or readers that are stuck */
-#define AHEAD 16u            /* memberships fetched before they are looked at */
 
 /* ---- What is dirty ---- */
 
@@ -63,18 +62,8 @@ void group_touch(struct directory *dir, struct group *group)
 
 static int by_point(const void *a, const void *b)
 {
-    const struct membership *x = *(struct membership *const *)a;
-    const struct membership *y = *(struct membership *const *)b;
-
-    if (x->point != y->point)
-        return x->point < y->point ? -1 : 1;
-    if (x->ref.node != y->ref.node)
-        return x->ref.node < y->ref.node ? -1 : 1;
-    if (x->ref.slot != y->ref.slot)
-        return x->ref.slot < y->ref.slot ? -1 : 1;
-    if (x->ref.generation != y->ref.generation)
-        return x->ref.generation < y->ref.generation ? -1 : 1;
-    return 0;
+    return memberships_order(*(struct membership *const *)a,
+                             *(struct membership *const *)b);
 }
 
 static uint64_t align8(uint64_t bytes)
@@ -110,70 +99,74 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
     return view;
 }
 
-/* What left since the last view is in none any more. */
-static void drop(struct directory *dir, struct membership *m)
-{
-    struct node_owner *node = &dir->node_owners[m->node];
+/* What a view is being made from and into. */
+struct making {
+    struct directory *dir;
+    struct group *group;
+    struct group_view *view;
+    struct membership **seen; /* of the view */
+    uint32_t n;               /* members set */
+    struct points_from from;
+};
 
-    if (--node->in_views == 0 && node->forgotten)
-        directory_retire_node(dir, m->node);
-    membership_free(dir, m);
+static void set(struct making *k, struct membership *m, const struct group_member *member)
+{
+    k->view->members[k->n] = *member;
+    if (member->local)
+        k->view->local[k->view->locals++] = k->n;
+    k->seen[k->n++] = m;
 }
 
-static void set_member(struct directory *dir, struct group_view *view, uint32_t at,
-                       struct membership *m)
+static void set_from(struct making *k, struct membership *m)
 {
-    bool local = m->ref.node == dir->groups.self;
+    struct group_member member = {.node = &k->dir->nodes[m->node],
+                                  .load = m->load,
+                                  .slot = m->ref.slot,
+                                  .generation = m->ref.generation,
+                                  .type = m->type,
+                                  .local = m->ref.node == k->dir->groups.self};
 
-    view->members[at] = (struct group_member){.node = &dir->nodes[m->node],
-                                              .load = m->load,
-                                              .slot = m->ref.slot,
-                                              .generation = m->ref.generation,
-                                              .type = m->type,
-                                              .local = local};
-    if (local)
-        view->local[view->locals++] = at;
-    if (m->state == MEMBERSHIP_ADDED)
-        dir->node_owners[m->node].in_views++;
+    set(k, m, &member);
+}
+
+static void set_added(struct making *k, uint32_t at)
+{
+    struct membership *m = k->group->added[at];
+
+    k->from.added[at] = k->n;
+    k->dir->node_owners[m->node].in_views++;
     m->state = MEMBERSHIP_SEEN;
-    m->at = at;
+    set_from(k, m);
 }
 
-/* All members in order: those of the view before that have not left, and the added ones.  A
-   membership lies anywhere in memory, and is looked at once. */
-static void set_members(struct directory *dir, struct group *group,
-                        struct group_view *view, struct membership **seen,
-                        const struct points_from *from)
+/* All members in order: those of the view before that have not left, and the added ones.  The
+   memberships of the first lie anywhere in memory and are not looked at, for there may be many. */
+static void set_members(struct making *k)
 {
-    uint32_t n = 0, added = 0;
+    struct group *group = k->group;
+    uint32_t added = 0, next = UINT32_MAX;
 
-    if (group->added_count > 1)
+    if (group->added_count > 0) {
         qsort(group->added, group->added_count, sizeof(struct membership *), by_point);
+        next = seen_from(group, group->added[0]);
+    }
     for (uint32_t i = 0; i < group->seen_count; i++) {
-        struct membership *m = group->seen[i];
-
-        if (i + AHEAD < group->seen_count)
-            __builtin_prefetch(group->seen[i + AHEAD], 1);
-        from->now[i] = POINTS_GONE;
-        if (m->state == MEMBERSHIP_LEFT) {
-            drop(dir, m);
+        while (next == i) {
+            set_added(k, added++);
+            next = added < group->added_count ? seen_from(group, group->added[added])
+                                              : UINT32_MAX;
+        }
+        k->from.now[i] = seen_left(group, i) ? POINTS_GONE : k->n;
+        if (seen_left(group, i))
             continue;
-        }
-        while (added < group->added_count && by_point(&group->added[added], &m) < 0) {
-            from->added[added] = n;
-            set_member(dir, view, n, seen[n] = group->added[added]);
-            added++;
-            n++;
-        }
-        from->now[i] = n;
-        set_member(dir, view, n, m);
-        seen[n++] = m;
+        if (group->rebound)
+            set_from(k, group->seen[i]);
+        else
+            set(k, group->seen[i], &k->from.old->members[i]);
     }
-    for (; added < group->added_count; added++, n++) {
-        from->added[added] = n;
-        set_member(dir, view, n, seen[n] = group->added[added]);
-    }
-    PROA_ASSERT(n == group->count);
+    while (added < group->added_count)
+        set_added(k, added++);
+    PROA_ASSERT(k->n == group->count);
 }
 
 /* ---- Publishing ---- */
@@ -195,49 +188,82 @@ void view_retire(struct directory *dir, struct group_view *view)
     dir->groups.stats.pending++;
 }
 
+/* What left since the last view is in none any more: after that one was retired. */
+static void drop_left(struct directory *dir, struct group *group)
+{
+    for (uint32_t i = 0; i < group->seen_count; i++) {
+        struct membership *m = seen_at(group, i);
+        struct node_owner *node;
+
+        if (!seen_left(group, i))
+            continue;
+        node = &dir->node_owners[m->node];
+        if (--node->in_views == 0 && node->forgotten)
+            directory_retire_node(dir, m->node);
+        membership_free(dir, m);
+    }
+}
+
 void group_end(struct directory *dir, struct group *group)
 {
-    for (uint32_t i = 0; i < group->seen_count; i++)
-        drop(dir, group->seen[i]);
+    drop_left(dir, group);
     group->seen_count = 0;
     group_remove(dir, group);
 }
 
-/* False: no memory. */
-static bool publish_view(struct directory *dir, struct group *group)
+static void take_seen(struct group *group, struct membership **seen)
 {
-    struct directory_groups *g = &dir->groups;
-    struct points_from from = {.old = view_of(group), .added_count = group->added_count};
-    struct group_view *view;
-    struct membership **seen;
-
-    if (group->count == 0) {
-        group_end(dir, group);
-        return true;
-    }
-    seen = malloc(group->count * sizeof(struct membership *));
-    view = view_create(group->count, group->count - group->far);
-    from.now = malloc((group->seen_count + group->added_count + 1) * sizeof(uint32_t));
-    if (seen == NULL || view == NULL || from.now == NULL) {
-        free(seen);
-        free(view);
-        free(from.now);
-        return false;
-    }
-    from.added = from.now + group->seen_count;
-    view->version = group->version;
-    set_members(dir, group, view, seen, &from);
-    points_set(view, &from);
-    free(from.now);
-    /* G1 release, pairs with G2: a view is written before it is read. */
-    atomic_store_explicit(&group->view, view, memory_order_release);
-    view_retire(dir, from.old);
     free(group->seen);
     group->seen = seen;
     group->seen_count = group->count;
     free(group->added);
     group->added = NULL;
     group->added_count = group->added_max = 0;
+    group->rebound = false;
+}
+
+static bool making_init(struct making *k)
+{
+    struct group *group = k->group;
+    uint32_t *numbers =
+        malloc((group->seen_count + group->added_count + 1) * sizeof(uint32_t));
+
+    k->from.now = numbers;
+    k->from.added_count = group->added_count;
+    k->from.old = view_of(group);
+    k->seen = malloc(group->count * sizeof(struct membership *));
+    k->view = view_create(group->count, group->count - group->far);
+    if (numbers == NULL || k->seen == NULL || k->view == NULL) {
+        free(numbers);
+        free(k->seen);
+        free(k->view);
+        return false;
+    }
+    k->from.added = numbers + group->seen_count;
+    return true;
+}
+
+/* False: no memory. */
+static bool publish_view(struct directory *dir, struct group *group)
+{
+    struct directory_groups *g = &dir->groups;
+    struct making k = {.dir = dir, .group = group};
+
+    if (group->count == 0) {
+        group_end(dir, group);
+        return true;
+    }
+    if (!making_init(&k))
+        return false;
+    set_members(&k);
+    k.view->version = group->version;
+    points_set(k.view, &k.from);
+    free(k.from.now);
+    /* G1 release, pairs with G2: a view is written before it is read. */
+    atomic_store_explicit(&group->view, k.view, memory_order_release);
+    view_retire(dir, k.from.old);
+    drop_left(dir, group);
+    take_seen(group, k.seen);
     group_untouch(dir, group);
     g->stats.views++;
     g->stats.copied += group->count;

@@ -223,6 +223,17 @@ bool directory_remove_ref(struct directory *dir, const char *name, size_t len,
     return true;
 }
 
+bool directory_holder(struct directory *dir, const char *name, size_t len,
+                      struct proa_ref *ret_ref)
+{
+    const struct entry *entry = find(dir, name, len);
+
+    if (entry == NULL || entry->node == NODE_NONE)
+        return false;
+    *ret_ref = ref_of(dir, entry);
+    return true;
+}
+
 static enum proa_outcome state_at(const struct directory *dir, const struct entry *entry,
                                   proa_ns now)
 {

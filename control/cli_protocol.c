@@ -7,6 +7,8 @@
 #include "capture_words.h"
 
 #define WORDS_MAX 6
+#define BAD_NAME "the name is not 1..255 bytes without NUL"
+#define BAD_ADDRESS "the address is not 1..255 bytes"
 
 struct word {
     const char *text;
@@ -128,7 +130,7 @@ static const char *read_ask(const struct word words[WORDS_MAX], uint8_t *data,
     if (!read_number(&words[1], CLI_DEADLINE_MAX / PROA_MS + 1, &ms) || ms == 0)
         return "the deadline is not within 1..60000 milliseconds";
     if (!unescape(&words[2], ret->name))
-        return "the name is not 1..255 bytes without NUL";
+        return BAD_NAME;
     if (!read_number(&words[3], PROA_TYPE_SYSTEM, &type))
         return "the type is not a number below 2147483648";
     if (words[4].len != 1 || words[4].text[0] != '-')
@@ -178,40 +180,63 @@ static bool is_verb(const struct word *word, const char *verb)
     return word->len == strlen(verb) && memcmp(word->text, verb, word->len) == 0;
 }
 
+/* Requests that are nothing but words: the last one, where there is an error for it, a name. */
+static const struct plain_row {
+    enum cli_verb verb;
+    const char *words;
+    const char *bad_name; /* NULL: no name follows */
+} plain_rows[] = {
+    {CLI_LS, "ls", NULL},
+    {CLI_TOP, "top", NULL},
+    {CLI_LANES, "lanes", NULL},
+    {CLI_CLUSTER, "cluster", NULL},
+    {CLI_GROUPS, "groups", NULL},
+    {CLI_GROUP, "group", BAD_NAME},
+    {CLI_LOOKUP, "lookup", BAD_NAME},
+    {CLI_DENY, "deny", BAD_ADDRESS},
+    {CLI_ALLOW, "allow", BAD_ADDRESS},
+    {CLI_LINK_ADD, "link add", BAD_ADDRESS},
+    {CLI_LINK_REMOVE, "link remove", BAD_ADDRESS},
+};
+
+#define PLAIN_ROWS (sizeof(plain_rows) / sizeof(plain_rows[0]))
+
+/* The line is this request; *ret_name is the word behind it. */
+static bool is_plain(const struct plain_row *row, const char *line, size_t len,
+                     struct word *ret_name)
+{
+    size_t n = strlen(row->words);
+
+    if (len < n || memcmp(line, row->words, n) != 0)
+        return false;
+    if (row->bad_name == NULL)
+        return len == n;
+    if (len == n || line[n] != ' ' || memchr(line + n + 1, ' ', len - n - 1) != NULL)
+        return false;
+    *ret_name = (struct word){line + n + 1, len - n - 1};
+    return true;
+}
+
 const char *cli_request_read(const char *line, size_t len, uint8_t *data,
                              struct cli_request *ret)
 {
-    struct word words[WORDS_MAX];
+    struct word words[WORDS_MAX], name;
     unsigned count = split(line, len, words);
 
     memset(ret, 0, sizeof(*ret));
-    if (is_verb(&words[0], "ls") && count == 1) {
-        ret->verb = CLI_LS;
-        return NULL;
-    }
-    if (is_verb(&words[0], "top") && count == 1) {
-        ret->verb = CLI_TOP;
-        return NULL;
-    }
-    if (is_verb(&words[0], "lanes") && count == 1) {
-        ret->verb = CLI_LANES;
-        return NULL;
+    for (unsigned i = 0; i < PLAIN_ROWS; i++) {
+        const struct plain_row *row = &plain_rows[i];
+
+        if (!is_plain(row, line, len, &name))
+            continue;
+        ret->verb = row->verb;
+        return row->bad_name == NULL || unescape(&name, ret->name) ? NULL : row->bad_name;
     }
     if (is_verb(&words[0], "events") &&
         (count == 1 || (count == 2 && is_verb(&words[1], "follow")))) {
         ret->verb = CLI_EVENTS;
         ret->follow = count == 2;
         return NULL;
-    }
-    if ((is_verb(&words[0], "deny") || is_verb(&words[0], "allow")) && count == 2) {
-        ret->verb = is_verb(&words[0], "deny") ? CLI_DENY : CLI_ALLOW;
-        return unescape(&words[1], ret->name) ? NULL : "the address is not 1..255 bytes";
-    }
-    if (is_verb(&words[0], "lookup") && count == 2) {
-        ret->verb = CLI_LOOKUP;
-        return unescape(&words[1], ret->name)
-                   ? NULL
-                   : "the name is not 1..255 bytes without NUL";
     }
     if (is_verb(&words[0], "ask") && count == 5)
         return read_ask(words, data, ret);
@@ -244,6 +269,16 @@ static int print_capture(const struct capture_wish *wish, char *buf, size_t cap)
                     wish->filter.snap, wish->seconds, (unsigned long long)wish->packets);
 }
 
+static int print_plain(enum cli_verb verb, const char *name, char *buf, size_t cap)
+{
+    const struct plain_row *row = plain_rows;
+
+    while (row->verb != verb)
+        row++; /* every verb that is neither ask, events nor capture has one */
+    return snprintf(buf, cap, "%s%s%s\n", row->words, row->bad_name != NULL ? " " : "",
+                    row->bad_name != NULL ? name : "");
+}
+
 size_t cli_request_print(const struct cli_request *request, char *buf, size_t cap)
 {
     char name[CLI_ESCAPED_MAX];
@@ -252,21 +287,12 @@ size_t cli_request_print(const struct cli_request *request, char *buf, size_t ca
     cli_escape(request->name, strlen(request->name), name);
     if (request->verb == CLI_ASK)
         return print_ask(request, name, buf, cap);
-    if (request->verb == CLI_LOOKUP)
-        n = snprintf(buf, cap, "lookup %s\n", name);
-    else if (request->verb == CLI_DENY || request->verb == CLI_ALLOW)
-        n = snprintf(buf, cap, "%s %s\n", request->verb == CLI_DENY ? "deny" : "allow",
-                     name);
-    else if (request->verb == CLI_EVENTS)
+    if (request->verb == CLI_EVENTS)
         n = snprintf(buf, cap, "events%s\n", request->follow ? " follow" : "");
-    else if (request->verb == CLI_TOP)
-        n = snprintf(buf, cap, "top\n");
-    else if (request->verb == CLI_LANES)
-        n = snprintf(buf, cap, "lanes\n");
     else if (request->verb == CLI_CAPTURE)
         n = print_capture(&request->capture, buf, cap);
     else
-        n = snprintf(buf, cap, "ls\n");
+        n = print_plain(request->verb, name, buf, cap);
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `events`, `top`, `lanes`, `capture`, `deny` and
-   `allow` say to a running node, and back.
+/* cli_protocol.h - what `proa ls`, `lookup`, `ask`, `cluster`, `link` and the other verbs that talk
+   to a running node say to it, and back.
 
    One connection carries one request line and its answer, in bytes that print:
 
      request   ls
+               groups            `ls --groups`
+               group NAME        `ls --group NAME`
+               cluster           cli_cluster.h has the lines of these three
+               link add ADDRESS
+               link remove WHICH an address, or a node in hexadecimal
                lookup NAME
                ask MILLISECONDS NAME TYPE HEX        HEX is "-" for no payload
                events            those kept
@@ -52,12 +57,17 @@ enum cli_verb {
     CLI_LANES,
     CLI_CAPTURE,
     CLI_DENY,
-    CLI_ALLOW
+    CLI_ALLOW,
+    CLI_CLUSTER,
+    CLI_GROUPS,
+    CLI_GROUP,
+    CLI_LINK_ADD,
+    CLI_LINK_REMOVE
 };
 
 struct cli_request {
     enum cli_verb verb;
-    char name[PROA_NAME_MAX + 1]; /* lookup, ask; deny, allow: the network */
+    char name[PROA_NAME_MAX + 1]; /* lookup, ask, group; deny, allow, link: the address */
     uint32_t type;                /* ask */
     proa_ns deadline;             /* ask */
     bool follow;                  /* events */

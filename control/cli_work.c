@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "cli_capture.h"
+#include "cli_cluster.h"
 #include "cli_lanes.h"
 #include "cli_server.h"
 #include "node_internal.h"
@@ -25,7 +26,7 @@ struct listing {
     unsigned listed, left_out;
 };
 
-static void print_type(const struct proa_node *node, uint32_t type, char *buf, size_t len)
+void cli_print_type(const struct proa_node *node, uint32_t type, char *buf, size_t len)
 {
     snprintf(buf, len, type == 0 ? "-" : "%08x", type);
     for (unsigned i = 0; i < node->config.behaviour_count && type != 0; i++) {
@@ -50,7 +51,7 @@ static bool list_name(void *ctx, const struct directory_entry *entry)
     else if (entry->state != PROA_OK)
         state = "silent";
     cli_ref_print(entry->ref, ref);
-    print_type(listing->node, entry->type, type, sizeof(type));
+    cli_print_type(listing->node, entry->type, type, sizeof(type));
     cli_escape(entry->name, entry->len < PROA_NAME_MAX ? entry->len : PROA_NAME_MAX,
                name);
     cli_answer_line(listing->answer, "%-32s %-6s %-12s %s",
@@ -309,6 +310,14 @@ const char *cli_work_run(void *ctx, const struct cli_request *request,
         return cli_capture_run(job, &request->capture, answer);
     if (request->verb == CLI_DENY || request->verb == CLI_ALLOW)
         return run_deny(job, request);
+    if (request->verb == CLI_CLUSTER)
+        return cli_cluster_run(job, answer);
+    if (request->verb == CLI_GROUPS)
+        return cli_groups_run(job, answer);
+    if (request->verb == CLI_GROUP)
+        return cli_group_run(job, request, answer);
+    if (request->verb == CLI_LINK_ADD || request->verb == CLI_LINK_REMOVE)
+        return cli_link_run(job, request);
     outcome = proa_client_open(job->node, &client);
     if (outcome != PROA_OK)
         return say(job, "client", outcome);

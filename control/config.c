@@ -84,6 +84,12 @@ static const cyaml_schema_value_t syscall_entry = {
 static const cyaml_schema_value_t core_entry = {
     CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int32_t)};
 
+static const cyaml_schema_field_t mesh_fields[] = {
+    CYAML_FIELD_UINT("nodes_max", OPTIONAL, struct config_mesh, nodes_max),
+    CYAML_FIELD_UINT("published_max", OPTIONAL, struct config_mesh, published_max),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_SEQUENCE("ports", LIST, struct config_raw, ports, &port_entry, 0,
                          PROA_PORTS_MAX),
@@ -103,6 +109,7 @@ static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_UINT("memory_mb", OPTIONAL, struct config_raw, memory_mb),
     CYAML_FIELD_UINT("message_max", OPTIONAL, struct config_raw, message_max),
     CYAML_FIELD_UINT("actors_max", OPTIONAL, struct config_raw, actors_max),
+    CYAML_FIELD_MAPPING("mesh", OPTIONAL, struct config_raw, mesh, mesh_fields),
     CYAML_FIELD_UINT_PTR("offload_threads", LIST, struct config_raw, offload_threads),
     CYAML_FIELD_SEQUENCE("allow_spawn", LIST, struct config_raw, allow_spawn, &type_entry,
                          0, PROA_ALLOW_MAX),
@@ -184,6 +191,8 @@ static enum proa_outcome take(struct config_reading *r, const struct config_raw 
     config->memory_mb = raw->memory_mb;
     config->message_max = raw->message_max;
     config->actors_max = raw->actors_max;
+    config->mesh_nodes_max = raw->mesh.nodes_max;
+    config->mesh_published_max = raw->mesh.published_max;
     if (raw->offload_threads != NULL)
         config->offload_threads = *raw->offload_threads;
     config->allow_spawn_count = raw->allow_spawn_count;

@@ -5,6 +5,7 @@
 
 #include "addr.h"
 #include "config_internal.h"
+#include "mesh.h"
 #include "syscall_filter.h"
 
 #define MTU_MIN 1280u
@@ -249,6 +250,26 @@ static enum proa_outcome check_bounds(struct config_reading *r,
     return PROA_OK;
 }
 
+static enum proa_outcome check_mesh(struct config_reading *r,
+                                    const struct config_raw *raw)
+{
+    const struct {
+        const char *key;
+        uint32_t value, most;
+    } rows[] = {
+        {"nodes_max", raw->mesh.nodes_max, MESH_NODES_MAX},
+        {"published_max", raw->mesh.published_max, MESH_PUBLISHED_MAX},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct config_step path[] = {{.key = "mesh"}, {.key = rows[i].key}};
+        if (rows[i].value > rows[i].most)
+            return config_refuse(r, config_lines_at(&r->lines, path, 2),
+                                 "mesh.%s: more than %u", rows[i].key, rows[i].most);
+    }
+    return PROA_OK;
+}
+
 static enum proa_outcome check_actors(struct config_reading *r,
                                       const struct config_raw *raw)
 {
@@ -277,7 +298,7 @@ static enum proa_outcome check_numbers(struct config_reading *r)
         "corrupt_ppm", "delay_us",   "jitter_us",     "mtu",
         "vlan",        "lanes",      "cores",         "memory_mb",
         "message_max", "actors_max", "lane",          "offload_threads",
-        "source_rate",
+        "source_rate", "nodes_max",  "published_max",
     };
     const char *key, *text;
     unsigned line;
@@ -317,6 +338,8 @@ enum proa_outcome config_check(struct config_reading *r, const struct config_raw
         outcome = check_lanes(r, raw);
     if (outcome == PROA_OK)
         outcome = check_bounds(r, raw);
+    if (outcome == PROA_OK)
+        outcome = check_mesh(r, raw);
     if (outcome == PROA_OK)
         outcome = check_actors(r, raw);
     if (outcome == PROA_OK)

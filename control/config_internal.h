@@ -28,6 +28,9 @@ struct config_raw {
     unsigned cores_count;
     int idle, pages;
     uint32_t memory_mb, message_max, actors_max;
+    struct config_mesh {
+        uint32_t nodes_max, published_max;
+    } mesh;
     uint32_t *offload_threads; /* NULL: not said, which 0 is not */
     char **allow_spawn;
     unsigned allow_spawn_count;

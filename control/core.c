@@ -5,6 +5,8 @@
 #include "core_internal.h"
 #include "leave.h"
 #include "liveness.h"
+#include "registries.h"
+#include "seeking.h"
 
 /* ---- Life ---- */
 
@@ -40,6 +42,7 @@ static void peer_evicted(void *ctx, const struct peer *peer)
 
     if (peer->liveness == NULL)
         return;
+    mesh_port_down(core, peer, true);
     registrar_node_gone(core, peer->node);
     directory_node_forget(core->config.directory, peer->node);
 }
@@ -62,7 +65,8 @@ static bool parts_start(struct core *core)
     core->peers.evicted = peer_evicted;
     core->peers.evicted_ctx = core;
     return handshake_init(&core->handshake, core->now) && kad_start(core) &&
-           directory_node_add(config->directory, core->node, PROA_NS_NEVER) != NULL;
+           directory_node_add(config->directory, core->node, PROA_NS_NEVER) != NULL &&
+           registries_start(core);
 }
 
 struct core *core_create(const struct core_config *config, proa_ns now, uint64_t wall_ms)
@@ -94,6 +98,7 @@ void core_destroy(struct core *core)
         outlet_fini(&core->outlets[i]);
     events_fini(core);
     registrar_destroy(core->registrar);
+    registries_fini(core);
     if (core->peers.all != NULL)
         peers_fini(&core->peers);
     handshake_fini(&core->handshake);
@@ -149,6 +154,12 @@ static void kad_take_event(struct core *core, const struct kad_event *event)
     case KAD_NODE:
         handshake_resolved(core, event->op, event->outcome == PROA_OK, &event->id,
                            &event->addr);
+        return;
+    case KAD_PEERS:
+        seeking_peers(core, event);
+        return;
+    case KAD_ANNOUNCED:
+        seeking_announced(core, event);
         return;
     case KAD_HEARD:
         liveness_krpc(core, &event->id, &event->addr);
@@ -309,6 +320,10 @@ static size_t body_min(enum punt_kind kind)
         return sizeof(struct punt_restart);
     case PUNT_ACTOR_STOPPED:
         return sizeof(struct punt_actor);
+    case PUNT_WATCH:
+        return sizeof(struct punt_watch);
+    case PUNT_MESH:
+        return sizeof(struct punt_mesh);
     case PUNT_EVENTS_WANTED:
         return sizeof(uint32_t);
     default:
@@ -343,6 +358,12 @@ static void take_record(struct core *core, unsigned lane,
     case PUNT_ACTOR_STOPPED:
         memcpy(&actor, record->body, sizeof(actor));
         registrar_stopped(core, &actor);
+        break;
+    case PUNT_WATCH:
+        registries_watch(core, lane, record);
+        break;
+    case PUNT_MESH:
+        mesh_port_message(core, record);
         break;
     case PUNT_EVENTS_WANTED:
         memcpy(&on, record->body, sizeof(on));
@@ -402,6 +423,7 @@ void core_step(struct core *core, proa_ns now, uint64_t wall_ms)
     handshake_tick(core);
     registrar_tick(core);
     leave_tick(core);
+    registries_step(core);
     kad_drain(core, NULL);
     events_tick(core);
     events_flush(core);
@@ -425,6 +447,7 @@ proa_ns core_deadline(const struct core *core)
     at = sooner(at, handshake_deadline(&core->handshake));
     at = sooner(at, registrar_deadline(core->registrar));
     at = sooner(at, leave_deadline(core));
+    at = sooner(at, registries_deadline(core));
     at = sooner(at, events_deadline(core));
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
         at = sooner(at, outlet_deadline(&core->outlets[lane], core->now));

@@ -20,6 +20,7 @@
 #include "doorbell.h"
 #include "identity.h"
 #include "kad.h"
+#include "mesh.h"
 #include "port.h"
 #include "punt.h"
 
@@ -45,6 +46,7 @@ struct core_config {
     uint64_t seed;
     uint32_t names_max, store_max,
         watches_max; /* of the Kademlia node; 0 = its defaults */
+    uint32_t mesh_nodes_max, mesh_published_max; /* mesh.h; 0 = its defaults */
 };
 
 struct core *core_create(const struct core_config *config, proa_ns now, uint64_t wall_ms);
@@ -68,6 +70,42 @@ struct core_peer_info {
 };
 unsigned core_peers(const struct core *core, struct core_peer_info *ret, unsigned max);
 
+/* ---- Linked registries ---- */
+
+/* One node that the mesh knows, this one not among them. */
+struct core_mesh_info {
+    uint64_t node;
+    struct proa_addr addr;
+    enum mesh_state state;
+    proa_ns rtt_ns;          /* smoothed; 0: not measured */
+    uint32_t names, members; /* that it has published, as known here */
+    unsigned links;          /* of all lanes to it */
+};
+unsigned core_mesh_nodes(const struct core *core, struct core_mesh_info *ret,
+                         unsigned max);
+
+/* This node's own end of it. */
+struct core_mesh_own {
+    uint32_t names, members;           /* published now */
+    uint32_t nodes_max, published_max; /* as configured */
+    uint32_t known, linked;            /* other nodes */
+    bool complete; /* what is not in the directory is not in the cluster */
+};
+void core_mesh_own(const struct core *core, struct core_mesh_own *ret);
+
+/* core_mesh_add links with the node at addr, core_mesh_remove unlinks (proa_node_link_add, _remove in
+   node.h).  OK; INVALID, NO_ROUTE, LIMIT, STOPPED; NOT_FOUND.  err gets a sentence unless OK. */
+enum proa_outcome core_mesh_add(struct core *core, const struct proa_addr *addr,
+                                proa_ns now, char *err, size_t err_len);
+enum proa_outcome core_mesh_remove(struct core *core, uint64_t node, proa_ns now,
+                                   char *err, size_t err_len);
+/* core_mesh_forget stops looking for a neighbour at addr that was never met.  OK, NOT_FOUND. */
+enum proa_outcome core_mesh_forget(struct core *core, const struct proa_addr *addr,
+                                   proa_ns now, char *err, size_t err_len);
+/* The mesh's node of this address, 0 when it knows none. */
+uint64_t core_mesh_find(const struct core *core, const struct proa_addr *addr);
+void core_mesh_stats(const struct core *core, struct mesh_stats *ret);
+
 struct core_stats {
     uint64_t datagrams, unroutable, keyed_bad_mac, keyed_malformed, keyed_unexpected;
     uint64_t syn_tx, syn_rx, synack_rx, open_rx, ping_tx, ping_rx, pong_rx, rst_tx,
@@ -76,7 +114,13 @@ struct core_stats {
     uint64_t dead_nodes; /* taken for dead, by silence */
     uint64_t gone_nodes; /* left, or restarted as another */
     uint64_t names, names_refused;
-    uint64_t log_unprinted; /* lines that stderr had no room for */
+    uint64_t log_unprinted;   /* lines that stderr had no room for */
+    uint64_t publish_refused; /* names and memberships: mesh.published_max */
+    uint64_t mesh_stale;      /* registry messages of a node that is dead by now */
+    uint64_t mesh_unsent;     /* registry messages that lane 0 had no room for */
+    uint64_t changes_merged;  /* told to a watcher by a SET, for it did not keep up */
+    uint64_t asks_refused;    /* of other nodes, for this one's members of a group */
+    uint64_t watches_refused; /* no room for a watch's name: it ends without a SET */
 };
 void core_stats(const struct core *core, struct core_stats *ret);
 
@@ -88,6 +132,10 @@ struct sched_stats;
 void core_watch_lane(struct core *core, unsigned lane,
                      const struct lane_stats *lane_stats,
                      const struct sched_stats *sched_stats);
+/* core_lane_loads says which scheduler knows the loads of a lane's actors; it outlives the core's last
+   step. */
+struct sched;
+void core_lane_loads(struct core *core, unsigned lane, const struct sched *sched);
 void core_on_event(struct core *core, proa_on_event fn, void *ctx);
 void core_on_dead_letter(struct core *core, proa_on_dead_letter fn, void *ctx);
 void core_on_log(struct core *core, proa_on_log fn, void *ctx);

@@ -2,8 +2,9 @@
 /* core_internal.h - the core from inside; shared by the files of the control core only.
 
    core.c steps and dispatches; handshake.c opens links, handshake_answer.c is its other end;
-   liveness.c knows who is alive; registrar.c does names.  They all work on struct core and
-   leave by the functions below: a keyed packet, or a record to a lane.
+   liveness.c knows who is alive; registrar.c does names, groups.c memberships, mesh_port.c what
+   linked nodes publish.  They all work on struct core and leave by the functions below: a keyed
+   packet, or a record to a lane.
 
    Threads: the control thread's.  Units: proa_ns, bytes.  Errors: as each function says. */
 #ifndef CORE_INTERNAL_H
@@ -11,8 +12,11 @@
 
 #include "core.h"
 #include "events.h"
+#include "groups.h"
 #include "handshake.h"
 #include "keyed.h"
+#include "loads.h"
+#include "mesh_port.h"
 #include "outlet.h"
 #include "peers.h"
 #include "registrar.h"
@@ -33,6 +37,15 @@ struct core {
     struct peers peers;
     struct handshake handshake;
     struct registrar *registrar;
+    struct groups *groups;
+    struct seeking *seeking;
+    struct watchers *watchers;
+    struct mesh_port mesh_port;
+    struct loads loads;
+    uint64_t names_version; /* counts changes of names */
+    bool complete;          /* what the directory does not have, nobody has */
+    proa_ns incomplete_since;
+    proa_ns views_at; /* a group's view is due */
     struct kad *kad;
     void *kad_memory;
     uint32_t loop_gap_us[PROA_LANES_MAX]; /* of each lane, by its last ping */

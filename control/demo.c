@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "demo_balancer.h"
 #include "demo_family.h"
 #include "demo_visitor.h"
 
@@ -284,8 +285,8 @@ static bool start(struct demo *demo, char *err, size_t err_len)
     if (sodium_init() < 0 || !family_begin(&demo->family, err, err_len))
         return false;
     randombytes_buf(key, sizeof(key));
-    ok = family_start(&demo->family, 0, demo->options, key, err, err_len) &&
-         family_start(&demo->family, 1, demo->options, key, err, err_len);
+    ok = family_start(&demo->family, 0, "a", NULL, demo->options, key, err, err_len) &&
+         family_start(&demo->family, 1, "b", NULL, demo->options, key, err, err_len);
     sodium_memzero(key, sizeof(key));
     return ok;
 }
@@ -295,6 +296,8 @@ int demo_run(const struct options *options)
     static struct demo demo;
     char err[PROA_TEXT_MAX] = "no randomness";
 
+    if (options->word_count > 0)
+        return demo_balancer_run(options);
     demo = (struct demo){.options = options, .family = {.signals = -1}};
     printf("proa demo: two nodes, two processes, one conversation over DPDK vhost\n");
     if (!start(&demo, err, sizeof(err))) {

@@ -33,11 +33,12 @@
 #define DEMO_ADDRESS_A "10.74.0.1"
 #define DEMO_ADDRESS_B "10.74.0.2"
 
-/* demo_run is the verb `demo`.  Exit status: 0; 1 something failed; 130 after SIGINT, 143 after
+/* demo_run is the verb `demo`, with the word balancer demo_balancer.h's.  Exit status: 0; 1 something failed; 130 after SIGINT, 143 after
    SIGTERM, 129 after SIGHUP, once both nodes have ended. */
 int demo_run(const struct options *options);
 
-/* demo_node is the hidden verb that demo_run starts: words are a or b, and the folder. */
+/* demo_node is the hidden verb that demo_run starts: words are a or b, and the folder; or as
+   demo_worker.h says. */
 int demo_node(const struct options *options);
 
 #endif

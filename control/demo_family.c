@@ -47,7 +47,8 @@ bool family_begin(struct family *family, char *err, size_t err_len)
     sigset_t set;
 
     memset(family, 0, sizeof(*family));
-    family->child[0].fd = family->child[1].fd = -1;
+    for (unsigned i = 0; i < FAMILY_CHILDREN; i++)
+        family->child[i].fd = -1;
     the_signals(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
     family->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -66,22 +67,19 @@ bool family_begin(struct family *family, char *err, size_t err_len)
 }
 
 /* In the child, between fork and exec. */
-static void become(const struct family *family, unsigned which,
+static void become(const struct family *family, const char *name, const char *seed,
                    const struct options *options, int channel)
 {
     static const char *const pages[] = {"auto", "huge", "none"};
     char seconds[16];
-    const char *argv[] = {"proa",
-                          "demo-node",
-                          which == 0 ? "a" : "b",
-                          family->dir,
-                          "--seconds",
-                          seconds,
-                          "--pages",
-                          pages[options->pages],
-                          "--idle",
-                          options->idle == PROA_IDLE_SPIN ? "spin" : "adaptive",
-                          NULL};
+    const char *argv[] = {
+        "proa",      "demo-node",
+        name,        family->dir,
+        "--seconds", seconds,
+        "--pages",   pages[options->pages],
+        "--idle",    options->idle == PROA_IDLE_SPIN ? "spin" : "adaptive",
+        seed, /* NULL: the end */
+        NULL};
     sigset_t none;
 
     snprintf(seconds, sizeof(seconds), "%u", options->seconds);
@@ -98,7 +96,8 @@ static void become(const struct family *family, unsigned which,
     _exit(127);
 }
 
-bool family_start(struct family *family, unsigned which, const struct options *options,
+bool family_start(struct family *family, unsigned which, const char *name,
+                  const char *seed, const struct options *options,
                   const uint8_t key[PROA_KEY_LEN], char *err, size_t err_len)
 {
     struct family_child *child = &family->child[which];
@@ -109,7 +108,7 @@ bool family_start(struct family *family, unsigned which, const struct options *o
     fflush(NULL);
     child->pid = fork();
     if (child->pid == 0)
-        become(family, which, options, ends[1]);
+        become(family, name, seed, options, ends[1]);
     close(ends[1]);
     if (child->pid < 0) {
         child->pid = 0;
@@ -181,10 +180,11 @@ enum family_event family_wait(struct family *family, proa_ns until, unsigned *re
                               const char **ret_line, int *ret_signal)
 {
     for (;;) {
-        struct pollfd fds[3] = {{.fd = family->signals, .events = POLLIN}};
+        struct pollfd fds[FAMILY_CHILDREN + 1] = {
+            {.fd = family->signals, .events = POLLIN}};
         proa_ns now = clock_now();
 
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < FAMILY_CHILDREN; i++) {
             struct family_child *child = &family->child[i];
             *ret_child = i;
             if (take_line(child, ret_line))
@@ -196,11 +196,11 @@ enum family_event family_wait(struct family *family, proa_ns until, unsigned *re
         }
         if (now >= until)
             return FAMILY_SILENCE;
-        poll(fds, 3, (int)((until - now) / PROA_MS) + 1);
+        poll(fds, FAMILY_CHILDREN + 1, (int)((until - now) / PROA_MS) + 1);
         *ret_signal = take_signal(family);
         if (*ret_signal != 0)
             return FAMILY_SIGNAL;
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < FAMILY_CHILDREN; i++) {
             if (fds[i + 1].revents != 0)
                 hear(&family->child[i]);
         }
@@ -220,12 +220,16 @@ void family_say(struct family *family, unsigned which, const char *line)
 
 static bool any_left(const struct family *family)
 {
-    return family->child[0].pid != 0 || family->child[1].pid != 0;
+    for (unsigned i = 0; i < FAMILY_CHILDREN; i++) {
+        if (family->child[i].pid != 0)
+            return true;
+    }
+    return false;
 }
 
 static void signal_all(const struct family *family, int sig)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < FAMILY_CHILDREN; i++) {
         if (family->child[i].pid != 0)
             kill(family->child[i].pid, sig);
     }
@@ -237,7 +241,7 @@ static void await_all(struct family *family, proa_ns until)
         struct pollfd fd = {.fd = family->signals, .events = POLLIN};
         proa_ns now = clock_now();
 
-        for (unsigned i = 0; i < 2; i++)
+        for (unsigned i = 0; i < FAMILY_CHILDREN; i++)
             reap(&family->child[i]);
         if (!any_left(family) || now >= until)
             return;
@@ -271,7 +275,7 @@ bool family_end(struct family *family)
         signal_all(family, SIGKILL);
         await_all(family, clock_now() + FAMILY_PATIENCE);
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < FAMILY_CHILDREN; i++) {
         if (family->child[i].fd >= 0)
             close(family->child[i].fd);
         family->child[i].fd = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demo_family.h - the demo's two child processes: started, listened to, and ended for certain.
+/* demo_family.h - a demo's child processes: started, listened to, and ended for certain.
 
    Threads: the parent's one.  Units: proa_ns.
    Errors:  as each function says; a child's own troubles come as its lines.
@@ -12,6 +12,7 @@
 
 #include "options.h"
 
+#define FAMILY_CHILDREN 3
 #define FAMILY_LINE_MAX 512
 #define FAMILY_PATIENCE (5 * PROA_S)
 
@@ -24,9 +25,9 @@ struct family_child {
 };
 
 struct family {
-    struct family_child child[2]; /* A and B */
-    int signals;                  /* a signalfd: INT, TERM, HUP, CHLD */
-    char dir[64];                 /* the temporary folder; "": none */
+    struct family_child child[FAMILY_CHILDREN]; /* A and B; 1, 2 and 3 */
+    int signals;                                /* a signalfd: INT, TERM, HUP, CHLD */
+    char dir[64];                               /* the temporary folder; "": none */
 };
 
 enum family_event {
@@ -39,8 +40,9 @@ enum family_event {
 /* family_begin blocks the signals and makes the folder.  False: err says why. */
 bool family_begin(struct family *family, char *err, size_t err_len);
 
-/* family_start starts child 0 or 1 as `demo-node` and gives it the key. */
-bool family_start(struct family *family, unsigned which, const struct options *options,
+/* family_start starts a child as `demo-node NAME DIR [SEED]` (seed may be NULL) and gives it the key. */
+bool family_start(struct family *family, unsigned which, const char *name,
+                  const char *seed, const struct options *options,
                   const uint8_t key[PROA_KEY_LEN], char *err, size_t err_len);
 
 /* family_wait waits for the next event until the moment `until`.  *ret_line is borrowed until

@@ -6,7 +6,6 @@
 
 #include "addr.h"
 #include "core_internal.h"
-#include "registrar_internal.h"
 
 #define FLUSH_MAX 64u /* events told to one reader in one step */
 
@@ -212,7 +211,7 @@ void events_note(struct core *core, unsigned lane, const struct byte_record *rec
 
 /* ---- What the core sees happen ---- */
 
-static void put_text(struct proa_event *event, const char *text, size_t len)
+void events_put_text(struct proa_event *event, const char *text, size_t len)
 {
     if (len > sizeof(event->text) - 1)
         len = sizeof(event->text) - 1;
@@ -228,7 +227,7 @@ void events_peer(struct core *core, enum proa_event_kind kind, const struct peer
     if (peer->node == core->node)
         return;
     if (why != NULL)
-        put_text(&event, why, strlen(why));
+        events_put_text(&event, why, strlen(why));
     else if (peer->addr.family != 0)
         addr_print(&peer->addr, event.text, sizeof(event.text));
     events_add(core, &event);
@@ -261,18 +260,15 @@ void events_link_ended(struct core *core, const struct peer_link *link,
 
     PROA_ASSERT(report->flags <= LINK_END_CLOSED);
     event.kind = ends[report->flags].kind;
-    put_text(&event, ends[report->flags].text, strlen(ends[report->flags].text));
+    events_put_text(&event, ends[report->flags].text, strlen(ends[report->flags].text));
     events_add(core, &event);
 }
 
-void events_name_lost(struct core *core, struct proa_ref actor,
-                      const struct kad_event *event)
+void events_name_lost(struct core *core, struct proa_ref actor, uint64_t node,
+                      const char *name, size_t len)
 {
-    const struct record *record = &event->record;
-    struct proa_event told = {.kind = PROA_EVENT_NAME_LOST,
-                              .node = registrar_ref_of(record).node,
-                              .actor = actor};
+    struct proa_event told = {.kind = PROA_EVENT_NAME_LOST, .node = node, .actor = actor};
 
-    put_text(&told, (const char *)record->name, record->name_len);
+    events_put_text(&told, name, len);
     events_add(core, &told);
 }

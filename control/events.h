@@ -20,7 +20,6 @@
 
 struct byte_record;
 struct core;
-struct kad_event;
 struct peer;
 struct peer_link;
 struct punt_link;
@@ -66,7 +65,9 @@ void events_peer(struct core *core, enum proa_event_kind kind, const struct peer
 void events_link_up(struct core *core, const struct peer_link *link);
 void events_link_ended(struct core *core, const struct peer_link *link,
                        const struct punt_link *report);
-void events_name_lost(struct core *core, struct proa_ref actor,
-                      const struct kad_event *event);
+void events_name_lost(struct core *core, struct proa_ref actor, uint64_t node,
+                      const char *name, size_t len);
+/* events_put_text gives event its text, cut to what fits. */
+void events_put_text(struct proa_event *event, const char *text, size_t len);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core_internal.h"
+#include "directory_group.h"
 #include "lane.h"
 #include "telemetry_rows.h"
 
@@ -123,6 +124,8 @@ static void look_at_letters(struct core *core)
 void events_drops_look(struct core *core)
 {
     struct events_drops *self = &core->events.drops;
+    struct directory_group_stats groups;
+    struct mesh_stats mesh;
     struct kad_stats kad;
     unsigned at = 0;
 
@@ -137,5 +140,9 @@ void events_drops_look(struct core *core)
     look_at_plain(core, &at, &core->stats, &telemetry_core_drop, "control");
     kad_stats(core->kad, &kad);
     look_at_plain(core, &at, &kad, &telemetry_kad_drop, "dht");
+    core_mesh_stats(core, &mesh);
+    look_at_plain(core, &at, &mesh, &telemetry_mesh_drop, "mesh");
+    directory_group_stats(core->config.directory, &groups);
+    look_at_plain(core, &at, &groups, &telemetry_directory_group_drop, "groups");
     look_at_letters(core);
 }

@@ -11,6 +11,7 @@ void leave_begin(struct core *core)
     core->leave_at = core->now;
     core->close_next = core->now + LEAVE_GRACE;
     registrar_leave(core);
+    mesh_port_leave(core);
     kad_leave(core->kad, core->now);
     for (unsigned lane = 0; lane < core->config.lanes; lane++)
         core_tell(core, lane, PUNT_DRAIN, NULL, 0, NULL, 0);

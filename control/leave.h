@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* leave.h - an orderly end: names first, then the links.
 
-     at once       names leave the directory and the cluster, lanes drain their actors
+     at once       names and memberships leave the directory and the cluster, lanes drain their actors
      +LEAVE_GRACE  CLOSE on every link, so that answers under way had time to go out; again at
                    LEAVE_CLOSE_FIRST, doubling, until each was answered
      +LEAVE_FOR    at the latest, it is over

@@ -3,6 +3,7 @@
 
 #include "core_internal.h"
 #include "liveness.h"
+#include "seeking.h"
 
 #define SILENT_FOR PROA_S /* a node heard within this is not dead. Source: wire.md */
 
@@ -13,6 +14,8 @@ static void heard(struct core *core, struct peer *peer)
     if (peer->liveness == NULL || peer->dead)
         events_peer(core, PROA_EVENT_NODE_JOINED, peer, NULL);
     peer->heard_at = core->now;
+    if (peer->dead)
+        registrar_node(core, peer->node, true);
     if (peer->liveness == NULL || peer->dead)
         peer->liveness = directory_node_add(core->config.directory, peer->node,
                                             core->now + CORE_HEARD_FOR);
@@ -51,6 +54,8 @@ struct peer *liveness_met(struct core *core, const struct kad_id *id,
     }
     peers_confirm(&core->peers, peer, addr);
     heard(core, peer);
+    mesh_port_met(core, peer);
+    seeking_met(core, peer);
     kad_heard(core->kad, &peer->id, addr, core->now);
     return peer;
 }
@@ -95,6 +100,9 @@ static void dead(struct core *core, struct peer *peer, bool gone,
     peer->dead_at = core->now;
     if (peer->liveness != NULL)
         directory_node_dead(core->config.directory, peer->node);
+    mesh_port_down(core, peer, gone);
+    if (news)
+        registrar_node(core, peer->node, false);
     if (gone) {
         handshake_cancel(core, peer->node);
         registrar_node_gone(core, peer->node);
@@ -203,6 +211,7 @@ static void link_heard(struct core *core, struct peer_link *link, uint32_t flags
                              .loop_gap_us = loop_gap_us};
 
     heard(core, link->peer);
+    mesh_port_met(core, link->peer);
     kad_heard(core->kad, &link->peer->id, &link->addr, core->now);
     core_tell(core, link_id_lane(link->id), PUNT_LINK_HEARD, &told, sizeof(told), NULL,
               0);
@@ -310,6 +319,7 @@ void liveness_up(struct core *core, const struct punt_link *report)
         return;
     handshake_up(core, link);
     heard(core, link->peer);
+    mesh_port_met(core, link->peer);
     events_link_up(core, link);
 }
 

@@ -58,6 +58,10 @@ static enum proa_outcome check_config(const struct proa_config *config, char *er
         why = "actors_max is over 16,777,216";
     else if (config->offload_threads > PROA_OFFLOAD_THREADS_MAX)
         why = "offload_threads is over 64";
+    else if (config->mesh_nodes_max > MESH_NODES_MAX)
+        why = "mesh_nodes_max is over 1,024";
+    else if (config->mesh_published_max > MESH_PUBLISHED_MAX)
+        why = "mesh_published_max is over 65,536";
     else if (config->seccomp_allow_count > PROA_SYSCALLS_MAX)
         why = "more than 64 calls in seccomp_allow";
     if (why == NULL)

@@ -298,7 +298,9 @@ static enum proa_outcome make_core(struct proa_node *node, char *err, size_t err
                              .port_count = node->port_count,
                              .address = node->address,
                              .lanes = node->lane_count,
-                             .directory = node->directory};
+                             .directory = node->directory,
+                             .mesh_nodes_max = node->config.mesh_nodes_max,
+                             .mesh_published_max = node->config.mesh_published_max};
     uint8_t seed[PROA_SEED_LEN];
     enum proa_outcome outcome = read_seeds(&node->config, &cc, err, err_len);
 
@@ -346,8 +348,7 @@ static bool make_lane(struct proa_node *node, unsigned index)
                                        .allowed_count = node->config.allow_spawn_count,
                                        .inbox = l->inbox,
                                        .offload = node->offload,
-                                       /* By time alone: 64 handlers would end a full
-                                          burst of packets in mailboxes. */
+                                       /* By time alone: 64 would not do for a burst. */
                                        .in_place_max = UINT32_MAX,
                                        .clock = clock_ns}};
 
@@ -362,6 +363,7 @@ static bool make_lane(struct proa_node *node, unsigned index)
         return false;
     core_watch_lane(node->core, index, lane_stats(l->lane),
                     sched_stats(lane_sched(l->lane)));
+    core_lane_loads(node->core, index, lane_sched(l->lane));
     return true;
 }
 

@@ -25,6 +25,8 @@ enum option_kind {
     KIND_PACKETS = 1u << 11,
     KIND_JSON = 1u << 12,
     KIND_FIX_PRINT = 1u << 13,
+    KIND_GROUP = 1u << 14,
+    KIND_GROUPS = 1u << 15,
 };
 
 struct option_row {
@@ -51,6 +53,8 @@ static const struct option_row option_rows[] = {
     {KIND_PACKETS, "--packets", "N", "packets to capture (default: any number)"},
     {KIND_JSON, "--json", "", "print one JSON document"},
     {KIND_FIX_PRINT, "--fix-print", "", "print only the commands of the remedies"},
+    {KIND_GROUP, "--group", "NAME", "the members of this group, on all nodes, instead"},
+    {KIND_GROUPS, "--groups", "", "the groups, and how many members each has, instead"},
 };
 
 struct verb_row {
@@ -65,11 +69,12 @@ struct verb_row {
 static const struct verb_row verb_rows[] = {
     {OPTIONS_NODE, "node", KIND_CONFIG | KIND_SOCKET | KIND_DEADLINE, 0, 0, "",
      "run a node until Ctrl-C"},
-    {OPTIONS_DEMO, "demo", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 0, 0, "",
-     "two nodes as two processes, talking over DPDK vhost"},
+    {OPTIONS_DEMO, "demo", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 0, 1, "[balancer]",
+     "two nodes as two processes, talking over DPDK vhost; or three that share work"},
     {OPTIONS_KEYGEN, "keygen", 0, 0, 1, "[FILE]",
      "make a cluster key (default: cluster.key in the state directory)"},
-    {OPTIONS_LS, "ls", KIND_SOCKET, 0, 0, "", "list the names a running node knows"},
+    {OPTIONS_LS, "ls", KIND_SOCKET | KIND_GROUP | KIND_GROUPS, 0, 0, "",
+     "list the names a running node knows"},
     {OPTIONS_LOOKUP, "lookup", KIND_SOCKET, 1, 1, "NAME", "find an actor by its name"},
     {OPTIONS_ASK, "ask", KIND_SOCKET | KIND_DEADLINE, 3, 3, "NAME TYPE HEX",
      "ask an actor and print its answer in hexadecimal; HEX may be - for nothing"},
@@ -88,10 +93,15 @@ static const struct verb_row verb_rows[] = {
      "drop what comes from there to a running node's af_xdp ports"},
     {OPTIONS_ALLOW, "allow", KIND_SOCKET, 1, 1, "ADDRESS[/PREFIX]",
      "no longer: what was denied, by the configuration too"},
+    {OPTIONS_CLUSTER, "cluster", KIND_SOCKET, 0, 0, "",
+     "show the nodes whose registries are linked with a running node's"},
+    {OPTIONS_LINK, "link", KIND_SOCKET, 2, 2, "add|remove ADDRESS",
+     "link a running node's registry with another's, or undo it (then ADDRESS may be a "
+     "node)"},
     {OPTIONS_HELP, "help", 0, 0, 1, "[VERB]", "say how a verb is called"},
     {OPTIONS_VERSION, "version", 0, 0, 0, "", "say which version this is"},
-    {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 2,
-     "WHICH DIR", NULL},
+    {OPTIONS_DEMO_NODE, "demo-node", KIND_SECONDS | KIND_PAGES | KIND_IDLE, 2, 3,
+     "WHICH DIR [SEED]", NULL},
 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -227,6 +237,11 @@ static const char *take_capture(enum option_kind kind, const char *text,
     }
 }
 
+static bool is_name(const char *text)
+{
+    return text[0] != '\0' && strlen(text) <= PROA_NAME_MAX;
+}
+
 /* NULL, or what the value should have been. */
 static const char *take_value(enum option_kind kind, const char *text,
                               struct options *ret)
@@ -268,6 +283,12 @@ static const char *take_value(enum option_kind kind, const char *text,
         return NULL;
     case KIND_FIX_PRINT:
         ret->fix_print = true;
+        return NULL;
+    case KIND_GROUP:
+        ret->group = text;
+        return is_name(text) ? NULL : "1..255 bytes";
+    case KIND_GROUPS:
+        ret->groups = true;
         return NULL;
     }
     return "nothing";
@@ -319,6 +340,35 @@ static bool take_option(const struct verb_row *verb, int argc, char **argv, int 
     return true;
 }
 
+static bool is_endpoint(const char *text)
+{
+    struct proa_addr addr;
+
+    return addr_parse(text, 0, &addr) && addr.port != 0;
+}
+
+static bool is_node(const char *text)
+{
+    size_t len = strspn(text, "0123456789abcdefABCDEF");
+
+    return len > 0 && len <= 16 && text[len] == '\0';
+}
+
+static bool check_link(const struct options *o, char *err, size_t err_len)
+{
+    bool add = strcmp(o->words[0], "add") == 0;
+
+    if (!add && strcmp(o->words[0], "remove") != 0)
+        return refuse(err, err_len, "link", "add or remove, not", o->words[0], "");
+    if (is_endpoint(o->words[1]) || (!add && is_node(o->words[1])))
+        return true;
+    return refuse(err, err_len, add ? "link add" : "link remove",
+                  add ? "ADDRESS is like 10.0.0.9:7400 or [fd00::9]:7400, not"
+                      : "ADDRESS is like 10.0.0.9:7400, or a node's 16 hexadecimal "
+                        "digits, not",
+                  o->words[1], "");
+}
+
 static bool check_words(const struct verb_row *verb, struct options *ret, char *err,
                         size_t err_len)
 {
@@ -330,8 +380,13 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
         snprintf(err, err_len, "%s: %s missing", verb->name, verb->words);
         return false;
     }
+    if (ret->verb == OPTIONS_LINK)
+        return check_link(ret, err, err_len);
+    if (ret->verb == OPTIONS_DEMO && ret->word_count > 0 &&
+        strcmp(ret->words[0], "balancer") != 0)
+        return refuse(err, err_len, verb->name, "no demo", ret->words[0], "see `help`");
     if ((ret->verb == OPTIONS_LOOKUP || ret->verb == OPTIONS_ASK) &&
-        (ret->words[0][0] == '\0' || strlen(ret->words[0]) > PROA_NAME_MAX))
+        !is_name(ret->words[0]))
         return refuse(err, err_len, verb->name, "NAME is 1..255 bytes, not",
                       ret->words[0], "");
     if ((ret->verb == OPTIONS_DENY || ret->verb == OPTIONS_ALLOW) &&
@@ -344,6 +399,10 @@ static bool check_words(const struct verb_row *verb, struct options *ret, char *
             return refuse(err, err_len, verb->name,
                           "TYPE is a number below 2147483648, not", ret->words[1], "");
         ret->type = (uint32_t)type;
+    }
+    if (ret->groups && ret->group != NULL) {
+        snprintf(err, err_len, "ls: --group or --groups, not both");
+        return false;
     }
     if (ret->json && ret->fix_print) {
         snprintf(err, err_len, "doctor: --json or --fix-print, not both");

@@ -28,6 +28,8 @@ enum options_verb {
     OPTIONS_DOCTOR,
     OPTIONS_DENY,
     OPTIONS_ALLOW,
+    OPTIONS_CLUSTER,
+    OPTIONS_LINK,
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_DEMO_NODE, /* what `demo` starts: not for people */
@@ -38,7 +40,8 @@ struct options {
     const char *config; /* node, doctor */
     const char *socket; /* node, and verbs that ask one; NULL: in the state directory */
     const char
-        *words[3]; /* keygen FILE; lookup NAME; ask NAME TYPE HEX; help VERB; borrowed */
+        *words[3]; /* keygen FILE; lookup NAME; ask NAME TYPE HEX; link add ADDRESS; ...;
+                      borrowed */
     unsigned word_count;
     uint32_t type;         /* ask: TYPE */
     proa_ns deadline;      /* ask; node: of the join */
@@ -46,6 +49,8 @@ struct options {
     enum proa_pages pages; /* demo */
     enum proa_idle idle;   /* demo */
     bool follow;           /* events */
+    bool groups;           /* ls: list the groups */
+    const char *group;     /* ls: list its members; NULL: neither */
 
     struct capture_wish capture; /* capture, whose FILE is a word */
     bool json, fix_print;        /* doctor: at most one */

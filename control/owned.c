@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "registrar_internal.h"
 
 /* ---- An actor's names ---- */
@@ -33,10 +35,14 @@ static void actor_unlink(struct registrar *self, struct owned *owned)
     *at = owned->next_actor;
 }
 
-static void remove_entry(struct registrar *self, struct owned *owned)
+static void remove_entry(struct core *core, struct owned *owned)
 {
+    struct registrar *self = core->registrar;
+
     if (owned->op != 0)
         registrar_op_drop(self, owned->op);
+    if (owned->counted)
+        mesh_port_release(core, MESH_NAME);
     actor_unlink(self, owned);
     name_table_remove(&self->owned, &owned->entry);
 }
@@ -82,19 +88,150 @@ static void answer(struct core *core, const struct owned *owned,
                      owned->term);
 }
 
+/* ---- What linked nodes are told ---- */
+
+/* False: Kademlia does not hold it any more. */
+static bool entry_of(const struct core *core, const struct owned *owned,
+                     struct mesh_entry *ret)
+{
+    struct kad_claim_info info;
+
+    if (!kad_held(core->kad, owned->entry.name, owned->entry.len, &info))
+        return false;
+    *ret = (struct mesh_entry){
+        .kind = MESH_NAME,
+        .node = core->node,
+        .slot = owned->slot,
+        .generation = owned->generation,
+        .type = owned->type,
+        .term = info.term,
+        .issued = info.issued,
+        .claim = info.claim,
+        .len = owned->entry.len,
+    };
+    memcpy(ret->name, owned->entry.name, owned->entry.len);
+    return true;
+}
+
+/* The mesh has what Kademlia's record says. */
+static void publish_entry(struct core *core, struct owned *owned)
+{
+    struct mesh_entry entry;
+
+    if (!entry_of(core, owned, &entry))
+        return;
+    if (owned->index == MESH_NONE)
+        owned->index = mesh_port_publish(core, &entry);
+    else
+        mesh_republish(core->mesh_port.mesh, owned->index, &entry, core->now);
+}
+
+static void withdraw_entry(struct core *core, struct owned *owned)
+{
+    if (owned->index != MESH_NONE)
+        mesh_withdraw(core->mesh_port.mesh, owned->index, core->now);
+    owned->index = MESH_NONE;
+}
+
+/* ---- Winning ---- */
+
+static void decide(struct core *core, const struct owned *owned)
+{
+    holders_decide(core, owned->entry.name, owned->entry.len);
+}
+
+/* It is ours no longer: the entry goes, and then whoever else has the name is its holder. */
+static void forget(struct core *core, struct owned *owned)
+{
+    char name[PROA_NAME_MAX];
+    size_t len = owned->entry.len;
+
+    memcpy(name, owned->entry.name, len);
+    withdraw_entry(core, owned);
+    remove_entry(core, owned);
+    holders_decide(core, name, len);
+}
+
 /* The name is won: visible from here on. */
 static void publish(struct core *core, struct owned *owned, enum owned_state state)
 {
-    struct proa_ref ref = owned_ref(core, owned);
-
     owned->state = (uint8_t)state;
     owned->won_at = core->now;
-    if (!directory_put(core->config.directory, owned->entry.name, owned->entry.len, ref,
-                       owned->type, core->now))
-        core->stats.names_refused++;
-    answer(core, owned, PROA_OK, ref);
-    wanted_own(core, owned);
+    if (state == OWNED_HELD)
+        publish_entry(core, owned);
+    decide(core, owned);
+    answer(core, owned, PROA_OK, owned_ref(core, owned));
 }
+
+/* ---- Losing ---- */
+
+static void reissue(struct core *core, struct owned *owned)
+{
+    if (!kad_reissue(core->kad, owned->entry.name, owned->entry.len, owned->slot,
+                     owned->generation, core->now))
+        core->stats.names_refused++;
+    publish_entry(core, owned);
+}
+
+static const struct mesh_entry *rival_of(const struct core *core,
+                                         const struct owned *owned)
+{
+    return mesh_name(core->mesh_port.mesh, owned->entry.name, owned->entry.len);
+}
+
+/* Its actor and the node's events are told that node's claim was better. */
+static void lose(struct core *core, struct owned *owned, uint64_t node)
+{
+    struct punt_actor actor = {owned->slot, owned->generation};
+    struct proa_ref ref = owned_ref(core, owned);
+
+    core_tell(core, proa_ref_lane(ref) % core->config.lanes, PUNT_NAME_LOST, &actor,
+              sizeof(actor), owned->entry.name, owned->entry.len);
+    events_name_lost(core, ref, node, owned->entry.name, owned->entry.len);
+    forget(core, owned);
+}
+
+void owned_lost(struct core *core, const struct kad_event *event)
+{
+    const struct record *record = &event->record;
+    struct owned *owned = find(core, record->name, record->name_len);
+
+    if (owned == NULL || owned->state != OWNED_HELD)
+        return;
+    lose(core, owned, kad_id_node64(&record->owner));
+    wanted_adopt(core, event);
+}
+
+void owned_contend(struct core *core, const struct mesh_entry *entry)
+{
+    struct owned *owned = find(core, entry->name, entry->len);
+    struct mesh_entry ours;
+
+    if (owned == NULL || owned->state != OWNED_HELD || !entry_of(core, owned, &ours))
+        return;
+    if (!mesh_beats(entry, &ours)) {
+        kad_renew(core->kad, entry->name, entry->len, core->now);
+        return;
+    }
+    kad_yield(core->kad, entry->name, entry->len, core->now);
+    wanted_released(core, owned);
+    lose(core, owned, entry->node);
+}
+
+/* Kademlia gave it to us, and a linked node has a better claim: both sides of a partition found a
+   quorum. */
+static void yield_to_known(struct core *core, const struct owned *owned)
+{
+    const struct mesh_entry *rival = rival_of(core, owned);
+    struct mesh_entry theirs, ours;
+
+    if (rival == NULL || !entry_of(core, owned, &ours) || !mesh_beats(rival, &ours))
+        return;
+    theirs = *rival;
+    owned_contend(core, &theirs);
+}
+
+/* ---- Claiming ---- */
 
 static void claim(struct core *core, struct owned *owned, proa_ns deadline)
 {
@@ -105,7 +242,7 @@ static void claim(struct core *core, struct owned *owned, proa_ns deadline)
                              owned->generation, owned->type, deadline, core->now);
     if (owned->op == 0) {
         answer(core, owned, PROA_LIMIT, proa_ref_none());
-        remove_entry(self, owned);
+        remove_entry(core, owned);
         return;
     }
     registrar_op_add(self, owned->op, true,
@@ -132,17 +269,18 @@ static void register_again(struct core *core, struct owned *owned,
     if (same_slot && owned->generation != call->head.generation &&
         owned->state == (cluster ? OWNED_HELD : OWNED_LOCAL)) {
         /* A supervised restart: the name goes on with the new life. */
-        directory_remove_ref(core->config.directory, owned->entry.name, owned->entry.len,
-                             owned_ref(core, owned));
         take_call(owned, call);
-        /* Kademlia claims a name once; the next claim gets a higher term. */
-        if (cluster &&
-            kad_unregister(core->kad, owned->entry.name, owned->entry.len, core->now))
-            wanted_released(core, owned);
-        if (cluster)
-            claim(core, owned, call->head.deadline);
-        else
+        if (!cluster) {
             publish(core, owned, OWNED_LOCAL);
+            return;
+        }
+        /* Kademlia claims a name once; the next claim gets a higher term. */
+        if (kad_unregister(core->kad, owned->entry.name, owned->entry.len, core->now))
+            wanted_released(core, owned);
+        withdraw_entry(core, owned);
+        owned->state = OWNED_CLAIMING;
+        decide(core, owned);
+        claim(core, owned, call->head.deadline);
         return;
     }
     if (same_slot && owned->generation == call->head.generation &&
@@ -171,11 +309,20 @@ void owned_register(struct core *core, const struct registrar_call *call)
         return;
     }
     take_call(owned, call);
+    owned->index = MESH_NONE;
     actor_link(self, owned);
-    if (call->head.op == PUNT_REGISTER_LOCAL)
+    if (call->head.op == PUNT_REGISTER_LOCAL) {
         publish(core, owned, OWNED_LOCAL);
-    else
+        return;
+    }
+    owned->counted = mesh_port_reserve(core, MESH_NAME, owned_ref(core, owned),
+                                       call->name, call->head.len);
+    if (owned->counted) {
         claim(core, owned, call->head.deadline);
+        return;
+    }
+    answer(core, owned, PROA_LIMIT, proa_ref_none());
+    remove_entry(core, owned);
 }
 
 void owned_registered(struct core *core, uint32_t place, const struct kad_event *event)
@@ -188,12 +335,13 @@ void owned_registered(struct core *core, uint32_t place, const struct kad_event 
     if (owned->state == OWNED_GIVEN_UP) {
         if (event->outcome == PROA_OK)
             kad_unregister(core->kad, owned->entry.name, owned->entry.len, core->now);
-        remove_entry(self, owned);
+        remove_entry(core, owned);
         return;
     }
     if (event->outcome == PROA_OK) {
         owned->term = event->term;
         publish(core, owned, OWNED_HELD);
+        yield_to_known(core, owned);
         return;
     }
     struct proa_ref holder = proa_ref_none();
@@ -202,25 +350,21 @@ void owned_registered(struct core *core, uint32_t place, const struct kad_event 
         owned->term = event->record.term;
     }
     answer(core, owned, event->outcome, holder);
-    remove_entry(self, owned);
+    remove_entry(core, owned);
 }
 
 /* ---- Giving up ---- */
 
 static void release(struct core *core, struct owned *owned)
 {
-    struct proa_ref ref = owned_ref(core, owned);
-
     if (owned->state == OWNED_CLAIMING || owned->state == OWNED_GIVEN_UP) {
         owned->state = OWNED_GIVEN_UP;
         return;
     }
-    directory_remove_ref(core->config.directory, owned->entry.name, owned->entry.len,
-                         ref);
     if (owned->state == OWNED_HELD)
         kad_unregister(core->kad, owned->entry.name, owned->entry.len, core->now);
     wanted_released(core, owned);
-    remove_entry(core->registrar, owned);
+    forget(core, owned);
 }
 
 void owned_unregister(struct core *core, const struct registrar_call *call)
@@ -236,7 +380,7 @@ void owned_unregister(struct core *core, const struct registrar_call *call)
                               proa_ref_none(), 0);
 }
 
-void registrar_stopped(struct core *core, const struct punt_actor *actor)
+void owned_stopped(struct core *core, const struct punt_actor *actor)
 {
     struct registrar *self = core->registrar;
     uint32_t at = *actor_bucket(self, actor->slot);
@@ -253,16 +397,12 @@ void registrar_stopped(struct core *core, const struct punt_actor *actor)
 static void move(struct core *core, struct owned *owned, uint32_t generation)
 {
     owned->generation = generation;
-    if (!directory_put(core->config.directory, owned->entry.name, owned->entry.len,
-                       owned_ref(core, owned), owned->type, core->now))
-        core->stats.names_refused++;
-    if (owned->state == OWNED_HELD &&
-        !kad_reissue(core->kad, owned->entry.name, owned->entry.len, owned->slot,
-                     generation, core->now))
-        core->stats.names_refused++;
+    decide(core, owned);
+    if (owned->state == OWNED_HELD)
+        reissue(core, owned);
 }
 
-void registrar_restarted(struct core *core, const struct punt_restart *restart)
+void owned_restarted(struct core *core, const struct punt_restart *restart)
 {
     struct registrar *self = core->registrar;
     uint32_t at = *actor_bucket(self, restart->slot);
@@ -279,23 +419,7 @@ void registrar_restarted(struct core *core, const struct punt_restart *restart)
     }
 }
 
-void owned_lost(struct core *core, const struct kad_event *event)
-{
-    const struct record *record = &event->record;
-    struct owned *owned = find(core, record->name, record->name_len);
-    struct punt_actor actor;
-
-    if (owned == NULL || owned->state != OWNED_HELD)
-        return;
-    actor = (struct punt_actor){owned->slot, owned->generation};
-    core_tell(core, proa_ref_lane(owned_ref(core, owned)) % core->config.lanes,
-              PUNT_NAME_LOST, &actor, sizeof(actor), owned->entry.name, owned->entry.len);
-    directory_remove_ref(core->config.directory, owned->entry.name, owned->entry.len,
-                         owned_ref(core, owned));
-    events_name_lost(core, owned_ref(core, owned), event);
-    remove_entry(core->registrar, owned);
-    wanted_adopt(core, event);
-}
+/* ---- Leaving ---- */
 
 void owned_leave(struct core *core)
 {
@@ -307,9 +431,7 @@ void owned_leave(struct core *core)
             continue;
         if (owned->state == OWNED_CLAIMING)
             answer(core, owned, PROA_STOPPED, proa_ref_none());
-        /* Kademlia makes the tombstones (kad_leave). */
-        directory_remove_ref(core->config.directory, owned->entry.name, owned->entry.len,
-                             owned_ref(core, owned));
-        remove_entry(self, owned);
+        /* Kademlia makes the tombstones (kad_leave), the mesh its good-bye (mesh_leave). */
+        forget(core, owned);
     }
 }

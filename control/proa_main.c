@@ -243,7 +243,7 @@ static int verb_keygen(const struct options *options)
     return 0;
 }
 
-/* ---- ls, lookup, ask ---- */
+/* ---- Verbs that ask a node ---- */
 
 static bool find_socket(const struct options *options, char path[PROA_TEXT_MAX])
 {
@@ -313,31 +313,45 @@ static int verb_ask(const struct options *options, struct cli_request *request)
     return status;
 }
 
+/* What the command line asks of the node. */
+static enum cli_verb request_verb(const struct options *options)
+{
+    switch (options->verb) {
+    case OPTIONS_LANES:
+        return CLI_LANES;
+    case OPTIONS_EVENTS:
+        return CLI_EVENTS;
+    case OPTIONS_LOOKUP:
+        return CLI_LOOKUP;
+    case OPTIONS_DENY:
+        return CLI_DENY;
+    case OPTIONS_ALLOW:
+        return CLI_ALLOW;
+    case OPTIONS_ASK:
+        return CLI_ASK;
+    case OPTIONS_CLUSTER:
+        return CLI_CLUSTER;
+    case OPTIONS_LINK:
+        return strcmp(options->words[0], "add") == 0 ? CLI_LINK_ADD : CLI_LINK_REMOVE;
+    default: /* OPTIONS_LS */
+        return options->groups ? CLI_GROUPS : options->group != NULL ? CLI_GROUP : CLI_LS;
+    }
+}
+
 static int verb_request(const struct options *options)
 {
-    struct cli_request request = {.verb = CLI_LS};
+    struct cli_request request = {.verb = request_verb(options),
+                                  .follow = options->follow};
+    const char *name = options->word_count > 0 ? options->words[0] : "";
 
-    if (options->verb == OPTIONS_LANES) {
-        request.verb = CLI_LANES;
-        return run_request(options, &request);
-    }
-    if (options->verb == OPTIONS_EVENTS) {
-        request.verb = CLI_EVENTS;
-        request.follow = options->follow;
-        return run_request(options, &request);
-    }
-    if (options->verb != OPTIONS_LS)
-        snprintf(request.name, sizeof(request.name), "%s", options->words[0]);
-    if (options->verb == OPTIONS_LOOKUP)
-        request.verb = CLI_LOOKUP;
-    if (options->verb == OPTIONS_DENY)
-        request.verb = CLI_DENY;
-    if (options->verb == OPTIONS_ALLOW)
-        request.verb = CLI_ALLOW;
-    if (options->verb != OPTIONS_ASK)
-        return run_request(options, &request);
-    request.verb = CLI_ASK;
-    return verb_ask(options, &request);
+    if (options->verb == OPTIONS_LINK)
+        name = options->words[1];
+    if (options->group != NULL)
+        name = options->group;
+    snprintf(request.name, sizeof(request.name), "%s", name);
+    if (request.verb == CLI_ASK)
+        return verb_ask(options, &request);
+    return run_request(options, &request);
 }
 
 /* ---- doctor ---- */
@@ -389,6 +403,8 @@ int proa_main(int argc, char **argv, const struct proa_behaviour *const *behavio
     case OPTIONS_LANES:
     case OPTIONS_DENY:
     case OPTIONS_ALLOW:
+    case OPTIONS_CLUSTER:
+    case OPTIONS_LINK:
         return verb_request(&options);
     case OPTIONS_TOP:
         return verb_top(&options);

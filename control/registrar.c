@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "registrar_internal.h"
+#include "seeking.h"
 
 struct registrar *registrar_create(uint32_t owned_max, uint32_t wanted_max, uint64_t salt)
 {
@@ -138,8 +139,11 @@ void registrar_call(struct core *core, const struct registrar_call *call)
         return;
     case PUNT_JOIN:
     case PUNT_LEAVE:
+        groups_call(core, call);
+        return;
     case PUNT_FIND_GROUP:
-        break;
+        seeking_call(core, call);
+        return;
     }
     refuse(core, call, PROA_INVALID);
 }
@@ -176,15 +180,34 @@ void registrar_event(struct core *core, const struct kad_event *event)
     }
 }
 
+void registrar_stopped(struct core *core, const struct punt_actor *actor)
+{
+    owned_stopped(core, actor);
+    groups_stopped(core, actor);
+}
+
+void registrar_restarted(struct core *core, const struct punt_restart *restart)
+{
+    owned_restarted(core, restart);
+    groups_restarted(core, restart);
+}
+
 void registrar_node_gone(struct core *core, uint64_t node)
 {
     wanted_node_gone(core, node);
+}
+
+void registrar_node(struct core *core, uint64_t node, bool alive)
+{
+    wanted_node(core, node, alive);
 }
 
 void registrar_leave(struct core *core)
 {
     owned_leave(core);
     wanted_leave(core);
+    groups_leave(core);
+    seeking_leave(core);
 }
 
 uint32_t registrar_names(const struct registrar *self)

@@ -42,19 +42,23 @@ void registrar_destroy(struct registrar *self);
 /* registrar_call serves one PUNT_NAME. */
 void registrar_call(struct core *core, const struct registrar_call *call);
 
-/* registrar_stopped gives up all names of an actor. */
+/* registrar_stopped gives up all names and memberships of an actor. */
 void registrar_stopped(struct core *core, const struct punt_actor *actor);
 
 /* registrar_event takes KAD_REGISTERED, _LOOKED_UP, _CHANGED, _NAME_LOST and _JOINED. */
 void registrar_event(struct core *core, const struct kad_event *event);
 
-/* registrar_restarted moves the names of an actor to its next life; claims under way end. */
+/* registrar_restarted moves the names and memberships of an actor to its next life; claims under way
+   end. */
 void registrar_restarted(struct core *core, const struct punt_restart *restart);
 
 /* registrar_node_gone forgets every wanted name of a node that is dead for good. */
 void registrar_node_gone(struct core *core, uint64_t node);
 
-/* registrar_leave takes all own names out of the directory and answers who waits. */
+/* registrar_node: a node is dead, or heard again, and its wanted names stand as they were. */
+void registrar_node(struct core *core, uint64_t node, bool alive);
+
+/* registrar_leave takes all own names and memberships out of the directory and answers who waits. */
 void registrar_leave(struct core *core);
 
 /* How many names this node holds, local ones and claims under way included. */

@@ -6,6 +6,7 @@
 #define REGISTRAR_INTERNAL_H
 
 #include "core_internal.h"
+#include "holders.h"
 #include "name_table.h"
 
 enum owned_state {
@@ -24,6 +25,8 @@ struct owned {
     uint32_t slot, generation, type;
     uint32_t op;         /* of Kademlia, while claiming */
     uint32_t next_actor; /* place + 1 in its actor's chain */
+    bool counted;        /* among those published (mesh_port_reserve) */
+    uint32_t index;      /* of the mesh's entry, MESH_NONE without */
     uint64_t term;
     proa_ns won_at;
 };
@@ -47,11 +50,13 @@ struct wanted {
     uint32_t lookup;  /* number of the last lookup begun */
     uint32_t waiters; /* index + 1 of the first */
     uint32_t type;
+    uint32_t watchers; /* actors that watch it: it stays */
     struct proa_ref ref;
     uint64_t term;
-    uint64_t claim;    /* when it was won, by its holder's clock: ms of wall time */
-    proa_ns linger_at; /* without waiters it may go then */
-    proa_ns retry_at;  /* the next lookup for those who wait */
+    uint64_t issued, claim; /* of its record */
+    proa_ns absent_until;   /* Kademlia said, nobody has it; 0: it did not */
+    proa_ns linger_at;      /* without waiters it may go then */
+    proa_ns retry_at;       /* the next lookup for those who wait */
     proa_ns retry_wait;
 };
 
@@ -100,7 +105,11 @@ void owned_register(struct core *core, const struct registrar_call *call);
 void owned_unregister(struct core *core, const struct registrar_call *call);
 void owned_registered(struct core *core, uint32_t place, const struct kad_event *event);
 void owned_lost(struct core *core, const struct kad_event *event);
+/* Another node publishes entry: when a name of ours has that name, one of the two gives way. */
+void owned_contend(struct core *core, const struct mesh_entry *entry);
 void owned_leave(struct core *core);
+void owned_stopped(struct core *core, const struct punt_actor *actor);
+void owned_restarted(struct core *core, const struct punt_restart *restart);
 /* The name when it is visible: held or local; else NULL. */
 const struct owned *owned_visible(const struct core *core, const char *name, size_t len);
 struct proa_ref owned_ref(const struct core *core, const struct owned *owned);
@@ -111,8 +120,19 @@ void wanted_looked_up(struct core *core, uint32_t place, const struct kad_event 
 void wanted_changed(struct core *core, const struct kad_event *event);
 /* The name was lost to another node's actor: it is wanted from now on. */
 void wanted_adopt(struct core *core, const struct kad_event *event);
-/* The name is held here now: who waits for it has it. */
-void wanted_own(struct core *core, const struct owned *owned);
+/* What Kademlia told of the name: a holder, or until when it is known to be absent (0: not). */
+bool wanted_told(const struct core *core, const char *name, size_t len,
+                 struct holder *ret);
+proa_ns wanted_absent_until(const struct core *core, const char *name, size_t len);
+/* The name's holder is known and alive: who waits for it is answered. */
+void wanted_answer(struct core *core, const char *name, size_t len,
+                   const struct holder *holder);
+/* Its owner says it holds the name no longer. */
+void wanted_withdrawn(struct core *core, const struct mesh_entry *entry);
+/* An actor watches the name (on), or no longer.  False when the table is full. */
+bool wanted_watch(struct core *core, const char *name, size_t len, bool on);
+/* A node died, or lives again. */
+void wanted_node(struct core *core, uint64_t node, bool alive);
 void wanted_released(struct core *core, const struct owned *owned);
 void wanted_joined(struct core *core);
 void wanted_node_gone(struct core *core, uint64_t node);

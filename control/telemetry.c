@@ -9,6 +9,7 @@
 
 #include <rte_telemetry.h>
 
+#include "directory_group.h"
 #include "node_internal.h"
 #include "scheduler.h"
 #include "telemetry_rows.h"
@@ -264,6 +265,9 @@ struct tables {
     struct directory_stats directory;
     struct kad_stats kad;
     struct core_stats core;
+    struct directory_group_stats groups;
+    struct mesh_stats mesh;
+    struct core_mesh_own own;
 };
 
 static void copy_tables(struct proa_node *node, void *ctx)
@@ -273,6 +277,9 @@ static void copy_tables(struct proa_node *node, void *ctx)
     directory_stats(node->directory, &tables->directory);
     kad_stats(core_kad(node->core), &tables->kad);
     core_stats(node->core, &tables->core);
+    directory_group_stats(node->directory, &tables->groups);
+    core_mesh_stats(node->core, &tables->mesh);
+    core_mesh_own(node->core, &tables->own);
 }
 
 static bool say_directory(struct proa_node *node, const char *params,
@@ -283,6 +290,25 @@ static bool say_directory(struct proa_node *node, const char *params,
     (void)params;
     node_call(node, copy_tables, &tables);
     add_plain(d, "", &telemetry_directory, &tables.directory);
+    add_plain(d, "group_", &telemetry_directory_group, &tables.groups);
+    return true;
+}
+
+static bool say_mesh(struct proa_node *node, const char *params, struct rte_tel_data *d)
+{
+    struct tables tables;
+
+    (void)params;
+    node_call(node, copy_tables, &tables);
+    add(d, "", "nodes", tables.mesh.nodes);
+    add(d, "", "linked", tables.mesh.linked);
+    add(d, "", "own", tables.mesh.own);
+    add(d, "", "own_names", tables.own.names);
+    add(d, "", "own_members", tables.own.members);
+    add(d, "", "entries", tables.mesh.entries);
+    add(d, "", "complete", tables.own.complete);
+    add_plain(d, "", &telemetry_mesh, &tables.mesh);
+    add_plain(d, "", &telemetry_mesh_drop, &tables.mesh);
     return true;
 }
 
@@ -369,6 +395,8 @@ static bool say_drops(struct proa_node *node, const char *params, struct rte_tel
     node_call(node, copy_tables, &tables);
     add_plain(d, "control_", &telemetry_core_drop, &tables.core);
     add_plain(d, "dht_", &telemetry_kad_drop, &tables.kad);
+    add_plain(d, "mesh_", &telemetry_mesh_drop, &tables.mesh);
+    add_plain(d, "groups_", &telemetry_directory_group_drop, &tables.groups);
     return true;
 }
 
@@ -392,6 +420,7 @@ static const struct command commands[] = {
     {"/proa/dead_letters", "Undelivered tells by reason. Parameter: a lane",
      say_dead_letters},
     {"/proa/directory", "Names and nodes of the shared lookup tables", say_directory},
+    {"/proa/mesh", "Linked registries: nodes, what they publish, and traffic", say_mesh},
     {"/proa/dht", "Kademlia's contacts, records and traffic", say_dht},
     {"/proa/ports", "Each port's packets, and what it counts besides", say_ports},
     {"/proa/drops", "All that was dropped, by reason. Parameter: a lane", say_drops},

@@ -2,6 +2,7 @@
 #include "telemetry_rows.h"
 
 #include "core.h"
+#include "directory_group.h"
 #include "lane.h"
 #include "link.h"
 #include "scheduler.h"
@@ -29,6 +30,14 @@
 #define DIRECTORY(field)                                                                 \
     {                                                                                    \
 #field, offsetof(struct directory_stats, field), false                           \
+    }
+#define GROUP(field)                                                                     \
+    {                                                                                    \
+#field, offsetof(struct directory_group_stats, field), false                     \
+    }
+#define MESH(field)                                                                      \
+    {                                                                                    \
+#field, offsetof(struct mesh_stats, field), false                                \
     }
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
@@ -105,23 +114,48 @@ static const struct telemetry_row core_rows[] = {
 static const struct telemetry_row core_drop_rows[] = {
     CORE(unroutable),       CORE(keyed_bad_mac),     CORE(keyed_malformed),
     CORE(keyed_unexpected), CORE(admission_refused), CORE(down_full),
-    CORE(names_refused),    CORE(log_unprinted),
+    CORE(names_refused),    CORE(log_unprinted),     CORE(publish_refused),
+    CORE(mesh_stale),       CORE(mesh_unsent),       CORE(changes_merged),
+    CORE(asks_refused),     CORE(watches_refused),
 };
 
 static const struct telemetry_row kad_rows[] = {
-    KAD(rx),   KAD(tx),   KAD(queries), KAD(answers), KAD(timeouts), KAD(lookups),
-    KAD(puts), KAD(gets), KAD(stored),  KAD(refused), KAD(notifies), KAD(watches),
+    KAD(rx),       KAD(tx),      KAD(queries),   KAD(answers), KAD(timeouts),
+    KAD(lookups),  KAD(puts),    KAD(gets),      KAD(stored),  KAD(refused),
+    KAD(notifies), KAD(watches), KAD(announces),
 };
 
 static const struct telemetry_row kad_drop_rows[] = {
-    KAD(rx_dropped_mac), KAD(rx_dropped_old), KAD(rx_malformed),
-    KAD(rx_unexpected),  KAD(rx_limited),
+    KAD(rx_dropped_mac), KAD(rx_dropped_old), KAD(rx_malformed),    KAD(rx_unexpected),
+    KAD(rx_limited),     KAD(peers_refused),  KAD(peers_senseless),
 };
 
 static const struct telemetry_row directory_rows[] = {
     DIRECTORY(names),    DIRECTORY(absent),    DIRECTORY(nodes),      DIRECTORY(puts),
     DIRECTORY(removes),  DIRECTORY(full),      DIRECTORY(collisions), DIRECTORY(no_node),
     DIRECTORY(rehashes), DIRECTORY(reclaimed), DIRECTORY(pending),
+};
+
+static const struct telemetry_row directory_group_rows[] = {
+    GROUP(groups), GROUP(members), GROUP(views), GROUP(copied), GROUP(pending),
+};
+
+static const struct telemetry_row directory_group_drop_rows[] = {
+    GROUP(full),
+    GROUP(no_node),
+};
+
+static const struct telemetry_row mesh_rows[] = {
+    MESH(rx),     MESH(tx),      MESH(rx_bytes),   MESH(tx_bytes),
+    MESH(deltas), MESH(digests), MESH(mismatches), MESH(pulls),
+    MESH(ranges), MESH(resyncs), MESH(conflicts),
+};
+
+static const struct telemetry_row mesh_drop_rows[] = {
+    MESH(malformed),
+    MESH(unknown_node),
+    MESH(refused),
+    MESH(overflow),
 };
 
 #define TABLE(name)                                                                      \
@@ -136,3 +170,7 @@ TABLE(core_drop);
 TABLE(kad);
 TABLE(kad_drop);
 TABLE(directory);
+TABLE(directory_group);
+TABLE(directory_group_drop);
+TABLE(mesh);
+TABLE(mesh_drop);

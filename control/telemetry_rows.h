@@ -32,5 +32,9 @@ extern const struct telemetry_table telemetry_core_drop;
 extern const struct telemetry_table telemetry_kad;
 extern const struct telemetry_table telemetry_kad_drop;
 extern const struct telemetry_table telemetry_directory;
+extern const struct telemetry_table telemetry_directory_group;
+extern const struct telemetry_table telemetry_directory_group_drop;
+extern const struct telemetry_table telemetry_mesh;
+extern const struct telemetry_table telemetry_mesh_drop;
 
 #endif

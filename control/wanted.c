@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "liveness.h"
 #include "registrar_internal.h"
+#include "watchers.h"
 
 #define RETRY_FIRST PROA_S        /* between lookups for those who wait; doubles */
 #define RETRY_MAX (8 * PROA_S)    /* the watch is what brings news; this only mends it */
@@ -12,14 +13,14 @@ static struct wanted *wanted_at(struct registrar *self, uint32_t place)
     return (struct wanted *)(void *)name_table_at(&self->wanted, place);
 }
 
-static struct wanted *find(struct core *core, const char *name, size_t len)
+static struct wanted *find(const struct core *core, const char *name, size_t len)
 {
     return (struct wanted *)(void *)name_table_find(&core->registrar->wanted, name, len);
 }
 
-static bool is_ours(const struct core *core, const struct wanted *w)
+static void decide(struct core *core, const struct wanted *w)
 {
-    return owned_visible(core, w->entry.name, w->entry.len) != NULL;
+    holders_decide(core, w->entry.name, w->entry.len);
 }
 
 static void want_tick(struct core *core, proa_ns at)
@@ -58,58 +59,106 @@ static struct waiter *waiter_new(struct registrar *self, struct wanted *w)
     return waiter;
 }
 
-static bool wanted_settled(const struct core *core, const struct wanted *w)
-{
-    return core->wall_ms >= w->claim + REGISTRAR_SETTLES / PROA_MS;
-}
-
-/* Answers a waiter and takes it out; *link is what pointed at it, and then at the next. */
+/* Answers a waiter and takes it out; *link is what pointed at it, and then at the next.  holder: of
+   the name when the outcome is OK, else NULL. */
 static void waiter_end(struct core *core, struct wanted *w, uint32_t *link,
-                       enum proa_outcome outcome)
+                       enum proa_outcome outcome, const struct holder *holder)
 {
     struct registrar *self = core->registrar;
     uint32_t at = *link;
     struct waiter *waiter = waiter_at(self, at);
     struct registrar_reply to = {waiter->lane, waiter->correlation, waiter->slot,
-                                 waiter->generation, wanted_settled(core, w)};
-    bool holder = outcome == PROA_OK;
+                                 waiter->generation, false};
 
-    if (holder && waiter->type != 0 && w->type != 0 && waiter->type != w->type)
-        outcome = PROA_WRONG_TYPE;
+    if (holder != NULL) {
+        to.settled = holders_settled(core, w->entry.name, w->entry.len, holder);
+        if (waiter->type != 0 && holder->type != 0 && waiter->type != holder->type)
+            outcome = PROA_WRONG_TYPE;
+    }
     registrar_answer(core, &to, w->entry.name, w->entry.len, outcome,
-                     holder ? w->ref : proa_ref_none(), holder ? w->term : 0);
+                     holder != NULL ? holder->ref : proa_ref_none(),
+                     holder != NULL ? holder->term : 0);
     *link = waiter->next;
     waiter->next = self->waiters_free;
     self->waiters_free = at;
 }
 
-static void waiters_end(struct core *core, struct wanted *w, enum proa_outcome outcome)
+static void waiters_end(struct core *core, struct wanted *w, enum proa_outcome outcome,
+                        const struct holder *holder)
 {
     while (w->waiters != 0)
-        waiter_end(core, w, &w->waiters, outcome);
+        waiter_end(core, w, &w->waiters, outcome, holder);
 }
 
-/* ---- The entry and what the directory says ---- */
+/* ---- The entry ---- */
 
-/* Leaves the directory without a word about the name, unless it is ours. */
+static void holder_of(const struct wanted *w, struct holder *ret)
+{
+    *ret = (struct holder){.ref = w->ref,
+                           .type = w->type,
+                           .term = w->term,
+                           .issued = w->issued,
+                           .claim = w->claim};
+}
+
+bool wanted_told(const struct core *core, const char *name, size_t len,
+                 struct holder *ret)
+{
+    const struct wanted *w = find(core, name, len);
+
+    if (w == NULL || !w->found || !w->watched)
+        return false;
+    holder_of(w, ret);
+    return true;
+}
+
+proa_ns wanted_absent_until(const struct core *core, const char *name, size_t len)
+{
+    const struct wanted *w = find(core, name, len);
+
+    return w != NULL && w->watched && !w->found ? w->absent_until : 0;
+}
+
+void wanted_answer(struct core *core, const char *name, size_t len,
+                   const struct holder *holder)
+{
+    struct wanted *w = find(core, name, len);
+
+    if (w == NULL)
+        return;
+    w->retry_wait = RETRY_FIRST;
+    w->retry_at = PROA_NS_NEVER;
+    waiters_end(core, w, PROA_OK, holder);
+}
+
+/* Nothing more is known of it. */
 static void unpublish(struct core *core, struct wanted *w)
 {
     w->found = false;
-    if (!is_ours(core, w))
-        directory_remove(core->config.directory, w->entry.name, w->entry.len);
+    w->absent_until = 0;
+    decide(core, w);
+}
+
+static void absent(struct core *core, struct wanted *w)
+{
+    w->found = false;
+    w->absent_until = core->now + REGISTRAR_LINGER;
+    decide(core, w);
 }
 
 /* The holder is known and alive. */
 static void publish(struct core *core, struct wanted *w)
 {
+    struct holder holder;
+
     w->found = true;
-    w->retry_wait = RETRY_FIRST;
-    w->retry_at = PROA_NS_NEVER;
-    if (w->watched && !is_ours(core, w) &&
-        !directory_put(core->config.directory, w->entry.name, w->entry.len, w->ref,
-                       w->type, core->now))
-        core->stats.names_refused++;
-    waiters_end(core, w, PROA_OK);
+    w->absent_until = 0;
+    decide(core, w);
+    /* Who waits has an answer also where the directory had no room, or nobody would correct it. */
+    if (w->waiters == 0)
+        return;
+    holder_of(w, &holder);
+    wanted_answer(core, w->entry.name, w->entry.len, &holder);
 }
 
 static void drop(struct core *core, struct wanted *w)
@@ -133,7 +182,7 @@ static bool make_room(struct core *core)
 
     for (uint32_t i = 0; i < self->wanted.high; i++) {
         struct wanted *w = wanted_at(self, i);
-        if (w != NULL && w->waiters == 0 &&
+        if (w != NULL && w->waiters == 0 && w->watchers == 0 &&
             (first == NULL || w->linger_at < first->linger_at))
             first = w;
     }
@@ -192,31 +241,22 @@ static void lookup_again(struct core *core, struct wanted *w)
     begin_lookup(core, w, deadline);
 }
 
-/* The answer lies here already: ours, or in the directory. */
+/* The answer lies here already. */
 static bool answered_here(struct core *core, const struct registrar_call *call)
 {
-    const struct owned *owned = owned_visible(core, call->name, call->head.len);
-    const struct wanted *w = find(core, call->name, call->head.len);
     struct registrar_reply to = {call->lane, call->head.correlation, call->head.slot,
-                                 call->head.generation, true};
+                                 call->head.generation, false};
     enum proa_outcome outcome = PROA_OK;
-    struct proa_ref ref;
+    struct holder holder;
 
-    if (owned != NULL) {
-        if (call->head.type != 0 && owned->type != 0 && call->head.type != owned->type)
-            outcome = PROA_WRONG_TYPE;
-        to.settled = owned_settled(core, owned);
-        registrar_answer(core, &to, call->name, call->head.len, outcome,
-                         owned_ref(core, owned), owned->term);
-        return true;
-    }
-    outcome = directory_lookup(core->config.directory, call->name, call->head.len,
-                               call->head.type, core->now, &ref);
-    if (outcome != PROA_OK && outcome != PROA_WRONG_TYPE)
+    if (!holders_find(core, call->name, call->head.len, &holder) ||
+        !holders_alive(core, holder.ref.node))
         return false;
-    to.settled = w == NULL || wanted_settled(core, w);
-    registrar_answer(core, &to, call->name, call->head.len, outcome, ref,
-                     w != NULL ? w->term : 0);
+    if (call->head.type != 0 && holder.type != 0 && call->head.type != holder.type)
+        outcome = PROA_WRONG_TYPE;
+    to.settled = holders_settled(core, call->name, call->head.len, &holder);
+    registrar_answer(core, &to, call->name, call->head.len, outcome, holder.ref,
+                     holder.term);
     return true;
 }
 
@@ -257,18 +297,15 @@ static void missed(struct core *core, struct wanted *w, enum proa_outcome outcom
     struct registrar *self = core->registrar;
     bool again = false;
 
-    if (outcome == PROA_NOT_FOUND && w->watched && !is_ours(core, w)) {
-        w->found = false;
-        directory_put_absent(core->config.directory, w->entry.name, w->entry.len,
-                             core->now + REGISTRAR_LINGER);
-    }
+    if (outcome == PROA_NOT_FOUND && w->watched)
+        absent(core, w);
     for (uint32_t *link = &w->waiters; *link != 0;) {
         struct waiter *waiter = waiter_at(self, *link);
         if (waiter->waits || waiter->lookup > w->lookup) {
             again |= !waiter->waits;
             link = &waiter->next;
         } else {
-            waiter_end(core, w, link, outcome);
+            waiter_end(core, w, link, outcome, NULL);
         }
     }
     if (again) {
@@ -299,7 +336,8 @@ static bool take_record(struct core *core, struct wanted *w,
     w->ref = registrar_ref_of(record);
     w->type = record->type_id;
     w->term = record->term;
-    w->claim = record_clock_ms(record->claim);
+    w->issued = record->issued;
+    w->claim = record->claim;
     publish(core, w);
     return true;
 }
@@ -338,10 +376,7 @@ void wanted_changed(struct core *core, const struct kad_event *event)
     if (w == NULL || !w->watched || kad_id_node64(&record->owner) == core->node)
         return;
     if (record->kind == RECORD_TOMBSTONE) {
-        w->found = false;
-        if (!is_ours(core, w))
-            directory_put_absent(core->config.directory, w->entry.name, w->entry.len,
-                                 core->now + REGISTRAR_LINGER);
+        absent(core, w);
     } else if (!take_record(core, w, event)) {
         changed_unheard(core, w);
     }
@@ -355,26 +390,50 @@ void wanted_adopt(struct core *core, const struct kad_event *event)
         changed_unheard(core, w);
 }
 
-void wanted_own(struct core *core, const struct owned *owned)
-{
-    struct wanted *w = find(core, owned->entry.name, owned->entry.len);
-
-    if (w == NULL)
-        return;
-    w->ref = owned_ref(core, owned);
-    w->type = owned->type;
-    w->term = owned->term;
-    w->claim = core->wall_ms;
-    w->found = false; /* the directory's entry is owned.c's */
-    waiters_end(core, w, PROA_OK);
-}
-
 void wanted_released(struct core *core, const struct owned *owned)
 {
     struct wanted *w = find(core, owned->entry.name, owned->entry.len);
 
     if (w != NULL)
         w->found = false;
+}
+
+void wanted_withdrawn(struct core *core, const struct mesh_entry *entry)
+{
+    struct wanted *w = find(core, entry->name, entry->len);
+
+    /* What a dead node's link took with it, Kademlia may still know: the node may come back. */
+    if (w != NULL && w->found && w->ref.node == entry->node && w->term <= entry->term &&
+        holders_alive(core, entry->node))
+        w->found = false;
+}
+
+bool wanted_watch(struct core *core, const char *name, size_t len, bool on)
+{
+    struct wanted *w = on ? want(core, name, len) : find(core, name, len);
+
+    if (w == NULL)
+        return false;
+    if (on) {
+        w->watchers++;
+        if (w->op == 0 && !w->found)
+            lookup_again(core, w);
+    } else {
+        w->watchers--;
+        linger(core, w);
+    }
+    return true;
+}
+
+void wanted_node(struct core *core, uint64_t node, bool alive)
+{
+    struct registrar *self = core->registrar;
+
+    for (uint32_t i = 0; i < self->wanted.high; i++) {
+        struct wanted *w = wanted_at(self, i);
+        if (w != NULL && w->watchers != 0 && w->found && w->ref.node == node)
+            watchers_name_node(core, w->entry.name, w->entry.len, w->ref, alive);
+    }
 }
 
 void wanted_joined(struct core *core)
@@ -407,7 +466,7 @@ void wanted_leave(struct core *core)
         struct wanted *w = wanted_at(self, i);
         if (w == NULL)
             continue;
-        waiters_end(core, w, PROA_STOPPED);
+        waiters_end(core, w, PROA_STOPPED, NULL);
         drop(core, w);
     }
 }
@@ -422,7 +481,8 @@ static proa_ns waiters_tick(struct core *core, struct wanted *w)
     for (uint32_t *link = &w->waiters; *link != 0;) {
         struct waiter *waiter = waiter_at(core->registrar, *link);
         if (core->now >= waiter->deadline) {
-            waiter_end(core, w, link, waiter->waits ? PROA_NOT_FOUND : PROA_UNKNOWN);
+            waiter_end(core, w, link, waiter->waits ? PROA_NOT_FOUND : PROA_UNKNOWN,
+                       NULL);
             linger(core, w);
             continue;
         }
@@ -440,6 +500,8 @@ static bool stays(struct core *core, const struct wanted *w)
     const struct name_table *names = &core->registrar->wanted;
     struct proa_ref ref;
 
+    if (w->watchers != 0)
+        return true;
     return w->watched && w->found && names->used < names->max / 4 * 3 &&
            directory_lookup(core->config.directory, w->entry.name, w->entry.len, 0,
                             core->now, &ref) == PROA_OK;

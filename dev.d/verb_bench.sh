@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# short benchmarks: the micro-benchmarks, proa-perf with the raw limit beside it, proa-savina
+# short benchmarks: the micro-benchmarks, proa-perf with the raw limit beside it, proa-savina, Erlang's pg
 # Arguments go to proa-perf instead of the standard set: ./dev bench --port udp --mode ask
-need_packages "$packages_build"
+need_packages "$packages_build" "$([ $# -gt 0 ] || echo "$packages_bench")"
 huge_pages
 configure_release
 compile release
@@ -38,4 +38,6 @@ for name in ping-pong counting thread-ring fork-join-throughput fork-join-create
         "$BUILD/release/perf/savina/proa-savina" "$name" --lanes "$lanes" || status=1
     done
 done
+echo "== proa-register"
+"$BUILD/release/perf/proa-register" --pg "$ROOT/perf/peers/pg_join.sh" --check || status=1
 exit "$status"

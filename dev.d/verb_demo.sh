@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# two nodes as two processes, talking over DPDK (arguments go to `proa demo`)
+# two nodes as two processes, talking over DPDK; or `demo balancer` (arguments go to `proa demo`)
 need_packages "$packages_build"
 huge_pages
 configure_release

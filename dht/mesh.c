@@ -242,7 +242,13 @@ bool mesh_input(struct mesh *mesh, uint64_t node, const uint8_t *bytes, size_t l
     struct mesh_message message;
 
     mesh->now = now;
-    if (mesh->leaving || node == mesh->node || !mesh_has_room(mesh)) {
+    if (mesh->leaving) /* it has no say any more */
+        return false;
+    if (node == mesh->node) {
+        mesh->stats.conflicts++;
+        return false;
+    }
+    if (!mesh_has_room(mesh)) {
         mesh->stats.overflow++;
         return false;
     }

@@ -5,13 +5,13 @@
    writer of its own set: UNIQUE names it holds and memberships of its actors, each entry under an
    index, each change under the next version.  Nobody passes on what others published.
 
-   Two nodes are linked once both have had the other's HELLO.  HELLO carries all nodes the sender
-   knows, so one neighbour is enough: the others follow.  Then the receiver of a set asks for it,
-   range by range (the snapshot), gets changes as they happen (deltas), and once a second a digest
-   of all of it; where that differs it asks for the ranges that do.  So nothing depends on any one
-   message: what is lost, repeated or late is mended by the next digest, and the receiver alone
-   says how much is under way.  The transport (links, in order and reliable while they live) makes
-   that rare.  Formats: docs/wire_mesh.md.
+   Two nodes are linked once both have had the other's HELLO.  Then each tells the other whom it is linked
+   with, so one neighbour is enough: the others follow.  The receiver of a set asks for it, range by
+   range (the snapshot), gets changes as they happen (deltas), and once a second a digest of all of it;
+   where that differs it asks for the ranges that do.  So nothing depends on any one message: what is
+   lost, repeated or late is mended by the next digest, and the receiver alone says how much is under
+   way.  The transport (links, in order and reliable while they live) makes that rare.  HELLO goes only
+   to nodes of which mesh_met or a HELLO told.  Formats: docs/wire_mesh.md.
 
    Liveness is the caller's: mesh_down ends a node's entries.  Until a node is forgotten it is tried
    again, every second at first and later more seldom, since it may be behind a partition.
@@ -32,7 +32,7 @@
 #define MESH_MESSAGE_MAX                                                                 \
     1100 /* bytes of a message: in one packet at the least MTU, 1,280, with IPv6 */
 #define MESH_NODES_MAX 1024    /* largest nodes_max */
-#define MESH_NODES_DEFAULT 256 /* Source: registry.md */
+#define MESH_NODES_DEFAULT 256 /* in larger clusters Kademlia finds the rest */
 #define MESH_PUBLISHED_MAX                                                               \
     65536 /* largest, and usual, published_max: an index has 16 bits */
 #define MESH_ENTRIES_DEFAULT 1048576 /* of all other nodes together */
@@ -204,8 +204,8 @@ struct mesh_event {
     bool more;
 };
 
-/* mesh_event takes the next one out; false when there is none.  Call until false after every
-   mesh_input, mesh_tick and mesh_down: none is lost, and none is made that nobody fetches. */
+/* mesh_event takes the next one out; false when there is none.  Call until false after every call that
+   takes `now`: none is lost.  While too many wait, mesh_input drops what comes (overflow). */
 bool mesh_event(struct mesh *mesh, struct mesh_event *ret_event);
 
 /* ---- For the caller ---- */
@@ -251,7 +251,7 @@ struct mesh_stats {
     uint64_t malformed, unknown_node;    /* dropped */
     uint64_t refused;                    /* entries: entries_max or no memory */
     uint64_t
-        conflicts; /* HELLOs and links of our own id or address, or of an address another
+        conflicts; /* messages of our own id, HELLOs and links of our own address or one another
                               live node has */
     uint64_t overflow; /* LOADS, questions and answers nobody took out; messages that came
                               before the events of others were fetched */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LOST_OFTEN (30 * PROA_S) /* so long a lost node is tried each second */
+#define OFTEN (30 * PROA_S) /* so long a node is tried each second */
 #define LOST_SELDOM (3600 * PROA_S)
 
 bool mesh_is_full(const struct mesh *mesh)
@@ -30,8 +30,8 @@ static void ask_who(struct mesh *mesh, struct mesh_node *node)
 void mesh_call(struct mesh *mesh, struct mesh_node *node)
 {
     mesh_node_state(mesh, node, MESH_CALLING, true);
-    node->wait = MESH_HELLO_EVERY;
-    set_due(mesh, node, node->wait);
+    node->called = mesh->now;
+    set_due(mesh, node, MESH_HELLO_EVERY);
     mesh_work(mesh, node, MESH_WORK_HELLO);
 }
 
@@ -49,6 +49,9 @@ void mesh_meet(struct mesh *mesh, struct mesh_node *node)
 {
     if (mesh->leaving || node->gone || node->dropping)
         return;
+    if (node->state == MESH_CALLING && node->met &&
+        mesh->now - node->called >= MESH_HELLO_EVERY) /* its HELLO may be seldom by now */
+        mesh_call(mesh, node);
     if (node->state != MESH_LOST && (node->state != MESH_CALLING || node->met))
         return;
     if (mesh_is_full(mesh))
@@ -156,7 +159,7 @@ static void lost_due(struct mesh *mesh, struct mesh_node *node)
     }
     ask_who(mesh, node);
     set_due(mesh, node,
-            age < LOST_OFTEN    ? MESH_HELLO_EVERY
+            age < OFTEN         ? MESH_HELLO_EVERY
             : age < LOST_SELDOM ? 2 * MESH_HELLO_EVERY
                                 : 30 * MESH_HELLO_EVERY);
 }
@@ -171,10 +174,9 @@ static void calling_due(struct mesh *mesh, struct mesh_node *node)
         mesh_work(mesh, node, MESH_WORK_HELLO);
     else
         ask_who(mesh, node);
-    node->wait += node->wait / 2;
-    if (node->wait > MESH_HELLO_SELDOM)
-        node->wait = MESH_HELLO_SELDOM;
-    set_due(mesh, node, node->wait);
+    node->called = mesh->now;
+    set_due(mesh, node,
+            mesh->now - node->since < OFTEN ? MESH_HELLO_EVERY : MESH_HELLO_SELDOM);
 }
 
 void mesh_node_due(struct mesh *mesh, struct mesh_node *node)
@@ -288,9 +290,8 @@ void mesh_on_links(struct mesh *mesh, const struct mesh_message *message)
         if (node == NULL)
             return;
         mesh->unmet_until = mesh->now + MESH_TOLD_AFTER;
-        node->wait = MESH_HELLO_EVERY;
         ask_who(mesh, node);
-        set_due(mesh, node, node->wait);
+        set_due(mesh, node, MESH_HELLO_EVERY);
     }
 }
 

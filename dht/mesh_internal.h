@@ -39,7 +39,7 @@
 #define MESH_REFUSED_EVERY (30 * PROA_S) /* a full node is asked again */
 #define MESH_LACK_WAIT (10 * PROA_S) /* until what found no memory is asked for again */
 #define MESH_LINKS_EVERY PROA_S      /* to one node, at most */
-#define MESH_WANT_LINKS_EVERY (5 * PROA_S) /* of all nodes, at most */
+#define MESH_WANT_LINKS_EVERY (2 * PROA_S) /* of all nodes, at most */
 #define MESH_TOLD_AFTER (10 * PROA_S)      /* of silence: UNREACHABLE */
 #define MESH_TOLD_EVERY (60 * PROA_S)
 
@@ -83,9 +83,9 @@ struct mesh_node {
     uint32_t work;
     uint16_t links_at;
     uint8_t hello_flags;
-    proa_ns since, due, wait; /* of its state; the next try; the wait after that */
-    proa_ns links_sent, told; /* the last LINKS; the last CUT or REFUSED */
-    uint64_t told_version;    /* own version in the last HELLO to it */
+    proa_ns since, due, called; /* of its state; the next try; the last */
+    proa_ns links_sent, told;   /* the last LINKS; the last CUT or REFUSED */
+    uint64_t told_version;      /* own version in the last HELLO to it */
 
     /* As the receiver of its set. */
     struct mesh_set set;

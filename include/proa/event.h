@@ -54,7 +54,8 @@ enum proa_event_kind {
                                      address */
     PROA_EVENT_REGISTRY_UNLINKED, /* node's registry left, died or was removed; text: which */
     PROA_EVENT_REGISTRY_REFUSED, /* node was not linked: mesh.nodes_max, here or there; text: its
-                                     address */
+                                     address.  Or node is this one: a neighbour was named by this
+                                     node's own address; text says so */
     PROA_EVENT_NEIGHBOUR_SILENT, /* a neighbour that was named does not answer; text: its address.
                                      Once a minute at most */
     PROA_EVENT_PUBLISH_LIMIT, /* actor's name or membership was not published; count: the limit;

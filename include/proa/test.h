@@ -42,6 +42,8 @@ struct proa_test_config {
                  else from lane i on lane i */
     uint32_t message_max;                        /* 0 = 1 MiB */
     uint32_t actors_max;                         /* slots of each lane; 0 = 1,024 */
+    uint32_t mesh_nodes_max;                     /* as in node.h */
+    uint32_t mesh_published_max;                 /* 0 = 4,096 */
     const struct proa_behaviour *const *allowed; /* what others may spawn; borrowed */
     unsigned allowed_count;
 };
@@ -76,6 +78,17 @@ PROA_API uint64_t proa_test_node(const struct proa_test *test, unsigned node);
 /* proa_test_cut lets no packet pass from node a to node b, nor back; heal undoes it. */
 PROA_API void proa_test_cut(struct proa_test *test, unsigned a, unsigned b);
 PROA_API void proa_test_heal(struct proa_test *test, unsigned a, unsigned b);
+
+/* proa_test_link_add and _remove are proa_node_link_add and _remove (node.h) of `node`, with the
+   address of node `to`. */
+PROA_API enum proa_outcome proa_test_link_add(struct proa_test *test, unsigned node,
+                                              unsigned to, char *err, size_t err_len);
+PROA_API enum proa_outcome proa_test_link_remove(struct proa_test *test, unsigned node,
+                                                 unsigned to, char *err, size_t err_len);
+
+/* proa_test_linked steps until each living node knows all that every other has published, at most
+   span.  False when it does not. */
+PROA_API bool proa_test_linked(struct proa_test *test, proa_ns span);
 
 /* proa_test_faults changes the network's faults from now on. */
 PROA_API void proa_test_faults(struct proa_test *test, const struct proa_faults *faults);

@@ -290,6 +290,24 @@ static void remove_ref__only_what_it_means(void **state)
     directory_destroy(dir);
 }
 
+static void holder__is_told_also_of_a_dead_node(void **state)
+{
+    struct directory *dir = create(100);
+    struct proa_ref got = ref(NODE_B, 9);
+
+    (void)state;
+    assert_false(directory_holder(dir, "a", 1, &got));
+    assert_true(put(dir, "a", ref(NODE_A, 1)));
+    directory_node_dead(dir, NODE_A);
+    assert_true(directory_holder(dir, "a", 1, &got));
+    assert_true(proa_ref_equal(got, ref(NODE_A, 1)));
+    got = ref(NODE_B, 9);
+    assert_true(directory_put_absent(dir, "a", 1, ALIVE));
+    assert_false(directory_holder(dir, "a", 1, &got));
+    assert_true(proa_ref_equal(got, ref(NODE_B, 9)));
+    directory_destroy(dir);
+}
+
 /* Slots a reader may still hold are not used again before it was quiescent. */
 static void reclaim__waits_for_online_readers(void **state)
 {
@@ -505,6 +523,7 @@ int main(void)
         cmocka_unit_test(put__second_name_of_a_hash_is_refused),
         cmocka_unit_test(remove__forgets),
         cmocka_unit_test(remove_ref__only_what_it_means),
+        cmocka_unit_test(holder__is_told_also_of_a_dead_node),
         cmocka_unit_test(reclaim__waits_for_online_readers),
         cmocka_unit_test(reclaim__stuck_reader_is_bounded),
         cmocka_unit_test(node_add__bounded_and_forgotten_nodes_make_room),

@@ -176,6 +176,128 @@ static void publish__waits_when_a_reader_is_stuck(void **state)
     directory_destroy(w.dir);
 }
 
+/* ---- However a view came about ---- */
+
+#define MODEL 600u /* members that may be, on 6 nodes */
+
+static uint32_t below(uint64_t *random, uint32_t n)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*random >> 33) % n);
+}
+
+/* The ring has the points of all members, in order, and the guide leads into it. */
+static void check_ring(const struct group_view *view)
+{
+    uint32_t count = view->count * GROUP_POINTS, at = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = (uint32_t)(view->points[i] & POINT_INDEX_MASK), same = 0;
+        const struct group_member *m = &view->members[index];
+
+        assert_true(index < view->count);
+        assert_true(i == 0 || view->points[i - 1] < view->points[i]);
+        for (uint32_t k = 0; k < GROUP_POINTS; k++)
+            same += ((member_point(mix64(m->node->id), m->slot, k) ^ view->points[i]) &
+                     ~POINT_INDEX_MASK) == 0;
+        assert_int_equal(same, 1);
+    }
+    assert_true(view->points[count] == POINT_END);
+    for (uint32_t b = 0; b <= 1u << view->guide_bits; b++) {
+        while (at < count && view->points[at] >> (64 - view->guide_bits) < b)
+            at++;
+        assert_int_equal(view->guide[b], at);
+    }
+}
+
+/* As many as the model says, each once, each where its slot and node belong. */
+static void check_members(const struct group_view *view, const uint32_t *model)
+{
+    uint32_t locals = 0, there = 0, seen[MODEL] = {0};
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct group_member *m = &view->members[i];
+        struct proa_ref got = member_ref(m);
+        uint32_t n = got.slot;
+
+        assert_true(n < MODEL && model[n] == got.generation && seen[n]++ == 0);
+        assert_true(got.node == (n % 6 == 0 ? HERE : FAR(n % 6)));
+        assert_int_equal(m->local, n % 6 == 0);
+        if (m->local) {
+            assert_int_equal(view->local[locals++], i);
+            assert_true(n >= LANE_SLOTS || atomic_load(m->load) == 1000 + n);
+        }
+    }
+    assert_int_equal(view->locals, locals);
+    for (uint32_t n = 0; n < MODEL; n++)
+        there += model[n] != 0;
+    assert_int_equal(view->count, there);
+}
+
+static void change(struct world *w, uint32_t *model, uint64_t *random)
+{
+    uint32_t n = below(random, MODEL), life = 1 + below(random, 1000);
+    uint64_t node = n % 6 == 0 ? HERE : FAR(n % 6);
+    struct proa_ref now = {node, n, model[n]}, next = {node, n, life};
+
+    if (model[n] == 0) {
+        assert_true(directory_join(w->dir, G, strlen(G), next, 0) > 0);
+        model[n] = life;
+    } else if (below(random, 3) == 0 && life != model[n]) {
+        assert_true(directory_rejoin(w->dir, G, strlen(G), now, next, 0) > 0);
+        model[n] = life;
+    } else {
+        assert_true(directory_leave(w->dir, G, strlen(G), now) > 0);
+        model[n] = 0;
+    }
+}
+
+static void forget_node(struct world *w, uint32_t *model, uint64_t *random)
+{
+    uint32_t node = 1 + below(random, 5);
+
+    assert_true(directory_node_forget(w->dir, FAR(node)));
+    assert_non_null(directory_node_add(w->dir, FAR(node), ALIVE));
+    for (uint32_t n = node; n < MODEL; n += 6)
+        model[n] = 0;
+}
+
+static void publish__random_changes_agree_with_a_model(void **state)
+{
+    uint64_t random = 20240607;
+    uint32_t model[MODEL] = {0};
+    struct world w;
+
+    (void)state;
+    print_message("seed %llu\n", (unsigned long long)random);
+    create(&w, 1);
+    for (uint32_t n = 0; n < LANE_SLOTS; n++)
+        atomic_store(&w.words[n], (uint16_t)(1000 + n));
+    for (uint32_t i = 1; i < 6; i++)
+        assert_non_null(directory_node_add(w.dir, FAR(i), ALIVE));
+    for (uint32_t round = 0; round < 1000; round++) {
+        uint32_t changes = 1u << below(&random, round < 500 ? 9 : 4);
+        const struct group *group;
+
+        for (uint32_t i = 0; i < changes; i++)
+            change(&w, model, &random);
+        if (below(&random, 30) == 0)
+            forget_node(&w, model, &random);
+        if (below(&random, 30) == 0)
+            directory_lane_loads(w.dir, 0, w.words, LANE_SLOTS);
+        publish(&w);
+        directory_reclaim(w.dir);
+        group = group_get(w.dir, G, strlen(G));
+        if (group == NULL) {
+            assert_int_equal(stats(&w).members, 0);
+            continue;
+        }
+        check_members(atomic_load(&group->view), model);
+        check_ring(atomic_load(&group->view));
+    }
+    directory_destroy(w.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +306,7 @@ int main(void)
         cmocka_unit_test(publish__copies_in_linear_time),
         cmocka_unit_test(publish__in_turn),
         cmocka_unit_test(publish__waits_when_a_reader_is_stuck),
+        cmocka_unit_test(publish__random_changes_agree_with_a_model),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,8 @@ void net_start(struct net *net, unsigned node, int seed_node)
     n->config.names_max = 256;
     n->config.store_max = 1024;
     n->config.watches_max = 256;
+    n->config.mesh_nodes_max = net->mesh_nodes_max;
+    n->config.mesh_published_max = net->mesh_published_max;
     if (seed_node >= 0) {
         n->config.seeds[0] = net->nodes[seed_node].addr;
         n->config.seed_count = 1;
@@ -209,6 +211,34 @@ static void sent(struct net *net, unsigned node, unsigned lane,
     }
 }
 
+static void mesh_sent(struct net *net, unsigned node, const struct byte_record *record)
+{
+    struct punt_mesh_send head;
+    const uint8_t *bytes = record->body + sizeof(head);
+    size_t len = record->len - sizeof(head);
+
+    memcpy(&head, record->body, sizeof(head));
+    assert_in_range(head.nodes, 1, MESH_TO_MAX);
+    assert_true(len > head.nodes * sizeof(uint64_t));
+    bytes += head.nodes * sizeof(uint64_t);
+    len -= head.nodes * sizeof(uint64_t);
+    for (uint32_t i = 0; i < head.nodes; i++) {
+        uint64_t id;
+
+        memcpy(&id, record->body + sizeof(head) + i * sizeof(id), sizeof(id));
+        net->nodes[node].mesh_sent++;
+        for (unsigned to = 0; to < net->count && net->mesh; to++) {
+            unsigned before = net->flight_count;
+
+            if (net_id(net, to) != id || net->cut[node][to])
+                continue;
+            fly(net, node, 0, to, bytes, (uint32_t)len);
+            if (net->flight_count > before)
+                net->flight[before].mesh_from = net_id(net, node);
+        }
+    }
+}
+
 void net_push(struct net *net, unsigned node, unsigned lane, enum punt_kind kind,
               const void *head, size_t head_len, const void *tail, size_t tail_len)
 {
@@ -283,6 +313,9 @@ static void told(struct net *net, unsigned node, unsigned lane,
         body = sizeof(r->answer);
     else if (r->kind == PUNT_NAME_LOST)
         body = sizeof(r->actor);
+    else if (r->kind == PUNT_CHANGED)
+        body = sizeof(r->changed);
+    assert_true(record->len - body <= PROA_NAME_MAX);
     assert_true(record->len >= body);
     memcpy(&r->open, record->body, body);
     memcpy(r->name, record->body + body, record->len - body);
@@ -302,6 +335,8 @@ static bool lanes_read(struct net *net, unsigned node)
         while ((record = byte_ring_peek(n->config.down[lane])) != NULL) {
             if (record->kind == PUNT_SEND)
                 sent(net, node, lane, record);
+            else if (record->kind == PUNT_MESH_SEND)
+                mesh_sent(net, node, record);
             else
                 told(net, node, lane, record);
             byte_ring_pop(n->config.down[lane]);
@@ -346,6 +381,18 @@ void net_name(struct net *net, unsigned node, enum punt_name_op op, const char *
 
 /* ---- Time ---- */
 
+/* As a lane does it: the message counts as heard from its node. */
+static void mesh_land(struct net *net, const struct net_flight *f)
+{
+    struct punt_mesh head = {.node = f->mesh_from};
+    struct directory_node *from =
+        directory_node(net->nodes[f->to].directory, f->mesh_from);
+
+    if (from != NULL)
+        directory_heard(from, net->now + CORE_HEARD_FOR);
+    net_push(net, f->to, 0, PUNT_MESH, &head, sizeof(head), f->bytes, f->len);
+}
+
 static bool land(struct net *net)
 {
     bool any = false;
@@ -359,7 +406,9 @@ static bool land(struct net *net)
         /* In the order sent: what is behind moves up. */
         memmove(&net->flight[i], &net->flight[i + 1],
                 (--net->flight_count - i) * sizeof(f));
-        if (net->nodes[f.to].core != NULL)
+        if (net->nodes[f.to].core != NULL && f.mesh_from != 0)
+            mesh_land(net, &f);
+        else if (net->nodes[f.to].core != NULL)
             net_datagram(net, f.to, f.lane, &f.from, f.bytes, f.len);
         free(f.bytes);
         any = true;
@@ -437,6 +486,8 @@ static bool is_about(const struct net_record *r, enum punt_kind kind, uint64_t w
     switch (kind) {
     case PUNT_NAME_ANSWER:
         return what == 0 || r->answer.correlation == what;
+    case PUNT_CHANGED:
+        return what == 0 || r->changed.serial == what;
     case PUNT_NODE_FAILED:
     case PUNT_NODE_DEAD:
         return what == 0 || r->node.node == what;

@@ -37,8 +37,9 @@ struct net_record {
         struct punt_node node;
         struct punt_answer answer;
         struct punt_actor actor;
+        struct punt_changed changed;
     };
-    char name[PROA_NAME_MAX + 1]; /* behind an answer or NAME_LOST */
+    char name[PROA_NAME_MAX + 1]; /* behind an answer, a change or NAME_LOST */
 };
 
 struct net_node {
@@ -51,6 +52,7 @@ struct net_node {
     bool answers_links; /* its lanes say LINK_UP and LINK_ENDED by themselves */
     bool frozen;        /* its lanes do not read their down rings */
     uint64_t sent[16];  /* link packets by kind; [15]: KRPC */
+    uint64_t mesh_sent; /* registry messages */
     struct net_link links[NET_LINKS_MAX];
     unsigned link_count;
     struct net_record log[NET_LOG_MAX];
@@ -61,6 +63,7 @@ struct net_flight {
     proa_ns at;
     unsigned to, lane;
     struct proa_addr from;
+    uint64_t mesh_from; /* a registry message of this node, else 0 */
     uint32_t len;
     uint8_t *bytes;
 };
@@ -70,7 +73,9 @@ struct net {
     uint64_t random;
     uint32_t loss, duplicate, reorder; /* ppm */
     unsigned lanes;
-    bool cut[NET_NODES_MAX][NET_NODES_MAX]; /* [from][to] */
+    bool mesh; /* registry messages are carried, as if links were there; else lost */
+    uint32_t mesh_nodes_max, mesh_published_max; /* of nodes to be started */
+    bool cut[NET_NODES_MAX][NET_NODES_MAX];      /* [from][to] */
     /* Called for each datagram sent; false drops it.  May change it. */
     bool (*filter)(struct net *net, unsigned from, uint8_t *bytes, uint32_t len);
     void *ctx;
@@ -109,7 +114,7 @@ void net_name(struct net *net, unsigned node, enum punt_name_op op, const char *
 void net_datagram(struct net *net, unsigned node, unsigned lane,
                   const struct proa_addr *from, const void *bytes, size_t len);
 
-/* What the core said: the last record of that kind (of that correlation or node, 0: any), and
+/* What the core said: the last record of that kind (of that correlation, node or serial, 0: any), and
    how many there were. */
 const struct net_record *net_said(const struct net *net, unsigned node,
                                   enum punt_kind kind, uint64_t what);

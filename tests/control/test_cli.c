@@ -75,15 +75,15 @@ static void request__the_other_verbs(void **state)
     assert_true(got.follow);
     assert_null(read_text("top", &got));
     assert_int_equal(got.verb, CLI_TOP);
-    assert_null(read_text("deny 10.9.0.0/16", &got));
-    assert_int_equal(got.verb, CLI_DENY);
-    assert_string_equal(got.name, "10.9.0.0/16");
-    assert_null(read_text("allow fd00::9", &got));
-    assert_int_equal(got.verb, CLI_ALLOW);
+    assert_null(read_text("link add 10.0.0.9:7400", &got));
+    assert_int_equal(got.verb, CLI_LINK_ADD);
+    assert_string_equal(got.name, "10.0.0.9:7400");
 }
 
-static void request__events_top_and_lanes_are_read_as_printed(void **state)
+static void request__those_without_words_are_read_as_printed(void **state)
 {
+    static const enum cli_verb plain[] = {CLI_LS, CLI_TOP, CLI_LANES, CLI_CLUSTER,
+                                          CLI_GROUPS};
     struct cli_request request = {.verb = CLI_EVENTS, .follow = true}, got;
     size_t len;
 
@@ -91,28 +91,30 @@ static void request__events_top_and_lanes_are_read_as_printed(void **state)
     len = cli_request_print(&request, line, sizeof(line));
     assert_null(cli_request_read(line, len - 1, data, &got));
     assert_true(got.verb == CLI_EVENTS && got.follow);
-    request = (struct cli_request){.verb = CLI_TOP};
-    len = cli_request_print(&request, line, sizeof(line));
-    assert_null(cli_request_read(line, len - 1, data, &got));
-    assert_int_equal(got.verb, CLI_TOP);
-    request = (struct cli_request){.verb = CLI_LANES};
-    len = cli_request_print(&request, line, sizeof(line));
-    assert_null(cli_request_read(line, len - 1, data, &got));
-    assert_int_equal(got.verb, CLI_LANES);
+    for (unsigned i = 0; i < 5; i++) {
+        request = (struct cli_request){.verb = plain[i]};
+        len = cli_request_print(&request, line, sizeof(line));
+        assert_null(cli_request_read(line, len - 1, data, &got));
+        assert_int_equal(got.verb, plain[i]);
+    }
 }
 
-static void request__deny_and_allow_are_read_as_printed(void **state)
+static void request__those_with_one_name_are_read_as_printed(void **state)
 {
-    static const enum cli_verb verbs[] = {CLI_DENY, CLI_ALLOW};
+    static const enum cli_verb verbs[] = {CLI_DENY,  CLI_ALLOW,    CLI_LOOKUP,
+                                          CLI_GROUP, CLI_LINK_ADD, CLI_LINK_REMOVE};
+    static const char *const names[] = {"[fd00:9::1]:7400", "a b\n%\x1b[2J", "link add"};
 
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct cli_request request = {.verb = verbs[i], .name = "fd00:9::/32"}, got;
+    for (unsigned i = 0; i < 18; i++) {
+        struct cli_request request = {.verb = verbs[i / 3]}, got;
+        strcpy(request.name, names[i % 3]);
         size_t len = cli_request_print(&request, line, sizeof(line));
 
+        assert_true(len > 0 && memchr(line, '\n', len) == line + len - 1);
         assert_null(cli_request_read(line, len - 1, data, &got));
-        assert_int_equal(got.verb, verbs[i]);
-        assert_string_equal(got.name, "fd00:9::/32");
+        assert_int_equal(got.verb, verbs[i / 3]);
+        assert_string_equal(got.name, names[i % 3]);
     }
 }
 
@@ -154,6 +156,14 @@ static void request__nonsense_is_refused(void **state)
         "deny",
         "deny ",
         "allow a b",
+        "cluster x",
+        "group",
+        "group %00",
+        "link add",
+        "link add a b",
+        "link  add a",
+        "link drop a",
+        "link remove",
         "\x01",
     };
     char long_name[8 + 256 + 1] = "lookup ";
@@ -564,8 +574,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__what_is_printed_is_read_again),
         cmocka_unit_test(request__the_other_verbs),
-        cmocka_unit_test(request__events_top_and_lanes_are_read_as_printed),
-        cmocka_unit_test(request__deny_and_allow_are_read_as_printed),
+        cmocka_unit_test(request__those_without_words_are_read_as_printed),
+        cmocka_unit_test(request__those_with_one_name_are_read_as_printed),
         cmocka_unit_test(request__nonsense_is_refused),
         cmocka_unit_test(request__too_long_a_payload_is_refused),
         cmocka_unit_test(print__does_not_overrun),

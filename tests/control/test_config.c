@@ -53,6 +53,7 @@ static void parse__reads_every_key(void **state)
               "message_max: 65536\n"
               "actors_max: 1024\n"
               "offload_threads: 0\n"
+              "mesh: {nodes_max: 512, published_max: 100}\n"
               "allow_spawn: [counter, 'echo']\n"
               "actors:\n"
               "  - {behaviour: counter, name: my_actor, lane: 1}\n"
@@ -86,6 +87,8 @@ static void parse__reads_every_key(void **state)
     assert_int_equal(c->message_max, 65536);
     assert_int_equal(c->actors_max, 1024);
     assert_int_equal(c->offload_threads, 0);
+    assert_int_equal(c->mesh_nodes_max, 512);
+    assert_int_equal(c->mesh_published_max, 100);
     assert_int_equal(c->allow_spawn_count, 2);
     assert_string_equal(c->allow_spawn[0], "counter");
     assert_string_equal(c->allow_spawn[1], "echo");
@@ -93,10 +96,10 @@ static void parse__reads_every_key(void **state)
     assert_string_equal(file.actors[0].behaviour, "counter");
     assert_string_equal(file.actors[0].name, "my_actor");
     assert_int_equal(file.actors[0].lane, 1);
-    assert_int_equal(file.actors[0].line, 22);
+    assert_int_equal(file.actors[0].line, 23);
     assert_string_equal(file.actors[1].behaviour, "echo");
     assert_string_equal(file.actors[1].name, "");
-    assert_int_equal(file.actors[1].line, 23);
+    assert_int_equal(file.actors[1].line, 24);
 }
 
 static void parse__one_port_is_enough(void **state)
@@ -195,6 +198,13 @@ static void parse__values_out_of_range(void **state)
     refused(PORT "message_max: 16777217\n", "n.yaml:2: message_max: more than 16777216");
     refused(PORT "actors_max: 16777217\n", "n.yaml:2: actors_max: more than 16777216");
     refused(PORT "offload_threads: 65\n", "n.yaml:2: offload_threads: more than 64");
+    refused(PORT "mesh:\n  nodes_max: 1025\n",
+            "n.yaml:3: mesh.nodes_max: more than 1024");
+    refused(PORT "mesh:\n  published_max: 65537\n",
+            "n.yaml:3: mesh.published_max: more than 65536");
+    refused(PORT "mesh:\n  nodes: 3\n", "n.yaml:3: mesh: unknown key 'nodes'");
+    refused(PORT "mesh:\n  nodes_max: many\n",
+            "n.yaml:3: mesh.nodes_max: 'many' is not a whole number in range");
     refused(PORT "memory_mb: 1048577\n", "n.yaml:2: memory_mb: more than 1048576");
     refused("ports:\n  - spec: ring:a\n    mtu: 1279\n",
             "n.yaml:3: ports[0].mtu: 1279 is outside 1280..9000");

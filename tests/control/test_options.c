@@ -90,6 +90,24 @@ static void read__every_verb(void **state)
     assert_int_equal(o.verb, OPTIONS_VERSION);
 }
 
+static void read__groups_links_and_the_other_demo(void **state)
+{
+    (void)state;
+    assert_true(READ("ls", "--group", "workers"));
+    assert_string_equal(o.group, "workers");
+    assert_true(READ("ls", "--groups"));
+    assert_true(o.groups);
+    assert_true(READ("cluster", "--socket", "/s"));
+    assert_int_equal(o.verb, OPTIONS_CLUSTER);
+    assert_true(READ("link", "add", "[fd00::9]:7400"));
+    assert_int_equal(o.verb, OPTIONS_LINK);
+    assert_string_equal(o.words[1], "[fd00::9]:7400");
+    assert_true(READ("link", "remove", "1e1d83c612336605"));
+    assert_true(READ("link", "remove", "10.0.0.9:7400"));
+    assert_true(READ("demo", "balancer"));
+    assert_string_equal(o.words[0], "balancer");
+}
+
 static void read__options_stand_anywhere_in_both_forms(void **state)
 {
     (void)state;
@@ -154,6 +172,21 @@ static void read__refuses_with_a_reason(void **state)
             "demo: --seconds is 1..3600 seconds, not '-1'");
     refused(READ("demo", "--pages", "big"),
             "demo: --pages is auto, huge or none, not 'big'");
+    refused(READ("demo", "balance"), "demo: no demo 'balance': see `help`");
+    refused(READ("ls", "--group"), "ls: option '--group': needs a value");
+    refused(READ("ls", "--group="), "ls: --group is 1..255 bytes, not ''");
+    refused(READ("ls", "--group", "a", "--groups"), "ls: --group or --groups, not both");
+    refused(READ("cluster", "x"), "cluster: one word too many: 'x'");
+    refused(READ("link", "add"), "link: add|remove ADDRESS missing");
+    refused(READ("link", "drop", "10.0.0.9:7400"), "link: add or remove, not 'drop'");
+    refused(READ("link", "add", "10.0.0.9"),
+            "link add: ADDRESS is like 10.0.0.9:7400 or [fd00::9]:7400, not '10.0.0.9'");
+    refused(READ("link", "add", "1e1d83c612336605"),
+            "link add: ADDRESS is like 10.0.0.9:7400 or [fd00::9]:7400, not "
+            "'1e1d83c612336605'");
+    refused(READ("link", "remove", "1e1d83c6123366050"),
+            "link remove: ADDRESS is like 10.0.0.9:7400, or a node's 16 hexadecimal "
+            "digits, not '1e1d83c6123366050'");
     refused(READ("demo", "--idle", "off"), "demo: --idle is adaptive or spin, not 'off'");
     refused(READ("ask", "--deadline", "60001", "a", "1", "-"),
             "ask: --deadline is 1..60000 milliseconds, not '60001'");
@@ -189,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read__every_verb),
+        cmocka_unit_test(read__groups_links_and_the_other_demo),
         cmocka_unit_test(read__options_stand_anywhere_in_both_forms),
         cmocka_unit_test(read__two_dashes_end_the_options),
         cmocka_unit_test(read__refuses_with_a_reason),

@@ -100,6 +100,11 @@ bool net_agrees(const struct net *net);
 /* net_until runs until that is so, or `span` is over; returns how long it took, PROA_NS_NEVER. */
 proa_ns net_until(struct net *net, proa_ns span);
 
+/* net_cluster starts nodes that publish one name each and waits until all know all. */
+struct net *net_cluster(uint64_t seed, unsigned count);
+/* net_state is the state of node n as i knows it, -1: not known. */
+int net_state(const struct net *net, unsigned i, unsigned n);
+
 /* For the network's own files. */
 uint64_t net_hash(uint64_t hash, const void *bytes, size_t len);
 bool net_reachable(const struct net *net, unsigned a, unsigned b);

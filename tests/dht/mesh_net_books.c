@@ -127,3 +127,31 @@ struct mesh_stats net_stats(const struct net *net, unsigned i)
     mesh_stats(net->nodes[i].mesh, &stats);
     return stats;
 }
+
+struct net *net_cluster(uint64_t seed, unsigned count)
+{
+    struct net *net = net_create(count, seed);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct mesh_entry entry;
+
+        net_start(net, i);
+        net_entry(&entry, MESH_NAME, "somebody", i);
+        net_publish(net, i, &entry);
+        if (i > 0)
+            assert_int_equal(net_add(net, i, i - 1), MESH_OK);
+    }
+    assert_true(net_until(net, 5 * PROA_S) != PROA_NS_NEVER);
+    return net;
+}
+
+int net_state(const struct net *net, unsigned i, unsigned n)
+{
+    struct mesh_node_info info[64];
+    unsigned count = mesh_nodes(net->nodes[i].mesh, info, 64);
+
+    for (unsigned k = 0; k < count; k++)
+        if (info[k].node == net->nodes[n].node)
+            return (int)info[k].state;
+    return -1;
+}

@@ -116,3 +116,48 @@ open_copy() # PROGRAM
     cp "$1" "$from"/libproa.so.? "$TMP/open/"
     chmod 755 "$TMP" "$TMP/open" "$TMP"/open/*
 }
+
+# ---- Demos: nothing stays behind ------------------------------------------------------
+
+# No folder, no process of this session, no huge page: as when pages_before was taken.
+left_clean() # SESSION
+{
+    local n=0
+    while [ $n -lt 300 ]; do
+        if [ -z "$(ls -A "$TMPDIR")" ] && [ -z "$(pgrep -s "$1" 2>/dev/null)" ] &&
+            [ "$(huge_pages_free)" = "$pages_before" ]; then
+            return 0
+        fi
+        sleep 0.1
+        n=$((n + 1))
+    done
+    ls -lR "$TMPDIR"
+    pgrep -s "$1" -a
+    echo "huge pages: $pages_before before, $(huge_pages_free) now"
+    return 1
+}
+# The signal goes to the whole group, as a terminal's Ctrl-C does.
+interrupted() # SIGNAL STATUS PATTERN COMMAND...: a demo, when its output shows the pattern
+{
+    local name="$1 at '$3'" signal=$1 wanted=$2 pattern=$3
+    shift 3
+
+    start "$TMP/demo.log" setsid "$@"
+    await "$TMP/demo.log" "$pattern" 40 || not_ok "$name: the moment comes" "$TMP/demo.log"
+    kill -"$signal" -- -"$last"
+    if ends "$last" 60 && [ "$status" = "$wanted" ]; then
+        ok "$name: exit $wanted"
+    else
+        not_ok "$name: exit $wanted (status ${status:-none})" "$TMP/demo.log"
+    fi
+    try "$name: leaves nothing behind" left_clean "$last"
+}
+
+child_of() # PARENT NAME
+{
+    local try
+    for try in 1 2 3 4 5; do
+        pgrep -P "$1" -f "^proa demo-node $2 " && return
+        sleep 0.1
+    done
+}

@@ -18,7 +18,8 @@ class Peer:
         self.argv, self.process = argv, None
 
     def start(self):
-        self.process = subprocess.Popen(self.argv, stdout=subprocess.PIPE, stderr=sys.stderr)
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=sys.stderr)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
         self.rest = b""
@@ -58,6 +59,7 @@ class Peer:
         status = self.process.wait(timeout=10)
         self.selector.close()
         self.process.stdout.close()
+        self.process.stdin.close()
         self.process = None
         return status
 

@@ -105,6 +105,14 @@ refused "deny: no port that can" 1 "proa: deny: only an af_xdp port can" \
 refused "deny: no address" 2 \
     "proa: deny: ADDRESS[/PREFIX] is like 10.0.0.9 or fd00:9::/32, not 'x'" \
     "$proa" deny x "${at[@]}"
+says "cluster: alone" \
+    '^node [0-9a-f]{16} at 127\.0\.0\.1:[0-9]+: complete, 0 of 0 other nodes linked; publishes 2 names, 0 memberships$' \
+    "$proa" cluster "${at[@]}"
+says "ls --groups: none" '^ MEMBERS    VERSION  GROUP$' "$proa" ls --groups "${at[@]}"
+refused "ls --group: nobody" 1 "proa: ls: no members" "$proa" ls --group nobody "${at[@]}"
+refused "link add: no port" 2 \
+    "proa: link add: ADDRESS is like 10.0.0.9:7400 or [fd00::9]:7400, not '10.0.0.9'" \
+    "$proa" link add 10.0.0.9 "${at[@]}"
 refused "ask: too short" 1 "proa: ask: refused: bad length" "$proa" ask my_actor 1 0a "${at[@]}"
 refused "ask: unknown type" 1 "proa: ask: refused: unknown type" \
     "$proa" ask my_actor 99 - "${at[@]}"
@@ -233,6 +241,9 @@ try "its socket is gone" test ! -e "$socket"
 refused "nobody answers" 3 \
     "proa: $socket: no node listens there; start one, or name its --socket" \
     "$proa" ls "${at[@]}"
+refused "nobody answers to link either" 3 \
+    "proa: $socket: no node listens there; start one, or name its --socket" \
+    "$proa" link add 127.0.0.1:7400 "${at[@]}"
 
 start "$TMP/node.log" "$proa" node --config "$TMP/node.yaml"
 await "$TMP/node.log" '^ready' 30

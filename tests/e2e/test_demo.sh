@@ -4,23 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 proa=$1
 
-# No folder, no process of this session, no huge page.
-left_clean() # SESSION
-{
-    local n=0
-    while [ $n -lt 300 ]; do
-        if [ -z "$(ls -A "$TMPDIR")" ] && [ -z "$(pgrep -s "$1" 2>/dev/null)" ] &&
-            [ "$(huge_pages_free)" = "$pages_before" ]; then
-            return 0
-        fi
-        sleep 0.1
-        n=$((n + 1))
-    done
-    ls -lR "$TMPDIR"
-    pgrep -s "$1" -a
-    echo "huge pages: $pages_before before, $(huge_pages_free) now"
-    return 1
-}
 pages_before=$(huge_pages_free)
 
 # ---- To its end --------------------------------------------------------------------
@@ -65,38 +48,13 @@ whole_demo "ordinary user, ordinary pages" "${as[@]}" env -u XDG_STATE_HOME \
     HOME=/nonexistent "$TMP/open/proa" demo --pages none
 
 # ---- Ended early -------------------------------------------------------------------
-# The signal goes to the whole group, as a terminal's Ctrl-C does.
-interrupted() # SIGNAL STATUS PATTERN: when the output shows the pattern
-{
-    local name="$1 at '$3'"
-
-    start "$TMP/demo.log" setsid "$proa" demo --seconds 30
-    await "$TMP/demo.log" "$3" 40 || not_ok "$name: the moment comes" "$TMP/demo.log"
-    kill -"$1" -- -"$last"
-    if ends "$last" 60 && [ "$status" = "$2" ]; then
-        ok "$name: exit $2"
-    else
-        not_ok "$name: exit $2 (status ${status:-none})" "$TMP/demo.log"
-    fi
-    try "$name: leaves nothing behind" left_clean "$last"
-}
-
-interrupted INT 130 '^proa demo'
-interrupted INT 130 'node .* at'
-interrupted TERM 143 'B  waits for'
-interrupted INT 130 '^    1 s'
-interrupted TERM 143 '^    2 s'
+interrupted INT 130 '^proa demo' "$proa" demo --seconds 30
+interrupted INT 130 'node .* at' "$proa" demo --seconds 30
+interrupted TERM 143 'B  waits for' "$proa" demo --seconds 30
+interrupted INT 130 '^    1 s' "$proa" demo --seconds 30
+interrupted TERM 143 '^    2 s' "$proa" demo --seconds 30
 
 # ---- A node dies -------------------------------------------------------------------
-child_of() # PARENT a|b
-{
-    local try
-    for try in 1 2 3 4 5; do
-        pgrep -P "$1" -f "^proa demo-node $2 " && return
-        sleep 0.1
-    done
-}
-
 node_dies() # a|b PATTERN
 {
     local name="kill -9 of node $1 at '$2'" child

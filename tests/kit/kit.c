@@ -20,6 +20,8 @@ static void set_defaults(struct proa_test_config *config)
         config->message_max = 1u << 20;
     if (config->actors_max == 0)
         config->actors_max = 1024;
+    if (config->mesh_published_max == 0)
+        config->mesh_published_max = 4096;
 }
 
 struct proa_test *proa_test_create(const struct proa_test_config *config)
@@ -141,6 +143,48 @@ static bool all_joined(void *ctx)
 bool proa_test_join(struct proa_test *test)
 {
     return proa_test_until(test, all_joined, test, KIT_JOIN_MAX);
+}
+
+enum proa_outcome proa_test_link_add(struct proa_test *test, unsigned node, unsigned to,
+                                     char *err, size_t err_len)
+{
+    return core_mesh_add(test->nodes[node].core, &test->nodes[to].address, test->now, err,
+                         err_len);
+}
+
+enum proa_outcome proa_test_link_remove(struct proa_test *test, unsigned node,
+                                        unsigned to, char *err, size_t err_len)
+{
+    struct core *core = test->nodes[node].core;
+    const struct proa_addr *address = &test->nodes[to].address;
+    uint64_t id = node == to ? core_node(core) : core_mesh_find(core, address);
+
+    return id != 0 ? core_mesh_remove(core, id, test->now, err, err_len)
+                   : core_mesh_forget(core, address, test->now, err, err_len);
+}
+
+static bool all_linked(void *ctx)
+{
+    struct proa_test *test = ctx;
+    unsigned living = 0;
+
+    for (unsigned i = 0; i < test->config.nodes; i++)
+        living += test->nodes[i].alive;
+    for (unsigned i = 0; i < test->config.nodes; i++) {
+        struct core_mesh_own own;
+
+        if (!test->nodes[i].alive)
+            continue;
+        core_mesh_own(test->nodes[i].core, &own);
+        if (!own.complete || own.linked + 1 < living)
+            return false;
+    }
+    return true;
+}
+
+bool proa_test_linked(struct proa_test *test, proa_ns span)
+{
+    return proa_test_until(test, all_linked, test, span);
 }
 
 void proa_test_cut(struct proa_test *test, unsigned a, unsigned b)

@@ -131,7 +131,9 @@ static bool make_core(struct proa_test *test, struct kit_node *node, int seed_in
                              .seed = kit_random(test),
                              .names_max = 256,
                              .store_max = 1024,
-                             .watches_max = 256};
+                             .watches_max = 256,
+                             .mesh_nodes_max = test->config.mesh_nodes_max,
+                             .mesh_published_max = test->config.mesh_published_max};
     uint8_t secret[PROA_CLUSTER_SECRET_LEN], seed[PROA_SEED_LEN];
 
     memset(secret, 7, sizeof(secret));
@@ -195,6 +197,7 @@ static bool make_lane(struct proa_test *test, struct kit_node *node, unsigned in
         return false;
     core_watch_lane(node->core, index, lane_stats(l->lane),
                     sched_stats(lane_sched(l->lane)));
+    core_lane_loads(node->core, index, lane_sched(l->lane));
     directory_online(node->directory, l->reader);
     return true;
 }

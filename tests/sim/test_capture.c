@@ -34,8 +34,9 @@ static struct proa_ref sink;
 
 static void begin(unsigned lanes, bool ipv6)
 {
+    /* Without linked registries no link is open before the first message. */
     struct proa_test_config config = {
-        .nodes = 2, .lanes = lanes, .seed = 7, .ipv6 = ipv6};
+        .nodes = 2, .lanes = lanes, .seed = 7, .ipv6 = ipv6, .mesh_nodes_max = 1};
 
     test = proa_test_create(&config);
     assert_non_null(test);
