@@ -147,7 +147,8 @@ PROA_API enum proa_outcome proa_route(struct proa_actor *self, const char *group
    one message per node, handed out there to the members that node has itself.  Each copy has an
    outcome as a tell's; refused ones are UNDELIVERED to self.  Where a whole node or lane could not
    take it later, UNDELIVERED.to has its node and lane and generation 0.  It is in order with self's
-   tells to each member, but for those that do not fit a packet.  *ret_members (may be NULL): how
+   tells to each member, but for those that do not fit a packet.  Each lane does its part in one go,
+   at the cost of so many tells.  *ret_members (may be NULL): how
    many members it went to, as known here.
    OK; NOT_FOUND, UNKNOWN: as proa_route; TOO_LARGE; INVALID; AGAIN: a node or lane could not take
    it: nothing happened there, *ret_members counts the others. */
