@@ -12,6 +12,9 @@
 #include "members.h"
 #include "registrar_internal.h"
 #include "seeking.h"
+#include "sysmsg.h"
+
+_Static_assert(SYSMSG_REGISTRY_MAX >= MESH_MESSAGE_MAX, "a link carries every message");
 
 #define LANE 0u                 /* of the registry actor */
 #define RING_SHARE (128u << 10) /* bytes of lane 0's ring that the mesh may fill */

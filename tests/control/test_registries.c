@@ -278,6 +278,22 @@ static void mesh__message_of_a_node_that_is_not_alive_is_no_news(void **state)
     assert_int_equal(net_stats(net, 0).mesh_stale, 1);
 }
 
+static void neighbour__that_is_oneself_is_one_event(void **state)
+{
+    struct proa_event event;
+
+    (void)state;
+    net = net_create(1, 14);
+    net->mesh = true;
+    net_add(net, 0); /* its seed has its own address */
+    net_run(net, 30 * PROA_S);
+    assert_true(core_joined(net->nodes[0].core));
+    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_REFUSED, &event), 1);
+    assert_int_equal(event.node, net_id(net, 0));
+    assert_string_equal(event.text, "10.0.0.1:7400 is this node's own address");
+    assert_int_equal(net->nodes[0].mesh_sent, 0);
+}
+
 /* ---- Finding ---- */
 
 static void find__is_answered_from_what_is_known(void **state)
@@ -385,6 +401,7 @@ int main(void)
         cmocka_unit_test_teardown(leave__takes_everything_of_a_node_away, finish),
         cmocka_unit_test_teardown(mesh__message_of_a_node_that_is_not_alive_is_no_news,
                                   finish),
+        cmocka_unit_test_teardown(neighbour__that_is_oneself_is_one_event, finish),
         cmocka_unit_test_teardown(find__is_answered_from_what_is_known, finish),
         cmocka_unit_test_teardown(find__before_joining_says_so_at_the_deadline, finish),
         cmocka_unit_test_teardown(afar__members_are_asked_for, finish),

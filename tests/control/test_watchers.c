@@ -207,6 +207,40 @@ static void name__set_then_its_holders(void **state)
     assert_true(proa_ref_equal(last(6)->ref, ref(0, SLOT(0, 3))));
 }
 
+static void name__of_a_node_that_is_not_linked(void **state)
+{
+    (void)state;
+    net = net_create(2, 7);
+    net->mesh_nodes_max = 1;
+    for (unsigned i = 0; i < 3; i++) {
+        net_add(net, i == 0 ? -1 : 0);
+        net_run(net, 500 * PROA_MS);
+    }
+    watch(PROA_WATCH_NAME, "n", 5, true);
+    net_run(net, PROA_S);
+    call(1, PUNT_REGISTER, "n", SLOT(0, 2));
+    net_run(net, PROA_S);
+    assert_int_equal(told(5), 2);
+    assert_int_equal(last(5)->kind, PROA_CHANGE_JOINED);
+    assert_true(proa_ref_equal(last(5)->ref, ref(1, SLOT(0, 2))));
+    net_run(net, 120 * PROA_S); /* it is watched, so it does not linger away */
+    assert_int_equal(told(5), 2);
+    call(1, PUNT_UNREGISTER, "n", SLOT(0, 2));
+    net_run(net, PROA_S);
+    assert_int_equal(told(5), 3);
+    assert_int_equal(last(5)->kind, PROA_CHANGE_LEFT);
+    /* The holder's node dies, while the name stays known. */
+    call(2, PUNT_REGISTER, "n", SLOT(0, 3));
+    net_run(net, PROA_S);
+    assert_int_equal(told(5), 4);
+    net_stop(net, 2);
+    net_run(net, 120 * PROA_S);
+    assert_int_equal(told(5), 5);
+    assert_int_equal(last(5)->kind, PROA_CHANGE_LEFT);
+    assert_true(proa_ref_equal(
+        last(5)->ref, (struct proa_ref){net_id(net, 2), SLOT(0, 3), GENERATION}));
+}
+
 /* ---- All ---- */
 
 static void all__hears_of_every_name_and_group(void **state)
@@ -240,6 +274,7 @@ int main(void)
         cmocka_unit_test_teardown(group__unwatched_is_told_nothing, finish),
         cmocka_unit_test_teardown(group__lane_that_does_not_read_gets_one_set, finish),
         cmocka_unit_test_teardown(name__set_then_its_holders, finish),
+        cmocka_unit_test_teardown(name__of_a_node_that_is_not_linked, finish),
         cmocka_unit_test_teardown(all__hears_of_every_name_and_group, finish),
     };
 
