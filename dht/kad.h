@@ -161,7 +161,8 @@ void kad_heard(struct kad *kad, const struct kad_id *id, const struct proa_addr 
 
 /* kad_meet finds out who is at an address: whoever proves its key there within a second is told as
    KAD_HEARD with id and addr, also when it was heard less than a second ago.  Silence makes no event.
-   False when it is this node's own address or none, or when there is no room: try again. */
+   False when it is this node's own address or none, or when there is no room: try again.  A
+   third of the questions that may be under way are such ones at the most, so that operations go on. */
 bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now);
 
 /* kad_leave begins to leave: tombstones for all own names, contacts told.  Go on with input, output
