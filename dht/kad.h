@@ -149,8 +149,10 @@ uint32_t kad_announce(struct kad *kad, const struct kad_id *infohash, proa_ns de
                       proa_ns now);
 
 /* kad_get_peers finds nodes that announced it, this one left out.  KAD_PEERS: OK with up to
-   KAD_PEERS_MAX peers, which may be dead or lie; of more a random part.  NOT_FOUND, when the closest
-   live nodes answered and know of none; UNKNOWN, when none was found by the deadline; NOT_JOINED. */
+   KAD_PEERS_MAX peers, which may be dead or lie; of more a random part.  Those that more nodes told of
+   come first, and no node adds more than 8 that no other told of.  It takes a whole walk.  NOT_FOUND,
+   when the closest live nodes answered and know of none; UNKNOWN, when none was found by the deadline;
+   NOT_JOINED. */
 uint32_t kad_get_peers(struct kad *kad, const struct kad_id *infohash, proa_ns deadline,
                        proa_ns now);
 
@@ -216,7 +218,7 @@ struct kad_stats {
     uint64_t lookups;          /* walks begun */
     uint64_t puts, gets, stored, refused, notifies, watches; /* asked of us */
     uint32_t contacts, records, names, ops, peers;           /* at present */
-    uint64_t announces, peers_refused; /* asked of us; not kept, as a bound is reached */
+    uint64_t announces, peers_replaced; /* asked of us; dropped for others, at a bound */
     uint64_t peers_senseless; /* endpoints we were answered that cannot be any node's */
     uint64_t tx_dropped; /* the outbox was full: the caller did not call kad_output */
     uint64_t
