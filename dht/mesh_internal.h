@@ -32,7 +32,9 @@
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
 #define MESH_RTO_MIN (50 * PROA_MS)
-#define MESH_RTO_MAX PROA_S
+#define MESH_RTO_MAX (3 * PROA_S)
+#define MESH_ASKED_MAX                                                                   \
+    (4 * PROA_S) /* until a leaf, of which parts come, is asked for anew */
 #define MESH_UNMET_LIFE (60 * PROA_S) /* of a node learnt from others that nobody met */
 #define MESH_GONE_LIFE (60 * PROA_S) /* a node that left is not learnt anew for so long */
 #define MESH_LOST_LIFE (24 * 3600 * PROA_S)
@@ -55,15 +57,14 @@
 #define MESH_WORK_PULL 0x100u       /* leaves with `ask` */
 #define MESH_WORK_SERVE 0x200u      /* serve */
 
-/* A leaf that was asked for. */
+/* A leaf that is under way. */
 struct mesh_asked {
-    proa_ns at;       /* when, last */
+    proa_ns since;    /* when it was asked for */
+    proa_ns at;       /* when something new of it came, last; since: nothing yet */
     uint64_t covered; /* the indices an answer came for */
     uint16_t leaf;
-    uint8_t tries;
     bool used;
-    bool ask;     /* to be sent */
-    bool counted; /* among the window of all nodes: until its first time-out */
+    bool ask; /* to be sent */
 };
 
 struct mesh_node {
@@ -96,7 +97,14 @@ struct mesh_node {
     proa_ns repair_at;
     uint64_t ask_mask;
     uint64_t wanted[MESH_LEAVES / 64]; /* leaves still to be asked for */
+    uint64_t again[MESH_LEAVES / 64];  /* those that were asked for in vain before */
     uint32_t wanted_count, asked_count;
+    uint32_t want_at; /* the next leaf to look at */
+    uint32_t
+        room; /* leaves it is asked for at once: 1 after a time-out, one more for each
+                         that came, up to MESH_WINDOW */
+    uint8_t backoff; /* times its time-out was doubled since the last sample */
+    proa_ns backed_at;
     uint16_t leaves_seen; /* of the snapshot */
     struct mesh_asked asked[MESH_WINDOW];
     proa_ns srtt, rttvar; /* 0: no sample */
@@ -280,7 +288,7 @@ void mesh_on_hashes(struct mesh *mesh, struct mesh_node *node,
                     const struct mesh_message *message);
 void mesh_on_entries(struct mesh *mesh, struct mesh_node *node,
                      const struct mesh_message *message);
-size_t mesh_write_pull(struct mesh_node *node, uint8_t *buf, proa_ns now);
+size_t mesh_write_pull(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 
 /* mesh_serve.c */
 void mesh_own_init(struct mesh_own *own, uint32_t published_max, uint32_t *lists);
