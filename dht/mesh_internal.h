@@ -32,7 +32,7 @@
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
 #define MESH_RTO_MIN (50 * PROA_MS)
-#define MESH_RTO_MAX (3 * PROA_S)
+#define MESH_RTO_MAX (2 * PROA_S)
 #define MESH_ASKED_MAX                                                                   \
     (4 * PROA_S) /* until a leaf, of which parts come, is asked for anew */
 #define MESH_UNMET_LIFE (60 * PROA_S) /* of a node learnt from others that nobody met */
