@@ -350,6 +350,7 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
 void mesh_tick(struct mesh *mesh, proa_ns now)
 {
     mesh->now = now;
+    mesh->dropped = 0;
     if (mesh->leaving || now < mesh->next)
         return;
     mesh->next = PROA_NS_NEVER;

@@ -27,7 +27,9 @@
 #define MESH_WINDOW 16     /* leaves asked for of a node at once */
 #define MESH_WINDOW_ALL 64 /* and of all nodes: about 250 KB under way */
 #define MESH_QUEUE 4096    /* events; one message makes 2,048 at the most */
-#define MESH_LETTERS 32    /* messages kept as bytes */
+#define MESH_DROPS                                                                       \
+    4096 /* entries of nodes that are no longer linked, told between two ticks */
+#define MESH_LETTERS 32 /* messages kept as bytes */
 #define MESH_HELLO_EVERY PROA_S
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
@@ -197,8 +199,9 @@ struct mesh {
     struct mesh_queued *queue;
     uint32_t queue_first, queue_count;
     uint32_t dropping,
-        dropping_at; /* nodes whose sets are being told; the next to look at */
-    bool resolves;   /* somebody is to be resolved, or is unreachable */
+        dropping_at;  /* nodes whose sets are being told; the next to look at */
+    uint32_t dropped; /* entries told of since the last tick */
+    bool resolves;    /* somebody is to be resolved, or is unreachable */
     uint32_t resolve_at;
     bool has_payload; /* the event in payload has not been taken */
     struct mesh_event payload;

@@ -48,6 +48,7 @@ struct net_node {
     struct mesh_load loads[256];
     struct mesh_ref refs[MESH_REFS_MAX];
     char group_name[PROA_NAME_MAX + 1];
+    unsigned taken; /* events, the last time it was settled */
     uint64_t received_bytes, sent, received;
     size_t allocated, allocations_left; /* left: 0 means without end */
 };

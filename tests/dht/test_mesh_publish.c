@@ -412,6 +412,61 @@ static void bound__no_memory(void **state)
     }
 }
 
+/* ---- The end of a set ---- */
+
+/* Takes out all events, REMOVEDs of the node only; returns how many. */
+static unsigned drain_removed(struct mesh *mesh, uint64_t node)
+{
+    struct mesh_event event;
+    unsigned count = 0;
+
+    for (; mesh_event(mesh, &event); count++) {
+        assert_int_equal(event.kind, MESH_REMOVED);
+        assert_true(event.node == node && event.entry->node == node);
+    }
+    return count;
+}
+
+static void removed__so_many_from_tick_to_tick(void **state)
+{
+    struct net *net = pair(3);
+    struct mesh *mesh = net->nodes[1].mesh;
+    uint64_t gone = net->nodes[0].node;
+    struct mesh_event event;
+    char name[24];
+
+    (void)state;
+    for (unsigned n = 0; n < 10000; n++) {
+        snprintf(name, sizeof(name), "n%u", n);
+        publish(net, 0, MESH_NAME, name, n);
+    }
+    publish(net, 2, MESH_NAME, "n9999", 77);
+    assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
+    mesh_tick(mesh, net->now);
+    mesh_down(mesh, gone, false, net->now);
+    assert_true(mesh_event(mesh, &event));
+    assert_int_equal(event.kind, MESH_UNLINKED);
+    assert_int_equal(drain_removed(mesh, gone), MESH_DROPS);
+    assert_true(mesh_deadline(mesh) == net->now);
+    for (unsigned n = 0; n < 9999; n++) { /* those not told yet are not found either */
+        int len = snprintf(name, sizeof(name), "n%u", n);
+
+        assert_null(mesh_name(mesh, name, (size_t)len));
+        assert_null(mesh_entry_at(mesh, gone, n));
+    }
+    assert_int_equal(mesh_name(mesh, "n9999", 5)->slot, 77);
+    assert_int_equal(drain_removed(mesh, gone), 0);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), MESH_DROPS);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), 10000 - 2 * MESH_DROPS);
+    assert_true(mesh_deadline(mesh) > net->now);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), 0);
+    assert_int_equal(net_stats(net, 1).entries, 1);
+    net_destroy(net);
+}
+
 /* ---- Names ---- */
 
 static void name__higher_term_smaller_claim_smaller_id(void **state)
@@ -517,6 +572,7 @@ int main(void)
         cmocka_unit_test(repair__digest_ahead_of_its_changes_costs_little),
         cmocka_unit_test(bound__entries_max),
         cmocka_unit_test(bound__no_memory),
+        cmocka_unit_test(removed__so_many_from_tick_to_tick),
         cmocka_unit_test(name__higher_term_smaller_claim_smaller_id),
         cmocka_unit_test(name__best_of_all_nodes),
         cmocka_unit_test(name__one_node_with_the_same_name_often),
