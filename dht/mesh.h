@@ -20,8 +20,10 @@
    Units:   proa_ns monotonic; bytes.
    Errors:  MESH_E_ values are positive; events tell the rest.
    Memory:  mesh_size bytes given to mesh_init; entries by the caller's alloc, bounded by entries_max
-            and published_max.  Without memory an entry is refused, counted, and asked for again by a
-            later digest, at most once in 10 s. */
+            and published_max.  A node may have as many entries here as would still be free, so that
+            nobody takes the room of all others.  Without room or memory an entry is refused and
+            counted, and asked for again: when there is room, after 10 s at first, twice as long
+            each time, up to 320 s; without room after 320 s. */
 #ifndef PROA_DHT_MESH_H
 #define PROA_DHT_MESH_H
 

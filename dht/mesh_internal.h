@@ -41,8 +41,10 @@
 #define MESH_GONE_LIFE (60 * PROA_S) /* a node that left is not learnt anew for so long */
 #define MESH_LOST_LIFE (24 * 3600 * PROA_S)
 #define MESH_REFUSED_EVERY (30 * PROA_S) /* a full node is asked again */
-#define MESH_LACK_WAIT (10 * PROA_S) /* until what found no memory is asked for again */
-#define MESH_LINKS_EVERY PROA_S      /* to one node, at most */
+#define MESH_LACK_WAIT                                                                   \
+    (10 * PROA_S) /* until what found no room is asked for again, at first */
+#define MESH_LACK_WAIT_MAX (320 * PROA_S)
+#define MESH_LINKS_EVERY PROA_S            /* to one node, at most */
 #define MESH_WANT_LINKS_EVERY (2 * PROA_S) /* of all nodes, at most */
 #define MESH_TOLD_AFTER (10 * PROA_S)      /* of silence: UNREACHABLE */
 #define MESH_TOLD_EVERY (60 * PROA_S)
@@ -93,8 +95,9 @@ struct mesh_node {
 
     /* As the receiver of its set. */
     struct mesh_set set;
-    bool lacks;      /* an entry found no memory */
+    bool lacks;      /* an entry found no room; until all are here */
     proa_ns lack_at; /* when, last */
+    proa_ns lack_wait;
     bool repairing;
     proa_ns repair_at;
     uint64_t ask_mask;
@@ -176,7 +179,7 @@ struct mesh {
     uint32_t node_cap, node_high, node_free;
     uint32_t in_state[6]; /* nodes, by state */
     uint32_t unmet;       /* of those that are called: learnt from others and not met */
-    uint32_t lacking;     /* linked nodes of which an entry found no memory */
+    uint32_t lacking;     /* linked nodes of which an entry found no room */
     proa_ns unmet_until, crowded_until; /* mesh_complete is false so long */
     uint32_t *by_node, *by_addr;        /* heads of chains */
     uint32_t head_mask;

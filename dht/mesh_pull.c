@@ -11,6 +11,13 @@
 
 /* ---- Entries ---- */
 
+/* A node may have as many entries as would still be free: who fills it leaves room for others. */
+static bool has_room(const struct mesh *mesh, const struct mesh_node *node)
+{
+    return mesh->entries < mesh->entries_max &&
+           node->set.count < mesh->entries_max - mesh->entries;
+}
+
 static void lack(struct mesh *mesh, struct mesh_node *node)
 {
     mesh->stats.refused++;
@@ -42,7 +49,7 @@ static void tell_change(struct mesh *mesh, uint64_t node, struct mesh_item *was,
 static void apply(struct mesh *mesh, struct mesh_node *node, struct mesh_entry *entry)
 {
     struct mesh_item *was, *now;
-    bool full = mesh->entries >= mesh->entries_max;
+    bool full = !has_room(mesh, node);
 
     entry->node = node->node;
     switch (mesh_set_apply(mesh, &node->set, entry, full, &was, &now)) {
@@ -243,6 +250,7 @@ static void finish(struct mesh *mesh, struct mesh_node *node)
 void mesh_pull_begin(struct mesh *mesh, struct mesh_node *node,
                      const struct mesh_digest *digest)
 {
+    node->lack_wait = MESH_LACK_WAIT;
     node->room = MESH_WINDOW;
     node->backoff = 0;
     node->want_at = 0;
@@ -422,7 +430,24 @@ static void agree(struct mesh *mesh, struct mesh_node *node)
 {
     mesh->lacking -= node->lacks;
     node->lacks = false;
+    node->lack_wait = MESH_LACK_WAIT;
     finish(mesh, node);
+}
+
+/* Whether what found no room is asked for again: before there is some it would be sent in vain, but
+   something else may differ too. */
+static bool may_retry(const struct mesh *mesh, const struct mesh_node *node)
+{
+    proa_ns wait = has_room(mesh, node) ? node->lack_wait : MESH_LACK_WAIT_MAX;
+
+    return mesh->now - node->lack_at >= wait;
+}
+
+static void retry(struct mesh *mesh, struct mesh_node *node)
+{
+    node->lack_at = mesh->now;
+    if (node->lack_wait < MESH_LACK_WAIT_MAX)
+        node->lack_wait *= 2;
 }
 
 void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
@@ -447,11 +472,11 @@ void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
     mesh_pull_pump(mesh);
     if (node->wanted_count > 0 || node->asked_count > 0 ||
         (node->repairing && mesh->now - node->repair_at < timeout(node, REPAIR_SHIFT)) ||
-        (node->lacks && mesh->now - node->lack_at < MESH_LACK_WAIT))
+        (node->lacks && !may_retry(mesh, node)))
         return;
+    if (node->lacks)
+        retry(mesh, node);
     mesh->stats.resyncs++;
-    mesh->lacking -= node->lacks;
-    node->lacks = false;
     node->repairing = true;
     node->repair_at = mesh->now;
     node->ask_mask |= UINT64_C(1) << MESH_HASHES_TOP;

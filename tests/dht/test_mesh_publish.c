@@ -351,67 +351,6 @@ static void repair__digest_ahead_of_its_changes_costs_little(void **state)
     net_destroy(net);
 }
 
-/* ---- Bounds of the receiver ---- */
-
-static void bound__entries_max(void **state)
-{
-    struct net *net = net_create(3, SEED);
-    char name[24];
-
-    (void)state;
-    net->entries_max = 100;
-    net_start(net, 1);
-    net->entries_max = 0;
-    net_start(net, 0);
-    net_start(net, 2);
-    for (unsigned n = 0; n < 150; n++) {
-        snprintf(name, sizeof(name), "name %u", n);
-        publish(net, 0, MESH_NAME, name, n);
-    }
-    net_add(net, 1, 0);
-    net_run(net, 9 * PROA_S);
-    struct mesh_stats stats = net_stats(net, 1);
-    assert_int_equal(stats.entries, 100);
-    assert_int_equal(stats.refused, 50);
-    assert_false(mesh_complete(net->nodes[1].mesh));
-    assert_int_equal(net->nodes[1].counts.synced, 0);
-    net_run(net, 20 * PROA_S);
-    assert_in_range(net_stats(net, 1).refused, 51, 200); /* each 10 s */
-    for (uint32_t n = 0; n < 60; n++)
-        mesh_withdraw(net->nodes[0].mesh, n, net->now);
-    net_settle(net, 0);
-    net_run(net, 21 * PROA_S);
-    assert_int_equal(net_stats(net, 1).entries, 90);
-    assert_int_equal(net->nodes[1].counts.synced, 1);
-    assert_true(mesh_complete(net->nodes[1].mesh));
-    net_destroy(net);
-}
-
-static void bound__no_memory(void **state)
-{
-    (void)state;
-    for (unsigned left = 1; left < 40; left++) {
-        struct net *net = net_create(2, SEED);
-        char name[24];
-
-        net_start(net, 0);
-        net_start(net, 1);
-        for (unsigned n = 0; n < 30; n++) {
-            snprintf(name, sizeof(name), "name %u", n);
-            publish(net, 0, MESH_NAME, name, n);
-        }
-        net->nodes[1].allocations_left = left;
-        net_add(net, 1, 0);
-        net_run(net, 5 * PROA_S);
-        assert_int_equal(net_stats(net, 1).entries, net->nodes[1].seen[0].count);
-        assert_in_range(net_stats(net, 1).entries + net_stats(net, 1).refused, 30, 60);
-        net->nodes[1].allocations_left = 0;
-        net_run(net, 22 * PROA_S);
-        assert_true(net_agrees(net));
-        net_destroy(net);
-    }
-}
-
 /* ---- The end of a set ---- */
 
 /* Takes out all events, REMOVEDs of the node only; returns how many. */
@@ -570,8 +509,6 @@ int main(void)
         cmocka_unit_test(snapshot__of_65536),
         cmocka_unit_test(repair__pulls_only_what_differs),
         cmocka_unit_test(repair__digest_ahead_of_its_changes_costs_little),
-        cmocka_unit_test(bound__entries_max),
-        cmocka_unit_test(bound__no_memory),
         cmocka_unit_test(removed__so_many_from_tick_to_tick),
         cmocka_unit_test(name__higher_term_smaller_claim_smaller_id),
         cmocka_unit_test(name__best_of_all_nodes),

@@ -362,6 +362,122 @@ static void digest__after_the_changes_it_tells_of(void **state)
     net_destroy(net);
 }
 
+/* ---- Bounds of the receiver ---- */
+
+/* A node may have half of the room when it is the first. */
+static void bound__entries_max(void **state)
+{
+    struct net *net = net_create(3, SEED);
+
+    (void)state;
+    net->entries_max = 100;
+    net_start(net, 1);
+    net->entries_max = 0;
+    net_start(net, 0);
+    net_start(net, 2);
+    publish_many(net, 0, 150);
+    publish_many(net, 2, 20);
+    net_add(net, 1, 0);
+    net_run(net, 9 * PROA_S);
+    struct mesh_stats stats = net_stats(net, 1);
+    assert_int_equal(stats.entries, 50);
+    assert_int_equal(stats.refused, 100);
+    assert_false(mesh_complete(net->nodes[1].mesh));
+    assert_int_equal(net->nodes[1].counts.synced, 0);
+    net_add(net, 2, 1); /* there is room for others */
+    net_run(net, 300 * PROA_S);
+    assert_int_equal(net_stats(net, 1).entries, 70);
+    assert_int_equal(net->nodes[1].counts.synced, 1);
+    assert_int_equal(net_stats(net, 1).refused, 100); /* not asked for again in vain */
+    assert_int_equal(net_stats(net, 1).ranges, stats.ranges + 2);
+    for (uint32_t n = 0; n < 110; n++)
+        mesh_withdraw(net->nodes[0].mesh, n, net->now);
+    net_settle(net, 0);
+    net_run(net, 3 * PROA_S);
+    assert_int_equal(net_stats(net, 1).entries, 60);
+    assert_int_equal(net->nodes[1].counts.synced, 2);
+    assert_true(mesh_complete(net->nodes[1].mesh));
+    net_destroy(net);
+}
+
+/* What differs for another reason is found in the end, although there is no room. */
+static void bound__full_and_a_change_was_lost(void **state)
+{
+    struct net *net = net_create(2, SEED);
+    struct mesh_entry entries[150];
+
+    (void)state;
+    net->entries_max = 100;
+    net_start(net, 1);
+    net->entries_max = 0;
+    net_start(net, 0);
+    for (uint32_t n = 0; n < 150; n++) {
+        net_entry(&entries[n], MESH_MEMBER, "g", n);
+        net_publish(net, 0, &entries[n]);
+    }
+    net_add(net, 1, 0);
+    net_run(net, 9 * PROA_S);
+    net->faults.loss = 1000;
+    net_republish(net, 0, 7, &entries[7], 5);
+    net_run(net, 10 * PROA_MS);
+    net->faults.loss = 0;
+    net_run(net, MESH_LACK_WAIT_MAX + PROA_S);
+    assert_int_equal(net->nodes[1].counts.changed, 1);
+    assert_int_equal(net_stats(net, 1).entries, 50);
+    net_destroy(net);
+}
+
+static void bound__asked_again_more_and_more_seldom(void **state)
+{
+    struct net *net = net_create(2, SEED);
+    proa_ns wait = MESH_LACK_WAIT, last;
+
+    (void)state;
+    net_start(net, 0);
+    net_start(net, 1);
+    net_add(net, 1, 0);
+    assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
+    net->nodes[1].allocations_left = 1;
+    publish_many(net, 0, 1);
+    net_run(net, 5 * PROA_MS);
+    last = net->now;
+    for (unsigned n = 1; n <= 7; n++) {
+        while (net_stats(net, 1).refused == n) {
+            net_run(net, 100 * PROA_MS);
+            /* not even while it is asked for again */
+            assert_false(mesh_complete(net->nodes[1].mesh));
+        }
+        assert_in_range(net->now - last, wait, wait + 1200 * PROA_MS);
+        last = net->now;
+        wait = 2 * wait < MESH_LACK_WAIT_MAX ? 2 * wait : MESH_LACK_WAIT_MAX;
+    }
+    net->nodes[1].allocations_left = 0;
+    net_run(net, MESH_LACK_WAIT_MAX + 2 * PROA_S);
+    assert_true(net_agrees(net));
+    net_destroy(net);
+}
+
+static void bound__no_memory(void **state)
+{
+    (void)state;
+    for (unsigned left = 1; left < 40; left++) {
+        struct net *net = net_create(2, SEED);
+
+        net_start(net, 0);
+        net_start(net, 1);
+        publish_many(net, 0, 30);
+        net->nodes[1].allocations_left = left;
+        net_add(net, 1, 0);
+        net_run(net, 5 * PROA_S);
+        assert_int_equal(net_stats(net, 1).entries, net->nodes[1].seen[0].count);
+        assert_in_range(net_stats(net, 1).entries + net_stats(net, 1).refused, 30, 60);
+        net->nodes[1].allocations_left = 0;
+        net_run(net, 22 * PROA_S);
+        assert_true(net_agrees(net));
+        net_destroy(net);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +492,10 @@ int main(void)
         cmocka_unit_test(digest__of_a_set_that_grew_is_pulled_with_the_rest),
         cmocka_unit_test(digest__after_the_changes_it_tells_of),
         cmocka_unit_test(range__what_is_older_comes_too_late),
+        cmocka_unit_test(bound__entries_max),
+        cmocka_unit_test(bound__full_and_a_change_was_lost),
+        cmocka_unit_test(bound__asked_again_more_and_more_seldom),
+        cmocka_unit_test(bound__no_memory),
     };
 
     printf("seed %d\n", SEED);
