@@ -360,6 +360,7 @@ void mesh_tick(struct mesh *mesh, proa_ns now)
         if (!node->used)
             continue;
         mesh_pull_tick(mesh, node);
+        mesh_serve_tick(mesh, node);
         if (now >= node->due)
             mesh_node_due(mesh, node);
         if (node->used)

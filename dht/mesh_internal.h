@@ -27,6 +27,9 @@
 #define MESH_WINDOW 16     /* leaves asked for of a node at once */
 #define MESH_WINDOW_ALL 64 /* and of all nodes: about 250 KB under way */
 #define MESH_QUEUE 4096    /* events; one message makes 2,048 at the most */
+#define MESH_ANSWERS_EVERY PROA_MS
+#define MESH_ANSWERS 256    /* RANGEs and HASHES to all nodes in that time */
+#define MESH_ANSWERS_ONE 32 /* to one node, 1,100 bytes each: 35 MB/s */
 #define MESH_DROPS                                                                       \
     4096 /* entries of nodes that are no longer linked, told between two ticks */
 #define MESH_LETTERS 32 /* messages kept as bytes */
@@ -119,6 +122,8 @@ struct mesh_node {
     uint64_t serve[MESH_LEAVES / 64];
     uint32_t serve_count;
     uint32_t serve_at; /* an index: the rest of its leaf is owed; 0 at a leaf's start */
+    uint32_t answers_turn,
+        answers; /* the last turn in which it wanted some; given in it */
 };
 
 struct mesh_neighbour {
@@ -195,6 +200,12 @@ struct mesh {
         pull_last;    /* nodes with leaves wanted and room to ask for them */
     uint32_t window;  /* leaves under way */
     uint32_t entries; /* of others */
+    /* Answers are given in turns of MESH_ANSWERS_EVERY. */
+    proa_ns answers_until;
+    uint32_t answers_turn;    /* its number */
+    uint32_t answers;         /* given in it */
+    uint32_t answers_wanting; /* nodes that want some in it */
+    uint32_t answers_each;    /* so many for each */
     struct mesh_cast cast;
     struct mesh_letter *letters;
     uint32_t letter_first, letter_count;
@@ -301,6 +312,7 @@ void mesh_own_init(struct mesh_own *own, uint32_t published_max, uint32_t *lists
 void mesh_own_digest(const struct mesh *mesh, struct mesh_digest *ret);
 void mesh_on_pull(struct mesh *mesh, struct mesh_node *node,
                   const struct mesh_message *message);
+void mesh_serve_tick(struct mesh *mesh, struct mesh_node *node);
 size_t mesh_write_range(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 size_t mesh_write_hashes(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 size_t mesh_write_delta(struct mesh *mesh, uint8_t *buf);

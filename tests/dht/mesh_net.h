@@ -95,6 +95,13 @@ void net_republish(struct net *net, unsigned i, uint32_t index, struct mesh_entr
                    uint32_t generation);
 void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry *entry);
 
+/* net_publish_many publishes so many names, under the indices from 0 on. */
+void net_publish_many(struct net *net, unsigned i, unsigned count);
+
+/* net_play links node i with one that the test plays itself, the n-th, and that says it has so many
+   leaves; returns its number.  What it is sent is lost. */
+uint64_t net_play(struct net *net, unsigned i, unsigned n, uint16_t leaves);
+
 /* Does every living node of each group have exactly what every other of it has published, and is it
    linked with all of it and synced? */
 bool net_agrees(const struct net *net);

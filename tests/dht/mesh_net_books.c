@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was published, beside the meshes, and whether all know it. */
 #include "mesh_net.h"
+#include "mesh_wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t entry_hash(const struct mesh_entry *entry)
@@ -76,6 +78,37 @@ void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry
     net_book_entry(&net->nodes[i].own, entry, -1);
     mesh_withdraw(net->nodes[i].mesh, index, net->now);
     net_settle(net, i);
+}
+
+void net_publish_many(struct net *net, unsigned i, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        struct mesh_entry entry;
+        char name[32];
+
+        snprintf(name, sizeof(name), "name %u of %u", n, i);
+        net_entry(&entry, MESH_NAME, name, n);
+        assert_int_equal(net_publish(net, i, &entry), n);
+    }
+}
+
+uint64_t net_play(struct net *net, unsigned i, unsigned n, uint16_t leaves)
+{
+    struct mesh_digest digest = {
+        .version = 100000, .root = 123, .count = leaves, .leaves = leaves};
+    struct proa_addr addr = {.family = 4, .port = (uint16_t)(5000 + n)};
+    struct kad_id id = {.b = {0}};
+    uint8_t buf[MESH_MESSAGE_MAX];
+    struct mesh_writer w;
+
+    addr.ip[10] = addr.ip[11] = 0xff;
+    addr.ip[12] = 10;
+    for (unsigned b = 0; b < sizeof(id.b); b++)
+        id.b[b] = (uint8_t)net_random(net);
+    mesh_begin(&w, buf, MESH_M_HELLO);
+    mesh_put_hello(&w, 0, &id, &addr, &digest);
+    assert_true(net_inject(net, i, kad_id_node64(&id), buf, w.len));
+    return kad_id_node64(&id);
 }
 
 /* ---- Judging ---- */

@@ -16,39 +16,7 @@
 
 #define SEED 77
 
-static void publish_many(struct net *net, unsigned i, unsigned count)
-{
-    for (unsigned n = 0; n < count; n++) {
-        struct mesh_entry entry;
-        char name[32];
-
-        snprintf(name, sizeof(name), "name %u of %u", n, i);
-        net_entry(&entry, MESH_NAME, name, n);
-        assert_int_equal(net_publish(net, i, &entry), n);
-    }
-}
-
 /* ---- Owners that the test plays itself ---- */
-
-/* Links an owner with node 0 that says it has so many leaves; returns its number. */
-static uint64_t play(struct net *net, unsigned n, uint16_t leaves)
-{
-    struct mesh_digest digest = {
-        .version = 100000, .root = 123, .count = leaves, .leaves = leaves};
-    struct proa_addr addr = {.family = 4, .port = (uint16_t)(5000 + n)};
-    struct kad_id id = {.b = {0}};
-    uint8_t buf[MESH_MESSAGE_MAX];
-    struct mesh_writer w;
-
-    addr.ip[10] = addr.ip[11] = 0xff;
-    addr.ip[12] = 10;
-    for (unsigned b = 0; b < sizeof(id.b); b++)
-        id.b[b] = (uint8_t)net_random(net);
-    mesh_begin(&w, buf, MESH_M_HELLO);
-    mesh_put_hello(&w, 0, &id, &addr, &digest);
-    assert_true(net_inject(net, 0, kad_id_node64(&id), buf, w.len));
-    return kad_id_node64(&id);
-}
 
 static struct mesh_node *node_of(struct net *net, uint64_t owner)
 {
@@ -124,7 +92,7 @@ static void window__of_all_nodes_also_after_time_outs(void **state)
     (void)state;
     for (unsigned i = 0; i < 13; i++) {
         net_start(net, i);
-        publish_many(net, i, i < 12 ? 1000 : 0);
+        net_publish_many(net, i, i < 12 ? 1000 : 0);
         if (i > 0 && i < 12)
             net_add(net, i, 0);
     }
@@ -152,9 +120,9 @@ static void window__is_not_held_by_those_that_send_the_same(void **state)
     (void)state;
     net_start(net, 0);
     net_start(net, 1);
-    publish_many(net, 1, 500);
+    net_publish_many(net, 1, 500);
     for (unsigned n = 0; n < 4; n++)
-        owners[n] = play(net, n, 1024);
+        owners[n] = net_play(net, 0, n, 1024);
     assert_int_equal(under_way(net, 0), MESH_WINDOW_ALL);
     net_add(net, 0, 1);
     for (unsigned t = 0; t < 100; t++) {
@@ -176,7 +144,7 @@ static void window__is_not_held_by_those_that_send_the_same(void **state)
 static void window__is_not_held_by_those_that_dribble(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 1024);
+    uint64_t owner = net_play(net, 0, 0, 1024);
     proa_ns since = net->now;
 
     (void)state;
@@ -200,7 +168,7 @@ static uint64_t ranges_at(proa_ns rtt)
     net->faults.delay = rtt / 2;
     net_start(net, 0);
     net_start(net, 1);
-    publish_many(net, 0, 12000);
+    net_publish_many(net, 0, 12000);
     net_add(net, 1, 0);
     assert_true(net_until(net, 60 * PROA_S) != PROA_NS_NEVER);
     net_run(net, 3 * PROA_S);
@@ -231,7 +199,7 @@ static void again__long_round_trips_cost_nothing_more(void **state)
 static void again__not_while_its_parts_come(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 1);
+    uint64_t owner = net_play(net, 0, 0, 1);
     const struct mesh_node *node = node_of(net, owner);
     proa_ns since = net->now;
 
@@ -251,7 +219,7 @@ static void again__not_while_its_parts_come(void **state)
 static void again__no_sample_of_what_was_asked_for_twice(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 1);
+    uint64_t owner = net_play(net, 0, 0, 1);
     const struct mesh_node *node = node_of(net, owner);
 
     (void)state;
@@ -268,7 +236,7 @@ static void again__no_sample_of_what_was_asked_for_twice(void **state)
 static void again__time_out_doubles_up_to_its_bound(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 40);
+    uint64_t owner = net_play(net, 0, 0, 40);
     const struct mesh_node *node = node_of(net, owner);
     proa_ns wait = MESH_RTO_START;
 
@@ -290,7 +258,7 @@ static void again__time_out_doubles_up_to_its_bound(void **state)
 static void again__late_answers_count(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 3);
+    uint64_t owner = net_play(net, 0, 0, 3);
     const struct mesh_node *node = node_of(net, owner);
 
     (void)state;
@@ -312,7 +280,7 @@ static void again__late_answers_count(void **state)
 static void digest__of_a_set_that_grew_is_pulled_with_the_rest(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 1);
+    uint64_t owner = net_play(net, 0, 0, 1);
     struct mesh_digest digest = {.version = 100001, .root = 5, .count = 3, .leaves = 3};
 
     (void)state;
@@ -325,7 +293,7 @@ static void digest__of_a_set_that_grew_is_pulled_with_the_rest(void **state)
 static void range__what_is_older_comes_too_late(void **state)
 {
     struct net *net = one();
-    uint64_t owner = play(net, 0, 1);
+    uint64_t owner = net_play(net, 0, 0, 1);
 
     (void)state;
     say_entry(net, owner, MESH_MEMBER, 5, 3);
@@ -375,8 +343,8 @@ static void bound__entries_max(void **state)
     net->entries_max = 0;
     net_start(net, 0);
     net_start(net, 2);
-    publish_many(net, 0, 150);
-    publish_many(net, 2, 20);
+    net_publish_many(net, 0, 150);
+    net_publish_many(net, 2, 20);
     net_add(net, 1, 0);
     net_run(net, 9 * PROA_S);
     struct mesh_stats stats = net_stats(net, 1);
@@ -438,7 +406,7 @@ static void bound__asked_again_more_and_more_seldom(void **state)
     net_add(net, 1, 0);
     assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
     net->nodes[1].allocations_left = 1;
-    publish_many(net, 0, 1);
+    net_publish_many(net, 0, 1);
     net_run(net, 5 * PROA_MS);
     last = net->now;
     for (unsigned n = 1; n <= 7; n++) {
@@ -465,7 +433,7 @@ static void bound__no_memory(void **state)
 
         net_start(net, 0);
         net_start(net, 1);
-        publish_many(net, 0, 30);
+        net_publish_many(net, 0, 30);
         net->nodes[1].allocations_left = left;
         net_add(net, 1, 0);
         net_run(net, 5 * PROA_S);
