@@ -20,10 +20,12 @@
    Units:   proa_ns monotonic; bytes.
    Errors:  MESH_E_ values are positive; events tell the rest.
    Memory:  mesh_size bytes given to mesh_init; entries by the caller's alloc, bounded by entries_max
-            and published_max.  A node may have as many entries here as would still be free, so that
-            nobody takes the room of all others.  Without room or memory an entry is refused and
-            counted, and asked for again: when there is room, after 10 s at first, twice as long
-            each time, up to 320 s; without room after 320 s. */
+            and published_max.  A quarter of entries_max is kept in equal parts for each of
+            nodes_max, so that nobody takes the room of all others.  Beside the entries (81 bytes
+            and the name) there are the leaves of their sets, 1,040 bytes each, entries_max / 16 +
+            4 * nodes_max at most, and 9 KB a node.  Without room or memory an entry is refused
+            and counted, and asked for again: when there is room, after 10 s at first, twice as
+            long each time, up to 320 s; without room after 320 s. */
 #ifndef PROA_DHT_MESH_H
 #define PROA_DHT_MESH_H
 

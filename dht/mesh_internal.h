@@ -27,6 +27,7 @@
 #define MESH_WINDOW 16     /* leaves asked for of a node at once */
 #define MESH_WINDOW_ALL 64 /* and of all nodes: about 250 KB under way */
 #define MESH_QUEUE 4096    /* events; one message makes 2,048 at the most */
+#define MESH_LEAF_SHARE 16 /* entries_max to the leaves there may be */
 #define MESH_ANSWERS_EVERY PROA_MS
 #define MESH_ANSWERS 256    /* RANGEs and HASHES to all nodes in that time */
 #define MESH_ANSWERS_ONE 32 /* to one node, 1,100 bytes each: 35 MB/s */
@@ -200,6 +201,7 @@ struct mesh {
         pull_last;    /* nodes with leaves wanted and room to ask for them */
     uint32_t window;  /* leaves under way */
     uint32_t entries; /* of others */
+    uint32_t leaves;  /* and in how many leaves */
     /* Answers are given in turns of MESH_ANSWERS_EVERY. */
     proa_ns answers_until;
     uint32_t answers_turn;    /* its number */

@@ -11,11 +11,28 @@
 
 /* ---- Entries ---- */
 
-/* A node may have as many entries as would still be free: who fills it leaves room for others. */
+/* Who has `own` may have one more while all have so many: three quarters are for who comes first, the
+   rest is kept in equal parts for each of nodes_max.  So all together have `max` at most. */
+static bool fits(const struct mesh *mesh, uint32_t own, uint32_t all, uint32_t max)
+{
+    uint32_t kept = max / 4;
+
+    return all < max - kept || own < kept / mesh->nodes_max;
+}
+
 static bool has_room(const struct mesh *mesh, const struct mesh_node *node)
 {
-    return mesh->entries < mesh->entries_max &&
-           node->set.count < mesh->entries_max - mesh->entries;
+    return fits(mesh, node->set.count, mesh->entries, mesh->entries_max);
+}
+
+/* Entries far apart cost a leaf each, ten times as much as they do. */
+static bool has_room_at(const struct mesh *mesh, const struct mesh_node *node,
+                        uint32_t index)
+{
+    uint32_t max = mesh->entries_max / MESH_LEAF_SHARE + 4 * mesh->nodes_max;
+
+    return has_room(mesh, node) && (mesh_set_has_leaf(&node->set, index) ||
+                                    fits(mesh, node->set.leaves, mesh->leaves, max));
 }
 
 static void lack(struct mesh *mesh, struct mesh_node *node)
@@ -49,7 +66,7 @@ static void tell_change(struct mesh *mesh, uint64_t node, struct mesh_item *was,
 static void apply(struct mesh *mesh, struct mesh_node *node, struct mesh_entry *entry)
 {
     struct mesh_item *was, *now;
-    bool full = !has_room(mesh, node);
+    bool full = !has_room_at(mesh, node, entry->index);
 
     entry->node = node->node;
     switch (mesh_set_apply(mesh, &node->set, entry, full, &was, &now)) {

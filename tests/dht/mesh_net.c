@@ -72,7 +72,7 @@ struct net *net_create(unsigned nodes, uint64_t seed)
     net->faults.delay = 2 * PROA_MS;
     net->faults.jitter = 0;
     net->count = nodes;
-    net->entries_max = 200000; /* a node may have half of it */
+    net->entries_max = 100000;
     for (unsigned i = 0; i < nodes; i++) {
         struct proa_addr *addr = &net->nodes[i].addr;
 

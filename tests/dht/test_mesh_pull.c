@@ -332,37 +332,38 @@ static void digest__after_the_changes_it_tells_of(void **state)
 
 /* ---- Bounds of the receiver ---- */
 
-/* A node may have half of the room when it is the first. */
+/* Three quarters are for who comes first, the rest in equal parts for all. */
 static void bound__entries_max(void **state)
 {
     struct net *net = net_create(3, SEED);
 
     (void)state;
     net->entries_max = 100;
+    net->nodes_max = 5;
     net_start(net, 1);
     net->entries_max = 0;
     net_start(net, 0);
     net_start(net, 2);
     net_publish_many(net, 0, 150);
-    net_publish_many(net, 2, 20);
+    net_publish_many(net, 2, 5);
     net_add(net, 1, 0);
     net_run(net, 9 * PROA_S);
     struct mesh_stats stats = net_stats(net, 1);
-    assert_int_equal(stats.entries, 50);
-    assert_int_equal(stats.refused, 100);
+    assert_int_equal(stats.entries, 75);
+    assert_int_equal(stats.refused, 75);
     assert_false(mesh_complete(net->nodes[1].mesh));
     assert_int_equal(net->nodes[1].counts.synced, 0);
     net_add(net, 2, 1); /* there is room for others */
     net_run(net, 300 * PROA_S);
-    assert_int_equal(net_stats(net, 1).entries, 70);
+    assert_int_equal(net_stats(net, 1).entries, 80);
     assert_int_equal(net->nodes[1].counts.synced, 1);
-    assert_int_equal(net_stats(net, 1).refused, 100); /* not asked for again in vain */
-    assert_int_equal(net_stats(net, 1).ranges, stats.ranges + 2);
+    assert_int_equal(net_stats(net, 1).refused, 75); /* not asked for again in vain */
+    assert_int_equal(net_stats(net, 1).ranges, stats.ranges + 1);
     for (uint32_t n = 0; n < 110; n++)
         mesh_withdraw(net->nodes[0].mesh, n, net->now);
     net_settle(net, 0);
     net_run(net, 3 * PROA_S);
-    assert_int_equal(net_stats(net, 1).entries, 60);
+    assert_int_equal(net_stats(net, 1).entries, 45);
     assert_int_equal(net->nodes[1].counts.synced, 2);
     assert_true(mesh_complete(net->nodes[1].mesh));
     net_destroy(net);
@@ -391,7 +392,7 @@ static void bound__full_and_a_change_was_lost(void **state)
     net->faults.loss = 0;
     net_run(net, MESH_LACK_WAIT_MAX + PROA_S);
     assert_int_equal(net->nodes[1].counts.changed, 1);
-    assert_int_equal(net_stats(net, 1).entries, 50);
+    assert_int_equal(net_stats(net, 1).entries, 75);
     net_destroy(net);
 }
 
@@ -422,6 +423,69 @@ static void bound__asked_again_more_and_more_seldom(void **state)
     net->nodes[1].allocations_left = 0;
     net_run(net, MESH_LACK_WAIT_MAX + 2 * PROA_S);
     assert_true(net_agrees(net));
+    net_destroy(net);
+}
+
+static void bound__removals_of_nothing_take_no_memory(void **state)
+{
+    struct net *net = one();
+    uint64_t owner = net_play(net, 0, 0, 0);
+    size_t before = net->nodes[0].allocated;
+
+    (void)state;
+    for (uint32_t leaf = 0; leaf < MESH_LEAVES; leaf++)
+        say_entry(net, owner, 0, leaf * MESH_LEAF, leaf + 1);
+    assert_int_equal(net->nodes[0].allocated, before);
+    net_destroy(net);
+}
+
+/* One that has an entry here and there takes a leaf for each, but not those of others. */
+static void bound__leaves(void **state)
+{
+    struct net *net = net_create(2, SEED);
+    uint32_t max = 1000 / MESH_LEAF_SHARE + 4 * 10;
+
+    (void)state;
+    net->entries_max = 1000;
+    net->nodes_max = 10;
+    net_start(net, 0);
+    net_start(net, 1);
+    for (unsigned n = 0; n < 8; n++) {
+        uint64_t owner = net_play(net, 0, n, 0);
+
+        for (uint32_t leaf = 0; leaf < MESH_LEAVES; leaf++) {
+            say_entry(net, owner, MESH_MEMBER, leaf * MESH_LEAF, 2 * leaf + 1);
+            say_entry(net, owner, 0, leaf * MESH_LEAF, 2 * leaf + 2);
+        }
+        if (n == 0)
+            assert_int_equal(node_of(net, owner)->set.leaves, max - max / 4);
+        mesh_tick(net->nodes[0].mesh, net->now);
+    }
+    assert_int_equal(net_stats(net, 0).entries, 0);
+    assert_int_equal(net->nodes[0].mesh->leaves, max - max / 4 + 7 * (max / 4 / 10));
+    net_publish_many(net, 1, 64);
+    net_add(net, 0, 1);
+    net_run(net, PROA_S);
+    assert_int_equal(net->nodes[0].seen[1].count, 64);
+    net_destroy(net);
+}
+
+/* A removal that overtook the entry in a leaf that is not there: the next digest tells. */
+static void bound__late_entry_is_found_out(void **state)
+{
+    struct net *net = net_create(2, SEED);
+
+    (void)state;
+    net_start(net, 0);
+    net_start(net, 1);
+    net_publish_many(net, 1, 20);
+    net_add(net, 0, 1);
+    assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
+    say_entry(net, net->nodes[1].node, 0, 640, 3);
+    say_entry(net, net->nodes[1].node, MESH_MEMBER, 640, 2);
+    assert_non_null(mesh_entry_at(net->nodes[0].mesh, net->nodes[1].node, 640));
+    assert_true(net_until(net, 1500 * PROA_MS) != PROA_NS_NEVER);
+    assert_null(mesh_entry_at(net->nodes[0].mesh, net->nodes[1].node, 640));
     net_destroy(net);
 }
 
@@ -463,6 +527,9 @@ int main(void)
         cmocka_unit_test(bound__entries_max),
         cmocka_unit_test(bound__full_and_a_change_was_lost),
         cmocka_unit_test(bound__asked_again_more_and_more_seldom),
+        cmocka_unit_test(bound__removals_of_nothing_take_no_memory),
+        cmocka_unit_test(bound__leaves),
+        cmocka_unit_test(bound__late_entry_is_found_out),
         cmocka_unit_test(bound__no_memory),
     };
 
