@@ -51,7 +51,7 @@ uint32_t mesh_port_publish(struct core *core, const struct mesh_entry *entry);
 
 /* ---- Time ---- */
 
-/* mesh_port_drain hands on all events, then what goes out as far as there is room. */
+/* mesh_port_drain hands on the events of this step, then what goes out as far as there is room. */
 void mesh_port_drain(struct core *core);
 void mesh_port_tick(struct core *core);
 proa_ns mesh_port_deadline(const struct core *core);

@@ -64,10 +64,15 @@ static void take_queued(struct mesh *mesh, struct mesh_event *ret)
     }
 }
 
-/* The next entry of a node that is no longer linked. */
+/* The next entry of a node that is no longer linked.  After a partition it may be a million of them:
+   the rest waits for the next tick, which is due now. */
 static bool take_dropped(struct mesh *mesh, struct mesh_event *ret)
 {
     while (mesh->dropping > 0) {
+        if (mesh->dropped == MESH_DROPS) {
+            mesh_arm(mesh, mesh->now);
+            return false;
+        }
         if (mesh->dropping_at >= mesh->node_high)
             mesh->dropping_at = 0;
         struct mesh_node *node = &mesh->nodes[mesh->dropping_at];
@@ -78,6 +83,7 @@ static bool take_dropped(struct mesh *mesh, struct mesh_event *ret)
             if (item->entry.kind == MESH_NAME)
                 mesh_names_remove(mesh, item);
             mesh->entries--;
+            mesh->dropped++;
             mesh_entry_copy(&mesh->event_was, &item->entry);
             mesh_item_free(mesh, item);
             ret->kind = MESH_REMOVED;
