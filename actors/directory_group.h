@@ -16,8 +16,10 @@
 
      G1 store-release view   ->  G2 load-acquire view    a view is written before it is read
      G3 store-release table  ->  G4 load-acquire table   a group is made before it is found
-     G5 store-release floor  ->  G6 load-acquire floor   read before the search, it is no newer
-                                                         than what the search finds
+     G5 store-release floor  ->  G6 load-acquire floor   all groups made before it are found
+     G7 store-release GONE   ->  G4 load-acquire table   who misses a removed group sees its floor
+     G8 store-release        ->  G9 load-acquire         who sees a removal counted does not find
+        removals                 removals                that group any more
 
    Threads: functions say who.  Units: proa_ns; lengths in bytes.
    Errors:  enum proa_outcome for reads; 0 or nothing for bounded writes, which are counted.
@@ -51,7 +53,7 @@ struct route_turn {
     struct route_known {
         struct group
             *group; /* while no group was removed since, so that it is there still */
-        uint64_t floor;
+        uint64_t removals;
     } known[ROUTE_KNOWN];
     struct route_place {
         uint64_t group; /* of the group's hash; another group takes the place over */
@@ -66,8 +68,9 @@ enum proa_outcome directory_route(struct directory *dir, const char *group, size
 
 /* directory_members copies members: proa_lookup_all.  type 0: any.  OK, NOT_FOUND, UNKNOWN,
    WRONG_TYPE.  *ret (may be NULL) is set in all cases: a group that is not here has the version of
-   the latest change of any group when one was last removed, or a later one.  O(members), but O(1)
-   for all of any type, without room for them. */
+   the latest change of any group when one was last removed, or a later one.  A reader's versions of
+   a group never go back, but for 0 with a group that is not here: groups were removed during each of
+   64 searches, ask again.  O(members), but O(1) for all of any type, without room for them. */
 enum proa_outcome directory_members(const struct directory *dir, const char *group,
                                     size_t len, uint32_t type, unsigned flags,
                                     proa_ns now, struct proa_ref *refs, uint32_t max,

@@ -153,7 +153,8 @@ struct directory_groups {
     _Atomic(struct group *) *table; /* GROUP_TABLE_SLOTS */
 
     /* Written by the writer, read by readers. */
-    _Atomic uint64_t floor; /* the version of groups that are not in the table */
+    _Atomic uint64_t floor;    /* the version of groups that are not in the table */
+    _Atomic uint64_t removals; /* groups ever taken out of the table, counted after it */
 
     /* Set by readers, cleared by the writer: bit per group. */
     alignas(PROA_CACHE_LINE) _Atomic uint64_t wanted[DIRECTORY_GROUPS_MAX / 64];

@@ -390,13 +390,14 @@ static NOINLINE enum proa_outcome
 route_new(struct directory *dir, const char *name, size_t len, enum proa_policy policy,
           uint64_t key, proa_ns now, struct route_turn *turn, struct proa_ref *ret_ref)
 {
-    /* relaxed: see directory_route. */
-    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+    /* G9 acquire, pairs with G8, and before the search: a group that is found then has its removal
+       yet to be counted. */
+    uint64_t removals = atomic_load_explicit(&dir->groups.removals, memory_order_acquire);
     struct group *group = group_find(dir, name, len);
 
     if (group == NULL)
         return group_absent(dir, NULL, now);
-    *known_of(turn, name, len) = (struct route_known){group, floor};
+    *known_of(turn, name, len) = (struct route_known){group, removals};
     return route_in(dir, group, policy, key, now, turn, ret_ref);
 }
 
@@ -431,7 +432,7 @@ static inline bool name_equal(const char *a, const char *b, size_t len)
    case of the usual policy calls nothing: perf/bench_route.
 
    A remembered group that was removed may be freed once this reader has been quiescent or offline;
-   in either case the reader then sees the floor that was stored before: qsbr.h, R2 and R3. */
+   in either case the reader then sees the removal counted: qsbr.h, R2 and R3. */
 enum proa_outcome directory_route(struct directory *dir, const char *name, size_t len,
                                   enum proa_policy policy, uint64_t key, proa_ns now,
                                   struct route_turn *turn, struct proa_ref *ret_ref)
@@ -446,11 +447,12 @@ enum proa_outcome directory_route(struct directory *dir, const char *name, size_
     known = known_of(turn, name, len);
     group = known->group;
     /* relaxed: see above. */
-    if (__builtin_expect(group == NULL ||
-                             known->floor != atomic_load_explicit(&dir->groups.floor,
-                                                                  memory_order_relaxed) ||
-                             group->len != len || !name_equal(group->name, name, len),
-                         0))
+    if (__builtin_expect(
+            group == NULL ||
+                known->removals !=
+                    atomic_load_explicit(&dir->groups.removals, memory_order_relaxed) ||
+                group->len != len || !name_equal(group->name, name, len),
+            0))
         return route_new(dir, name, len, policy, key, now, turn, ret_ref);
     group_mark_read(group);
     view = view_of(group);
