@@ -53,6 +53,12 @@ void groups_free_batch(struct directory *dir, struct batch *batch)
         dir->groups.stats.pending--;
         free(view);
     }
+    while (batch->left != NULL) {
+        struct membership *m = batch->left;
+
+        batch->left = m->chain;
+        membership_free(dir, m);
+    }
     while (batch->groups != NULL) {
         struct group *group = batch->groups;
 

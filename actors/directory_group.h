@@ -28,7 +28,7 @@
             stuck no views are made once old ones of a million members, and of twice as many as
             there are, wait for it.
    Memory:  about 210 bytes a membership, 90 of them in the view, and these once more while an old
-            view waits for its readers; 650 bytes a group with one member. */
+            view waits for its readers, with them those who left; 650 bytes a group with one member. */
 #ifndef DIRECTORY_GROUP_H
 #define DIRECTORY_GROUP_H
 

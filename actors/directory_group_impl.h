@@ -15,8 +15,8 @@
 
    A view is read until its readers have been quiescent, and with it the node records its members
    point at: node_owner.in_views counts these, and the record of a forgotten node is retired with the
-   last view that has it.  Load words are never unmapped; one that is used again may get a late
-   reader's 1, which the next report overwrites.
+   last view that has it.  Load words are never unmapped, and used again when the last view that has
+   them was freed: nobody adds to one then.
 
    Threads: readers touch what is marked so; all else is the writer's.  Units: members.
    Errors:  as stated. */
@@ -117,7 +117,7 @@ struct membership {
     struct proa_ref ref;
     uint64_t point; /* order in views */
     struct group *group;
-    struct membership *chain;       /* in the table */
+    struct membership *chain;       /* in the table; later in a batch */
     struct membership *prev, *next; /* of its node */
     _Atomic uint16_t *load;
     uint32_t word; /* of it; WORD_NONE: not the directory's */
@@ -134,7 +134,8 @@ struct group_list {
 
 #define WORD_NONE UINT32_MAX
 #define WORD_CHUNK 4096u
-#define WORD_CHUNKS (DIRECTORY_MEMBERS_MAX / WORD_CHUNK)
+/* Those of members that left wait with old views. */
+#define WORD_CHUNKS (2u * DIRECTORY_MEMBERS_MAX / WORD_CHUNK)
 
 /* The load words of other nodes' members. */
 struct load_words {
@@ -216,7 +217,7 @@ static inline bool seen_left(const struct group *group, uint32_t at)
 
 /* memberships_forget ends all memberships of a node. */
 void memberships_forget(struct directory *dir, uint32_t node);
-/* membership_free gives its memory and load word back; it is in no table, chain or group. */
+/* membership_free gives its memory and load word back; it is in no table, chain, group or view. */
 void membership_free(struct directory *dir, struct membership *m);
 
 /* ---- directory_group_view.c ---- */

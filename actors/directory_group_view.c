@@ -188,7 +188,8 @@ void view_retire(struct directory *dir, struct group_view *view)
     dir->groups.stats.pending++;
 }
 
-/* What left since the last view is in none any more: after that one was retired. */
+/* What left since the last view is in no later one.  It waits for that one's readers, who may add to
+   its load word: after that one was retired. */
 static void drop_left(struct directory *dir, struct group *group)
 {
     for (uint32_t i = 0; i < group->seen_count; i++) {
@@ -200,7 +201,9 @@ static void drop_left(struct directory *dir, struct group *group)
         node = &dir->node_owners[m->node];
         if (--node->in_views == 0 && node->forgotten)
             directory_retire_node(dir, m->node);
-        membership_free(dir, m);
+        m->chain = dir->filling.left;
+        dir->filling.left = m;
+        dir->filling.count++;
     }
 }
 

@@ -120,7 +120,8 @@ struct batch {
     uint32_t first_node;  /* by node_owners[].next_free; NODE_NONE ends it */
     struct group_view *views;
     struct group *groups;
-    uint64_t count; /* of all these */
+    struct membership *left; /* by chain: of these views, once */
+    uint64_t count;          /* of all these */
 };
 
 struct node_owner {
