@@ -43,8 +43,11 @@
 
 /* ---- Readers: online ---- */
 
-#define ROUTE_KNOWN 16  /* groups that a reader finds without hashing their names */
-#define ROUTE_PLACES 16 /* groups whose rounds a reader remembers */
+#define ROUTE_KNOWN 16 /* groups that a reader finds without hashing their names */
+/* A reader remembers where it is in the rounds of the ROUTE_WAYS groups of a set that it asked for
+   last; a group's index says which set is its own. */
+#define ROUTE_SETS 16
+#define ROUTE_WAYS 4
 
 /* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set to
    anything, else for each reader. */
@@ -56,9 +59,9 @@ struct route_turn {
         uint64_t removals;
     } known[ROUTE_KNOWN];
     struct route_place {
-        uint64_t group; /* of the group's hash; another group takes the place over */
-        uint32_t at;    /* the member whose turn is next */
-    } places[ROUTE_PLACES];
+        uint64_t group;               /* of the group's hash */
+        uint32_t at;                  /* the member whose turn is next */
+    } places[ROUTE_SETS][ROUTE_WAYS]; /* the latest first; another group takes the last */
 };
 
 /* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN. */

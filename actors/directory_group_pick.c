@@ -125,13 +125,19 @@ pick_shorter(const struct group_view *view, proa_ns now, struct route_turn *turn
 /* The reader's place in this group's round. */
 static uint32_t *place_of(const struct group *group, struct route_turn *turn)
 {
-    struct route_place *place = &turn->places[group->index % ROUTE_PLACES];
+    struct route_place *set = turn->places[group->index % ROUTE_SETS], found;
+    uint32_t way = 0;
 
-    if (place->group != group->key.high) {
-        place->group = group->key.high;
-        place->at = (uint32_t)(next_random(turn) >> 32);
-    }
-    return &place->at;
+    while (way + 1 < ROUTE_WAYS && set[way].group != group->key.high)
+        way++;
+    found = set[way];
+    if (found.group != group->key.high)
+        found =
+            (struct route_place){group->key.high, (uint32_t)(next_random(turn) >> 32)};
+    for (; way > 0; way--)
+        set[way] = set[way - 1];
+    set[0] = found;
+    return &set[0].at;
 }
 
 static NOINLINE const struct group_member *pick_next(const struct group_view *view,

@@ -167,6 +167,35 @@ static void round_robin__each_once_a_round(void **state)
     directory_destroy(w.dir);
 }
 
+/* The places of all these are in one set. */
+static void round_robin__of_several_groups_in_between(void **state)
+{
+    struct world w;
+    uint32_t seen[ROUTE_WAYS] = {0};
+    char name[32];
+
+    (void)state;
+    create(&w, 1);
+    assert_non_null(directory_node_add(w.dir, FAR(1), ALIVE));
+    for (uint32_t i = 0; i < ROUTE_SETS * ROUTE_WAYS; i++)
+        for (uint32_t slot = 0; slot < 4; slot++)
+            assert_true(directory_join(w.dir, name, (size_t)sprintf(name, "group-%u", i),
+                                       (struct proa_ref){FAR(1), slot, 1}, 0) > 0);
+    publish(&w);
+    for (uint32_t k = 0; k < 4 * ROUTE_WAYS; k++) {
+        uint32_t number = k % ROUTE_WAYS;
+        int len = sprintf(name, "group-%u", number * ROUTE_SETS);
+        struct proa_ref got;
+
+        assert_int_equal(directory_route(w.dir, name, (size_t)len, PROA_ROUTE_ROUND_ROBIN,
+                                         0, NOW, &w.turn, &got),
+                         PROA_OK);
+        assert_int_equal(seen[number] & 1u << got.slot, 0);
+        seen[number] |= 1u << got.slot;
+    }
+    directory_destroy(w.dir);
+}
+
 static void prefer_local__here_while_there_is_one(void **state)
 {
     uint32_t seen = 0;
@@ -323,6 +352,7 @@ int main(void)
         cmocka_unit_test(least_loaded__wants_loads_of_far_ones),
         cmocka_unit_test(random__all_about_as_often),
         cmocka_unit_test(round_robin__each_once_a_round),
+        cmocka_unit_test(round_robin__of_several_groups_in_between),
         cmocka_unit_test(prefer_local__here_while_there_is_one),
         cmocka_unit_test(idle_first__in_turn_those_that_are_idle),
         cmocka_unit_test(route__finds_the_only_living_one),
