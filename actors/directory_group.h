@@ -41,6 +41,9 @@
     (1u << 21)                 /* entries_max of the mesh and own ones, doubled */
 #define DIRECTORY_VIEW_SHARE 8 /* views take at most 1/8 of the time */
 
+#define LOAD_ENDED                                                                       \
+    UINT16_MAX /* of a member of this node: it has ended, nobody picks it */
+
 /* ---- Readers: online ---- */
 
 #define ROUTE_KNOWN 16 /* groups that a reader finds without hashing their names */

@@ -6,6 +6,7 @@
 #define NOINLINE __attribute__((noinline)) /* the fewer registers to save before */
 #define TRIES 8u /* random picks that met silent nodes, before all are looked at */
 #define IDLE_LOOKS 16u
+#define LOCAL_LOOKS 32u
 #define BUCKET_SCAN 8u
 #define PASSED_MAX 64u /* points of silent nodes, before all are looked at */
 
@@ -37,6 +38,13 @@ static inline uint32_t load_of(const struct group_member *member)
     return atomic_load_explicit(member->load, memory_order_relaxed);
 }
 
+/* Not while its node is silent, nor when it is of this node and has ended, which the view may not
+   know yet. */
+static inline bool may_pick(const struct group_member *member, proa_ns now)
+{
+    return member_lives(member, now) && !(member->local && load_of(member) == LOAD_ENDED);
+}
+
 /* The member gets one message more.  Lanes may lose each other's 1. */
 static inline void load_add(const struct group_member *member)
 {
@@ -50,12 +58,12 @@ static inline void load_add(const struct group_member *member)
         atomic_store_explicit(member->load, (uint16_t)(load + 1), memory_order_relaxed);
 }
 
-/* The first living member from `from` on; NULL: none lives. */
+/* The first member from `from` on that may be picked; NULL: none. */
 static const struct group_member *scan(const struct group_view *view, uint32_t from,
                                        proa_ns now)
 {
     for (uint32_t n = 0; n < view->count; n++) {
-        if (member_lives(&view->members[from], now))
+        if (may_pick(&view->members[from], now))
             return &view->members[from];
         from = from + 1 == view->count ? 0 : from + 1;
     }
@@ -71,7 +79,7 @@ pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 
     for (uint32_t i = 0; i < TRIES; i++) {
         at = below((uint32_t)(next_random(turn) >> 32), view->count);
-        if (member_lives(&view->members[at], now))
+        if (may_pick(&view->members[at], now))
             return &view->members[at];
     }
     return scan(view, at, now);
@@ -80,18 +88,21 @@ pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 static NOINLINE const struct group_member *
 pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
-    if (view->locals > 0) {
-        uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
+    uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
+
+    for (uint32_t n = 0; n < view->locals && n < LOCAL_LOOKS; n++) {
         const struct group_member *member = &view->members[view->local[at]];
 
-        if (member_lives(member, now)) /* they live on one node */
+        if (may_pick(member, now))
             return member;
+        at = at + 1 == view->locals ? 0 : at + 1;
     }
     return pick_random(view, now, turn);
 }
 
 /* The shorter mailbox of two (Mitzenmacher, "The power of two choices in randomized load
-   balancing", 2001).  NULL: both are silent.  Of at least two members. */
+   balancing", 2001).  NULL: neither may be picked, or both are as long as a word can say.  Of at
+   least two members. */
 static inline const struct group_member *shorter(const struct group_view *view,
                                                  proa_ns now, struct route_turn *turn)
 {
@@ -104,7 +115,7 @@ static inline const struct group_member *shorter(const struct group_view *view,
     uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
     uint32_t other = member_lives(b, now) ? load_of(b) : UINT32_MAX;
 
-    if (__builtin_expect((longer & other) == UINT32_MAX, 0))
+    if (__builtin_expect((longer & other & LOAD_ENDED) == LOAD_ENDED, 0))
         return NULL;
     /* A branch: most often neither has anything to do, and nobody waits for loads to compare. */
     return longer <= other ? a : b;
@@ -164,7 +175,7 @@ static NOINLINE const struct group_member *pick_idle(const struct group_view *vi
         const struct group_member *member = &view->members[at];
 
         at = at + 1 == view->count ? 0 : at + 1;
-        if (!member_lives(member, now))
+        if (!may_pick(member, now))
             continue;
         if (best == NULL || load_of(member) < load_of(best))
             best = member;
@@ -237,7 +248,7 @@ static inline bool probe_once(const struct group_view *view, uint64_t position,
         if (!is_nearer(best, distance, point))
             return true;
         member = &view->members[point & POINT_INDEX_MASK];
-        if (member_lives(member, now)) {
+        if (may_pick(member, now)) {
             best->member = member;
             best->distance = distance;
             best->point = point;
@@ -276,7 +287,7 @@ static const struct group_member *probe_all(const struct group_view *view, uint6
     /* Behind the last point the ring begins again. */
     for (uint32_t k = 0; k < i && member == NULL; k++) {
         next = view->points[k];
-        if (member_lives(&view->members[next & POINT_INDEX_MASK], now))
+        if (may_pick(&view->members[next & POINT_INDEX_MASK], now))
             member = &view->members[next & POINT_INDEX_MASK];
     }
     if (member == NULL)
@@ -289,8 +300,7 @@ static const struct group_member *probe_all(const struct group_view *view, uint6
             if (is_nearer(&best, distance, next))
                 best = (struct nearest){member, distance, next, 0};
             left--;
-        } else if (member_lives(&view->members[view->points[--i] & POINT_INDEX_MASK],
-                                now)) {
+        } else if (may_pick(&view->members[view->points[--i] & POINT_INDEX_MASK], now)) {
             next = view->points[i];
             member = &view->members[next & POINT_INDEX_MASK];
         }
