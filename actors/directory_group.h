@@ -27,8 +27,9 @@
             oldest makes room); DIRECTORY_MEMBERS_MAX memberships in all of them.  While a reader is
             stuck no views are made once old ones of a million members, and of twice as many as
             there are, wait for it.
-   Memory:  about 210 bytes a membership, 90 of them in the view, and these once more while an old
-            view waits for its readers, with them those who left; 650 bytes a group with one member. */
+   Memory:  about 230 bytes a membership, 110 of them in the view, and these once more while an old
+            view waits for its readers, with them those who left; 800 bytes a group with one
+            member. */
 #ifndef DIRECTORY_GROUP_H
 #define DIRECTORY_GROUP_H
 
@@ -67,7 +68,10 @@ struct route_turn {
     } places[ROUTE_SETS][ROUTE_WAYS]; /* the latest first; another group takes the last */
 };
 
-/* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN. */
+/* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN.  A member of
+   this node that has ended (LOAD_ENDED) is passed over, though some hundreds of them in a row, until
+   the next view, may hide who of this node comes behind them.  O(1); while many nodes are silent,
+   O(nodes that the group's members are of). */
 enum proa_outcome directory_route(struct directory *dir, const char *group, size_t len,
                                   enum proa_policy policy, uint64_t key, proa_ns now,
                                   struct route_turn *turn, struct proa_ref *ret_ref);

@@ -13,6 +13,10 @@
    their points lie too close; with GROUP_POINTS the largest share of n stays below 1.5/n for small n
    too.
 
+   When many nodes are silent, a pick does not look at their members one by one: a view knows which
+   members and points each node has, in order, so that the next one of each living node is a binary
+   search.
+
    A view is read until its readers have been quiescent, and with it the node records its members
    point at: node_owner.in_views counts these, and the record of a forgotten node is retired with the
    last view that has it.  Load words are never unmapped, and used again when the last view that has
@@ -57,14 +61,26 @@ struct group_member {
 
 _Static_assert(sizeof(struct group_member) == 32, "two members in a cache line");
 
+/* A node that members of a view are of: where these begin in by_node, and their points in
+   points_by_node, GROUP_POINTS times as far. */
+struct view_node {
+    const struct directory_node *node;
+    uint32_t first;
+    uint32_t next; /* the writer's, while it makes the view */
+};
+
 /* Constant once published. */
 struct group_view {
     uint64_t version;
-    uint32_t count;          /* of members, at least 1 */
-    uint32_t locals;         /* of these, of this node */
-    uint64_t *points;        /* GROUP_POINTS * count, sorted, and POINT_END */
-    uint32_t *guide;         /* first point of each bucket, and one past the last */
-    uint32_t *local;         /* indices of the local ones */
+    uint32_t count;           /* of members, at least 1 */
+    uint32_t locals;          /* of these, of this node */
+    uint64_t *points;         /* GROUP_POINTS * count, sorted, and POINT_END */
+    uint32_t *guide;          /* first point of each bucket, and one past the last */
+    struct view_node *nodes;  /* node_count, and one that ends the last */
+    uint32_t *by_node;        /* indices of members, node by node, ascending in each */
+    uint32_t *points_by_node; /* indices of points, likewise */
+    const uint32_t *local;    /* indices of the local ones: part of by_node */
+    uint32_t node_count;
     uint32_t guide_bits;     /* a point's bucket is its upper bits */
     uint32_t units;          /* what it counts for while it waits for readers */
     struct group_view *next; /* in a batch */
@@ -243,6 +259,10 @@ struct points_from {
 
 #define POINTS_GONE UINT32_MAX
 
+/* nodes_set makes nodes and what is sorted by them, after points_set.  number_of: room for a number
+   of each member. */
+void nodes_set(struct directory *dir, struct group_view *view, uint32_t *number_of);
+
 /* points_set makes points and guide of a view whose members are set. */
 void points_set(struct group_view *view, const struct points_from *from);
 
@@ -267,10 +287,15 @@ static inline void group_mark_read(struct group *group)
         atomic_store_explicit(&group->read, 1, memory_order_relaxed);
 }
 
-static inline bool member_lives(const struct group_member *member, proa_ns now)
+static inline bool node_lives(const struct directory_node *node, proa_ns now)
 {
     /* relaxed: a moment, nothing is read by it. */
-    return now < atomic_load_explicit(&member->node->heard_until, memory_order_relaxed);
+    return now < atomic_load_explicit(&node->heard_until, memory_order_relaxed);
+}
+
+static inline bool member_lives(const struct group_member *member, proa_ns now)
+{
+    return node_lives(member->node, now);
 }
 
 static inline struct proa_ref member_ref(const struct group_member *member)

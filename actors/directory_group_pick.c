@@ -4,11 +4,15 @@
 #include "directory_impl.h"
 
 #define NOINLINE __attribute__((noinline)) /* the fewer registers to save before */
-#define TRIES 8u /* random picks that met silent nodes, before all are looked at */
+#define TRIES 8u /* random picks that met silent nodes, before others are looked for */
+#define SCAN_MAX 32u /* members looked at one after the other, before nodes are */
+/* Of this node, that have ended, before it counts as silent: for as long as its lanes are ahead of
+   the view. */
+#define ENDED_MAX 256u
 #define IDLE_LOOKS 16u
 #define LOCAL_LOOKS 32u
 #define BUCKET_SCAN 8u
-#define PASSED_MAX 64u /* points of silent nodes, before all are looked at */
+#define PASSED_MAX 256u /* points of silent nodes, before nodes are looked at */
 
 /* ---- Chance ---- */
 
@@ -58,16 +62,67 @@ static inline void load_add(const struct group_member *member)
         atomic_store_explicit(member->load, (uint16_t)(load + 1), memory_order_relaxed);
 }
 
-/* The first member from `from` on that may be picked; NULL: none. */
+/* The first of node k's members from `from` on that may be picked, or from the first on.  NULL: none
+   of those looked at. */
+static const struct group_member *scan_node(const struct group_view *view, uint32_t k,
+                                            uint32_t from, proa_ns now)
+{
+    const uint32_t *own = view->by_node + view->nodes[k].first;
+    uint32_t count = view->nodes[k + 1].first - view->nodes[k].first, at = 0, end = count;
+
+    while (at < end) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (own[middle] < from)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    for (uint32_t n = 0; n < count && n < ENDED_MAX; n++, at++) {
+        at = at == count ? 0 : at;
+        if (may_pick(&view->members[own[at]], now))
+            return &view->members[own[at]];
+    }
+    return NULL;
+}
+
+/* The same as scan, node by node: the nearest of what each living one has. */
+static NOINLINE const struct group_member *scan_nodes(const struct group_view *view,
+                                                      uint32_t from, proa_ns now)
+{
+    const struct group_member *best = NULL;
+    uint32_t nearest = UINT32_MAX;
+
+    for (uint32_t k = 0; k < view->node_count; k++) {
+        const struct group_member *member =
+            node_lives(view->nodes[k].node, now) ? scan_node(view, k, from, now) : NULL;
+        uint32_t at, distance;
+
+        if (member == NULL)
+            continue;
+        at = (uint32_t)(member - view->members);
+        distance = at >= from ? at - from : at + view->count - from;
+        if (distance < nearest) {
+            nearest = distance;
+            best = member;
+        }
+    }
+    return best;
+}
+
+/* The first member from `from` on that may be picked.  NULL: none, but of this node's only some that
+   have ended were looked at. */
 static const struct group_member *scan(const struct group_view *view, uint32_t from,
                                        proa_ns now)
 {
-    for (uint32_t n = 0; n < view->count; n++) {
-        if (may_pick(&view->members[from], now))
-            return &view->members[from];
-        from = from + 1 == view->count ? 0 : from + 1;
+    uint32_t at = from, n = 0;
+
+    for (; n < view->count && n < SCAN_MAX; n++) {
+        if (may_pick(&view->members[at], now))
+            return &view->members[at];
+        at = at + 1 == view->count ? 0 : at + 1;
     }
-    return NULL;
+    return n < view->count ? scan_nodes(view, from, now) : NULL;
 }
 
 /* ---- Policies ---- */
@@ -167,21 +222,22 @@ static NOINLINE const struct group_member *pick_next(const struct group_view *vi
 static NOINLINE const struct group_member *pick_idle(const struct group_view *view,
                                                      proa_ns now, uint32_t *place)
 {
-    const struct group_member *best = NULL;
+    const struct group_member *best = NULL, *first = NULL;
     uint32_t at = *place < view->count ? *place : below(*place, view->count);
-    uint32_t looks = 0;
 
-    for (uint32_t n = 0; n < view->count && looks < IDLE_LOOKS; n++) {
-        const struct group_member *member = &view->members[at];
+    for (uint32_t looks = 0; looks < IDLE_LOOKS; looks++) {
+        const struct group_member *member = scan(view, at, now);
 
-        at = at + 1 == view->count ? 0 : at + 1;
-        if (!may_pick(member, now))
-            continue;
+        if (member == NULL || member == first)
+            break;
+        if (first == NULL)
+            first = member;
+        at = (uint32_t)(member - view->members) + 1;
+        at = at == view->count ? 0 : at;
         if (best == NULL || load_of(member) < load_of(best))
             best = member;
         if (load_of(best) == 0)
             break;
-        looks++;
     }
     *place = at;
     return best;
@@ -260,51 +316,50 @@ static inline bool probe_once(const struct group_view *view, uint64_t position,
     return true;
 }
 
-/* All positions of a key, sorted. */
-static void positions_of(uint64_t key, uint64_t positions[GROUP_PROBES])
+/* The same of node k's points only. */
+static void probe_node(const struct group_view *view, uint32_t k, uint64_t position,
+                       proa_ns now, struct nearest *best)
 {
-    for (uint32_t i = 0; i < GROUP_PROBES; i++) {
-        uint64_t position = position_of(key, i);
-        uint32_t at = i;
+    uint32_t first = view->nodes[k].first * GROUP_POINTS;
+    uint32_t count = view->nodes[k + 1].first * GROUP_POINTS - first, at = 0, end = count;
+    const uint32_t *own = view->points_by_node + first;
 
-        for (; at > 0 && positions[at - 1] > position; at--)
-            positions[at] = positions[at - 1];
-        positions[at] = position;
+    while (at < end) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (view->points[own[middle]] < position)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    for (uint32_t n = 0; n < count && n < ENDED_MAX; n++, at++) {
+        uint64_t point, distance;
+
+        at = at == count ? 0 : at;
+        point = view->points[own[at]];
+        distance = (point & ~POINT_INDEX_MASK) - position;
+        if (!is_nearer(best, distance, point))
+            return;
+        if (may_pick(&view->members[point & POINT_INDEX_MASK], now)) {
+            best->member = &view->members[point & POINT_INDEX_MASK];
+            best->distance = distance;
+            best->point = point;
+            return;
+        }
     }
 }
 
-/* The same as probe_once for each probe, when most members are silent: one look at each point, from
-   the last to the first, so that the next living one behind each is known. */
-static const struct group_member *probe_all(const struct group_view *view, uint64_t key,
-                                            proa_ns now)
+/* The same as probe_once for each probe, when most members are silent. */
+static const struct group_member *probe_nodes(const struct group_view *view,
+                                              const uint64_t positions[GROUP_PROBES],
+                                              proa_ns now)
 {
-    uint32_t i = view->count * GROUP_POINTS, left = GROUP_PROBES;
     struct nearest best = {NULL, 0, 0, 0};
-    const struct group_member *member = NULL;
-    uint64_t positions[GROUP_PROBES], next = 0;
 
-    positions_of(key, positions);
-    /* Behind the last point the ring begins again. */
-    for (uint32_t k = 0; k < i && member == NULL; k++) {
-        next = view->points[k];
-        if (may_pick(&view->members[next & POINT_INDEX_MASK], now))
-            member = &view->members[next & POINT_INDEX_MASK];
-    }
-    if (member == NULL)
-        return NULL;
-    while (left > 0) {
-        uint64_t position = positions[left - 1];
-        uint64_t distance = (next & ~POINT_INDEX_MASK) - position;
-
-        if (i == 0 || view->points[i - 1] < position) {
-            if (is_nearer(&best, distance, next))
-                best = (struct nearest){member, distance, next, 0};
-            left--;
-        } else if (may_pick(&view->members[view->points[--i] & POINT_INDEX_MASK], now)) {
-            next = view->points[i];
-            member = &view->members[next & POINT_INDEX_MASK];
-        }
-    }
+    for (uint32_t k = 0; k < view->node_count; k++)
+        if (node_lives(view->nodes[k].node, now))
+            for (uint32_t i = 0; i < GROUP_PROBES; i++)
+                probe_node(view, k, positions[i], now, &best);
     return best.member;
 }
 
@@ -325,7 +380,7 @@ static NOINLINE const struct group_member *pick_by_key(const struct group_view *
     for (uint32_t i = 0; i < GROUP_PROBES; i++)
         if (!probe_once(view, positions[i], point_behind(view, positions[i], at[i]), now,
                         &best))
-            return probe_all(view, key, now);
+            return probe_nodes(view, positions, now);
     return best.member;
 }
 

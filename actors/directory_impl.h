@@ -130,6 +130,8 @@ struct node_owner {
     uint32_t next_free;         /* of free or retired records; NODE_NONE ends a list */
     uint32_t in_views;          /* members of published views */
     bool forgotten;             /* to be retired when no view has it */
+    uint64_t numbered_in;       /* a view being made, counted, and its number there */
+    uint32_t number;
 };
 
 struct directory {
