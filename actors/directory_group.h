@@ -79,8 +79,8 @@ enum proa_outcome directory_route(struct directory *dir, const char *group, size
 /* directory_members copies members: proa_lookup_all.  type 0: any.  OK, NOT_FOUND, UNKNOWN,
    WRONG_TYPE.  *ret (may be NULL) is set in all cases: a group that is not here has the version of
    the latest change of any group when one was last removed, or a later one.  A reader's versions of
-   a group never go back, but for 0 with a group that is not here: groups were removed during each of
-   64 searches, ask again.  O(members), but O(1) for all of any type, without room for them. */
+   a group never go back, but for UNKNOWN with version 0: groups were removed during each of 64
+   searches, ask again.  O(members), but O(1) for all of any type, without room for them. */
 enum proa_outcome directory_members(const struct directory *dir, const char *group,
                                     size_t len, uint32_t type, unsigned flags,
                                     proa_ns now, struct proa_ref *refs, uint32_t max,

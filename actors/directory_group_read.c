@@ -47,26 +47,24 @@ static uint64_t floor_of(const struct directory *dir)
 
 /* The group, or NULL and the version of which it is true that the group was not there: a floor that
    was the same before and after the search.  Before it, so that no group made since counts; after
-   it (G7: who missed the group sees its floor), so that the removal itself does. */
-static struct group *find_at(const struct directory *dir, const char *name, size_t len,
-                             uint64_t *ret_version)
+   it (G7: who missed the group sees its floor), so that the removal itself does.  False: there was
+   no such search. */
+static bool find_at(const struct directory *dir, const char *name, size_t len,
+                    struct group **ret_group, uint64_t *ret_version)
 {
     uint64_t after = floor_of(dir);
 
     for (uint32_t i = 0; i < SEARCHES; i++) {
         uint64_t before = after;
-        struct group *group = group_find(dir, name, len);
 
-        if (group != NULL)
-            return group;
+        *ret_group = group_find(dir, name, len);
         after = floor_of(dir);
-        if (after == before) {
-            *ret_version = after;
-            return NULL;
-        }
+        if (*ret_group == NULL && after != before)
+            continue;
+        *ret_version = after;
+        return true;
     }
-    *ret_version = 0;
-    return NULL;
+    return false;
 }
 
 /* The view of a group, or NULL and why; *ret_version is what it, or nothing, is the state of. */
@@ -75,13 +73,12 @@ static const struct group_view *look(const struct directory *dir, const char *na
                                      enum proa_outcome *ret_outcome)
 {
     const struct group_view *view;
-    const struct group *group;
+    struct group *group;
 
     *ret_version = 0;
     *ret_outcome = PROA_UNKNOWN;
-    if (len - 1 >= PROA_NAME_MAX)
+    if (len - 1 >= PROA_NAME_MAX || !find_at(dir, name, len, &group, ret_version))
         return NULL;
-    group = find_at(dir, name, len, ret_version);
     /* G2 acquire, pairs with G1: the view has been written. */
     view =
         group != NULL ? atomic_load_explicit(&group->view, memory_order_acquire) : NULL;

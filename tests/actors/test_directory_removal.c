@@ -14,15 +14,15 @@
 
 static struct {
     struct world *w;
+    void *table;
     void (*then)(struct world *w);
 } trap;
 
 static void set_rights(int rights)
 {
-    assert_int_equal(mprotect((void *)trap.w->dir->groups.table,
-                              GROUP_TABLE_SLOTS * sizeof(_Atomic(struct group *)),
-                              rights),
-                     0);
+    assert_int_equal(
+        mprotect(trap.table, GROUP_TABLE_SLOTS * sizeof(_Atomic(struct group *)), rights),
+        0);
 }
 
 static void on_fault(int number)
@@ -44,6 +44,7 @@ static void trap_set(struct world *w, int rights, void (*then)(struct world *w))
 
     assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0); /* over cmocka's own */
     trap.w = w;
+    trap.table = (void *)w->dir->groups.table;
     trap.then = then;
     set_rights(rights);
 }
@@ -142,12 +143,75 @@ static void members__found_when_it_comes_meanwhile(void **state)
     directory_destroy(w.dir);
 }
 
+/* ---- A removal during each search ---- */
+
+#define PAGE 4096u
+
+static uint32_t removals;
+
+/* The page with the floor, which lies beside other things. */
+static void set_floor_rights(int rights)
+{
+    uintptr_t at = (uintptr_t)&trap.w->dir->groups.floor;
+
+    assert_int_equal(mprotect((void *)(at & ~(uintptr_t)(PAGE - 1)), PAGE, rights), 0);
+}
+
+static void on_search(struct world *w);
+
+static void on_floor(struct world *w)
+{
+    set_floor_rights(PROT_READ | PROT_WRITE);
+    trap_set(w, PROT_NONE, on_search);
+}
+
+/* A group goes; then the next thing to be looked at is the floor. */
+static void on_search(struct world *w)
+{
+    struct proa_ref b = {FAR(1), 9, 9};
+
+    assert_true(directory_join(w->dir, "other", 5, b, 0) > 0);
+    publish(w);
+    assert_true(directory_leave(w->dir, "other", 5, b) > 0);
+    publish(w);
+    removals++;
+    trap.then = on_floor;
+    set_floor_rights(PROT_NONE);
+}
+
+static void members__gives_up_when_groups_go_all_the_time(void **state)
+{
+    struct proa_members found = {9, 9};
+    enum proa_outcome outcome;
+    struct world w;
+
+    (void)state;
+    create(&w, 1);
+    assert_non_null(directory_node_add(w.dir, FAR(1), ALIVE));
+    directory_complete(w.dir, true);
+    removals = 0;
+    trap_set(&w, PROT_NONE, on_search);
+    outcome = directory_members(w.dir, NAMED, 0, 0, NOW, NULL, 0, &found);
+    set_floor_rights(PROT_READ | PROT_WRITE);
+    set_rights(PROT_READ | PROT_WRITE);
+    trap.then = NULL;
+    assert_int_equal(outcome, PROA_UNKNOWN); /* and not NOT_FOUND: nobody knows */
+    assert_int_equal(found.version, 0);
+    assert_int_equal(found.count, 0);
+    assert_int_equal(removals, 64);
+    assert_int_equal(directory_members(w.dir, NAMED, 0, 0, NOW, NULL, 0, &found),
+                     PROA_NOT_FOUND);
+    assert_int_equal(found.version, directory_group_version(w.dir, NAMED));
+    directory_destroy(w.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(remove__readers_do_not_remember_it),
         cmocka_unit_test(members__versions_do_not_go_back_when_the_group_goes),
         cmocka_unit_test(members__found_when_it_comes_meanwhile),
+        cmocka_unit_test(members__gives_up_when_groups_go_all_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
