@@ -54,7 +54,8 @@ struct proa_members {
 /* proa_lookup_all copies up to max references of group's members; behaviour (may be NULL): only
    its actors; flags: PROA_ALL_.  Wait-free.  *ret (may be NULL) is set in all cases.
    OK: there is one at least.  NOT_FOUND: known to have none.  UNKNOWN: nobody asked yet, or all
-   were not heard from lately: proa_find_group.  WRONG_TYPE: members, but none of that behaviour.
+   were not heard from lately: proa_find_group; with version 0, for once, none of what this reader
+   knew is void: groups went faster than it could look, ask again.  WRONG_TYPE: members, but none of that behaviour.
    INVALID. */
 PROA_API enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
                                            const struct proa_behaviour *behaviour,
@@ -120,7 +121,8 @@ PROA_API bool proa_unwatch(struct proa_actor *self, struct proa_watching watchin
 
 enum proa_policy {
     PROA_ROUTE_RANDOM,
-    PROA_ROUTE_ROUND_ROBIN,  /* in turn, of this lane's picks */
+    PROA_ROUTE_ROUND_ROBIN, /* in turn, of this lane's picks; a lane that does so in more than
+                                four groups may begin the round of one anew */
     PROA_ROUTE_LEAST_LOADED, /* the shorter mailbox of two taken at random */
     PROA_ROUTE_HASH, /* the same member for the same key, on every node that knows the same
                                 members; when one of n leaves, only the keys it had move, at most
