@@ -179,7 +179,7 @@ struct sched {
     struct joins joins;
     struct watching_table watchings;
     struct route_turn route;           /* of proa_route */
-    struct multicast_nodes *multicast; /* NULL: none was sent yet */
+    struct multicasts multicasts;
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;

@@ -73,6 +73,8 @@ enum proa_outcome multicast_send(struct sched *s, struct slot *slot,
    those of this lane. */
 void multicast_in(struct sched *s, const struct proa_msg *msg);
 void multicast_here(struct sched *s, const struct proa_msg *msg);
+uint32_t multicasts_poll(struct sched *s); /* once a loop, while any wait in line */
+void multicasts_fini(struct sched *s);
 
 /* ---- client_lane_groups.c, and what it takes from client_lane.c ---- */
 

@@ -142,16 +142,24 @@ PROA_API enum proa_outcome proa_route(struct proa_actor *self, const char *group
 
 #define PROA_MULTICAST_MAX                                                               \
     1024 /* bytes of payload: one packet, unless the name is long */
+#define PROA_MULTICAST_ORDERED 64 /* members, on all nodes */
 
 /* proa_multicast tells every living member of group that this node knows (self too, if it is one):
    one message per node, handed out there to the members that node has itself.  Each copy has an
    outcome as a tell's; refused ones are UNDELIVERED to self.  Where a whole node or lane could not
-   take it later, UNDELIVERED.to has its node and lane and generation 0.  It is in order with self's
-   tells to each member, but for those that do not fit a packet.  Each lane does its part in one go,
-   at the cost of so many tells.  *ret_members (may be NULL): how
-   many members it went to, as known here.
+   take it later (each lane keeps 64 multicasts to large groups waiting), UNDELIVERED.to has its node
+   and lane and generation 0.
+
+   Order: to a group of up to PROA_MULTICAST_ORDERED members it is in order with self's tells to each
+   member, but for those that do not fit a packet.  To a larger one it comes behind earlier tells and
+   earlier multicasts to large groups, but a tell sent later may come before it: other lanes and nodes
+   hand it out in parts, so that they have time for others.  Self's own lane does its part inside the
+   call, in order, at the cost of so many tells.
+
+   *ret_members (may be NULL): how many members it went to, as known here.
    OK; NOT_FOUND, UNKNOWN: as proa_route; TOO_LARGE; INVALID; AGAIN: a node or lane could not take
-   it: nothing happened there, *ret_members counts the others. */
+   it: nothing happened there, *ret_members counts the others.  Which one is not said: sending it
+   again tells the others twice.  WRITABLE follows when one of them has room. */
 PROA_API enum proa_outcome proa_multicast(struct proa_actor *self, const char *group,
                                           uint32_t type, const void *data, size_t len,
                                           uint32_t *ret_members);
