@@ -178,7 +178,7 @@ struct sched {
     _Atomic uint16_t *loads; /* of members, one a slot (sched_loads) */
     struct joins joins;
     struct watching_table watchings;
-    struct route_turn route;           /* of proa_route */
+    struct route_turn route; /* of proa_route */
     struct multicasts multicasts;
 
     /* AGAIN: why the last one was said, and who waits. */

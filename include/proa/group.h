@@ -106,7 +106,8 @@ struct proa_change {
 /* proa_watch tells self, by PROA_SIGNAL_CHANGED, first the current SET (ALL: none) and then every
    change, each once and in order, until proa_unwatch or self's end (a restart too).  When self, or its
    lane, does not keep up, the changes it missed are replaced by one new SET; 1,024 of one watch are
-   kept.  A restarted member is a LEFT and a JOINED.
+   kept, as long as those of the lane's watches hold no more than 1/8 of its memory for messages.  A
+   restarted member is a LEFT and a JOINED.
    OK, INVALID, AGAIN, LIMIT (PROA_WATCHES_MAX of this lane), STOPPED (in stop). */
 #define PROA_WATCHES_MAX 4096
 PROA_API enum proa_outcome proa_watch(struct proa_actor *self, enum proa_watch_what what,
