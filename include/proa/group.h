@@ -33,9 +33,9 @@ extern "C" {
 /* proa_join makes self a member of group.  It is visible on this node when `then` (may be NULL) is
    called, microseconds later, and on the others one way later.  Joining twice is one membership.
    At once: OK; INVALID (also a group of PROA_GROUP_TYPE); AGAIN; LIMIT (registry calls under way
-   of this lane); STOPPED (in stop, or the node leaves).  then runs once with OK{ref: self}, or
-   LIMIT: the node publishes `mesh.published_max` names and memberships already (event
-   PUBLISH_LIMIT). */
+   of this lane); STOPPED (in stop, or the node leaves).  then runs once with OK{ref: self}; LIMIT:
+   the node publishes `mesh.published_max` names and memberships already (event PUBLISH_LIMIT); or
+   UNKNOWN: no answer within 5 s, self may be a member: leave, or join again. */
 PROA_API enum proa_outcome proa_join(struct proa_actor *self, const char *group,
                                      proa_named then, const void *ctx, size_t ctx_len);
 
