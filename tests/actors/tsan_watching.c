@@ -25,7 +25,7 @@
 #define MANY 24u
 #define FEW 2u
 #define CHANGES 60000u /* with MANY */
-#define CHANGES_FEW 120000u
+#define CHANGES_FEW 200000u
 #define WATCHES_MAX 4u
 
 static struct sched *s;
