@@ -121,7 +121,8 @@ PROA_API bool proa_unwatch(struct proa_actor *self, struct proa_watching watchin
 
 enum proa_policy {
     PROA_ROUTE_RANDOM,
-    PROA_ROUTE_ROUND_ROBIN,  /* in turn, of this lane's picks */
+    PROA_ROUTE_ROUND_ROBIN, /* in turn, of this lane's picks; a lane that does so in more than
+                                four groups may begin the round of one anew */
     PROA_ROUTE_LEAST_LOADED, /* the shorter mailbox of two taken at random */
     PROA_ROUTE_HASH, /* the same member for the same key, on every node that knows the same
                                 members; when one of n leaves, only the keys it had move, at most
