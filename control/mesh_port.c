@@ -303,20 +303,22 @@ static void send_message(struct core *core, const uint64_t *to, unsigned count,
         core->stats.mesh_unsent++;
 }
 
-static bool has_room(const struct core *core)
+static bool has_room(const struct core *core, uint32_t bytes)
 {
     const struct outlet *outlet = &core->outlets[LANE];
 
-    return outlet_is_clear(outlet) && byte_ring_used(outlet->ring) < RING_SHARE;
+    return outlet_is_clear(outlet) && byte_ring_used(outlet->ring) < RING_SHARE - bytes;
 }
 
-void mesh_port_drain(struct core *core)
+bool mesh_port_is_clear(const struct core *core)
+{
+    return !core->mesh_port.waits && has_room(core, MESH_PORT_LONG);
+}
+
+void mesh_port_flush(struct core *core)
 {
     struct mesh_port *self = &core->mesh_port;
-    struct mesh_event event;
 
-    while (mesh_event(self->mesh, &event))
-        take_event(core, &event);
     self->waits = false;
     for (;;) {
         uint8_t bytes[MESH_MESSAGE_MAX];
@@ -324,7 +326,7 @@ void mesh_port_drain(struct core *core)
         unsigned count;
         size_t len;
 
-        if (!has_room(core)) {
+        if (!has_room(core, 0)) {
             self->waits = true;
             return;
         }
@@ -333,6 +335,15 @@ void mesh_port_drain(struct core *core)
             return;
         send_message(core, to, count, bytes, len);
     }
+}
+
+void mesh_port_drain(struct core *core)
+{
+    struct mesh_event event;
+
+    while (mesh_event(core->mesh_port.mesh, &event))
+        take_event(core, &event);
+    mesh_port_flush(core);
 }
 
 /* ---- Time ---- */

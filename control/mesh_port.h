@@ -51,8 +51,14 @@ uint32_t mesh_port_publish(struct core *core, const struct mesh_entry *entry);
 
 /* ---- Time ---- */
 
-/* mesh_port_drain hands on all events, then what goes out as far as there is room. */
+/* mesh_port_drain hands on all events, then what goes out as far as there is room; mesh_port_flush only
+   the latter.  The mesh keeps few messages of mesh_ask, mesh_answer, mesh_want_loads: flush after each. */
 void mesh_port_drain(struct core *core);
+void mesh_port_flush(struct core *core);
+
+/* mesh_port_is_clear: after a flush, messages of MESH_PORT_LONG bytes in all find room at once. */
+#define MESH_PORT_LONG (64u << 10)
+bool mesh_port_is_clear(const struct core *core);
 void mesh_port_tick(struct core *core);
 proa_ns mesh_port_deadline(const struct core *core);
 

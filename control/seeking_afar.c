@@ -34,6 +34,8 @@ static void ask(struct core *core, struct sought *sought, struct sought_node *no
 {
     const struct peer *peer = peers_find(&core->peers, node->node);
 
+    if (core->mesh_port.waits)
+        return; /* it would be lost; at the next look */
     node->asked_at = core->now;
     if (peer == NULL || peer->dead)
         return;
@@ -45,6 +47,7 @@ static void ask(struct core *core, struct sought *sought, struct sought_node *no
     node->coming_count = 0;
     mesh_ask(core->mesh_port.mesh, node->node, node->serial, sought->entry.name,
              sought->entry.len, core->now);
+    mesh_port_flush(core);
 }
 
 static struct sought_node *node_add(struct sought *sought, const struct proa_addr *addr)

@@ -388,6 +388,56 @@ static void afar__dead_node_has_no_members(void **state)
     assert_int_equal(members_of(0, "g").is.count, 1);
 }
 
+/* More parts of an answer than the mesh keeps at a time. */
+static void afar__long_answer_is_whole(void **state)
+{
+    (void)state;
+    cluster(3, 15, 1, 0);
+    for (uint32_t slot = 1; slot <= 3000; slot++) {
+        net_name(net, 2, PUNT_JOIN, "g", SLOT(0, slot), 0, WORKER, PROA_S);
+        if (slot % 100 == 0)
+            net_run(net, PROA_MS);
+    }
+    net_run(net, 2 * PROA_S);
+    assert_int_equal(call(0, PUNT_FIND_GROUP, "g", SLOT(0, 9)), PROA_OK);
+    net_run(net, 100 * PROA_MS);
+    assert_int_equal(members_of(0, "g").is.count, 3000);
+}
+
+/* More questions, and answers, at one moment than the mesh keeps. */
+static void afar__many_groups_of_one_node(void **state)
+{
+    char group[] = "g00";
+
+    (void)state;
+    cluster(3, 16, 1, 0);
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i < 50; i++) {
+            group[1] = (char)('0' + i / 10);
+            group[2] = (char)('0' + i % 10);
+            if (round == 0)
+                net_name(net, 2, PUNT_JOIN, group, SLOT(0, 1), 0, WORKER, PROA_S);
+            else if (round == 3)
+                net_name(net, 0, PUNT_FIND_GROUP, group, SLOT(0, 9), 50 + i, 0,
+                         5 * PROA_S);
+            else if (round > 10)
+                assert_int_equal(members_of(0, group).is.count, 1); /* reads it */
+        }
+        net_run(net, PROA_S);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        group[1] = (char)('0' + i / 10);
+        group[2] = (char)('0' + i % 10);
+        net_name(net, 2, PUNT_JOIN, group, SLOT(0, 2), 0, WORKER, PROA_S);
+    }
+    net_run(net, 10 * PROA_MS);
+    for (unsigned i = 0; i < 50; i++) {
+        group[1] = (char)('0' + i / 10);
+        group[2] = (char)('0' + i % 10);
+        assert_int_equal(members_of(0, group).is.count, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +459,8 @@ int main(void)
         cmocka_unit_test_teardown(afar__changes_come_as_long_as_the_group_is_read,
                                   finish),
         cmocka_unit_test_teardown(afar__dead_node_has_no_members, finish),
+        cmocka_unit_test_teardown(afar__long_answer_is_whole, finish),
+        cmocka_unit_test_teardown(afar__many_groups_of_one_node, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
