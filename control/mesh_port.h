@@ -25,6 +25,7 @@ struct mesh_port {
     uint32_t nodes_max, published_max;
     uint32_t names, members; /* published by this node, or being claimed for it */
     uint32_t unplaced; /* other nodes' memberships that the directory had no room for */
+    uint32_t dropped;  /* entries of nodes that are not linked, taken away this step */
     bool waits;        /* for room in lane 0's ring */
     proa_ns limit_told_at; /* event PUBLISH_LIMIT; 0: never */
 };
@@ -35,9 +36,12 @@ void mesh_port_fini(struct core *core);
 /* mesh_port_message takes one PUNT_MESH. */
 void mesh_port_message(struct core *core, const struct byte_record *record);
 
-/* What liveness.c sees: an authentic packet, a death (gone: for good), a peer given up. */
+/* What liveness.c sees: an authentic packet, a death (gone: for good).  What a dead node had published
+   goes in this step and the next ones; mesh_port_forget takes it away at once, of a peer that is given
+   up. */
 void mesh_port_met(struct core *core, const struct peer *peer);
 void mesh_port_down(struct core *core, const struct peer *peer, bool gone);
+void mesh_port_forget(struct core *core, const struct peer *peer);
 
 /* ---- Own entries ---- */
 
@@ -54,6 +58,7 @@ uint32_t mesh_port_publish(struct core *core, const struct mesh_entry *entry);
 
 /* mesh_port_drain hands on all events, then what goes out as far as there is room; mesh_port_flush only
    the latter.  The mesh keeps few messages of mesh_ask, mesh_answer, mesh_want_loads: flush after each. */
+#define MESH_PORT_DROPPED 4096u /* entries of dead nodes taken away a step: some ms */
 void mesh_port_drain(struct core *core);
 void mesh_port_flush(struct core *core);
 

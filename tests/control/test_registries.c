@@ -380,6 +380,35 @@ static void neighbour__that_is_oneself_is_one_event(void **state)
     assert_int_equal(net->nodes[0].mesh_sent, 0);
 }
 
+/* A step takes some of it, the next one comes at once. */
+static void dead__large_node_is_taken_away_in_steps(void **state)
+{
+    struct directory_group_stats stats;
+    struct core *core;
+    unsigned steps = 0;
+
+    (void)state;
+    cluster(2, 21, 0, 0);
+    core = net->nodes[0].core;
+    for (uint32_t slot = 1; slot <= 3 * MESH_PORT_DROPPED; slot++) {
+        net_name(net, 1, PUNT_JOIN, "g", SLOT(0, slot), 0, WORKER, PROA_S);
+        if (slot % 100 == 0)
+            net_run(net, PROA_MS);
+    }
+    net_run(net, PROA_S);
+    assert_int_equal(members_of(0, "g").is.count, 3 * MESH_PORT_DROPPED);
+    mesh_port_down(core, peers_find(&core->peers, net_id(net, 1)), false);
+    net_stop(net, 1);
+    do {
+        core_step(core, net->now, net_wall(net));
+        directory_group_stats(net->nodes[0].directory, &stats);
+        steps++;
+        assert_true(stats.members >= (3 - steps) * MESH_PORT_DROPPED);
+        assert_true(stats.members == 0 || core_deadline(core) <= net->now);
+    } while (stats.members > 0);
+    assert_int_equal(steps, 3);
+}
+
 /* ---- Finding ---- */
 
 static void find__is_answered_from_what_is_known(void **state)
@@ -542,6 +571,7 @@ int main(void)
         cmocka_unit_test_teardown(mesh__message_of_a_node_that_is_not_alive_is_no_news,
                                   finish),
         cmocka_unit_test_teardown(neighbour__that_is_oneself_is_one_event, finish),
+        cmocka_unit_test_teardown(dead__large_node_is_taken_away_in_steps, finish),
         cmocka_unit_test_teardown(find__is_answered_from_what_is_known, finish),
         cmocka_unit_test_teardown(find__before_joining_says_so_at_the_deadline, finish),
         cmocka_unit_test_teardown(afar__members_are_asked_for, finish),
