@@ -214,6 +214,9 @@ struct mesh_event {
    lost.  While too many wait, mesh_input drops what comes (overflow). */
 bool mesh_event(struct mesh *mesh, struct mesh_event *ret_event);
 
+/* mesh_is_dropping: REMOVEDs of nodes that are not linked any more wait. */
+bool mesh_is_dropping(const struct mesh *mesh);
+
 /* ---- For the caller ---- */
 
 /* mesh_name is the entry of a UNIQUE name that wins among all other nodes' (higher term, then smaller

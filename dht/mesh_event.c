@@ -165,3 +165,8 @@ void mesh_events_fini(struct mesh *mesh)
         mesh->queue_first = (mesh->queue_first + 1) % MESH_QUEUE;
     }
 }
+
+bool mesh_is_dropping(const struct mesh *mesh)
+{
+    return mesh->dropping > 0;
+}
