@@ -43,6 +43,7 @@
 #define MESH_DIGEST_EVERY PROA_S
 #define MESH_BATCH PROA_MS /* changes within it share a message; the first goes at once */
 #define MESH_TO_MAX 64     /* nodes one output goes to */
+#define MESH_DROPS 4096u   /* REMOVEDs of nodes no longer linked, from tick to tick */
 
 struct mesh;
 
