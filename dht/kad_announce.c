@@ -231,7 +231,6 @@ static void gather(struct kad *kad, struct kad_op *op, const struct kad_id *from
                 continue;
             op->peers[at] = addrs[i];
             tellers[at] = (struct kad_teller){.closest = *from};
-            told[at] = false;
             added++;
         }
         if (told[at])
