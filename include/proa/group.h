@@ -54,9 +54,9 @@ struct proa_members {
 /* proa_lookup_all copies up to max references of group's members; behaviour (may be NULL): only
    its actors; flags: PROA_ALL_.  Wait-free.  *ret (may be NULL) is set in all cases.
    OK: there is one at least.  NOT_FOUND: known to have none.  UNKNOWN: nobody asked yet, or all
-   were not heard from lately: proa_find_group; with version 0, for once, none of what this reader
-   knew is void: groups went faster than it could look, ask again.  WRONG_TYPE: members, but none of that behaviour.
-   INVALID. */
+   were not heard from lately: proa_find_group; with version 0, which says nothing about the group,
+   other groups ended faster than it could be looked for: ask again.  WRONG_TYPE: members, but none
+   of that behaviour.  INVALID. */
 PROA_API enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
                                            const struct proa_behaviour *behaviour,
                                            unsigned flags, struct proa_ref *refs,
