@@ -213,9 +213,11 @@ static void answer_stranger(struct mesh *mesh, uint64_t from)
 static bool on_stranger(struct mesh *mesh, struct mesh_node *node, uint64_t from,
                         enum mesh_message_kind kind)
 {
-    if ((node == NULL || node->gone) && kind == MESH_M_DIGEST)
+    bool cut = node != NULL && node->state == MESH_CUT; /* by it: but does it know so? */
+
+    if ((node == NULL || node->gone || (cut && !node->cut_here)) && kind == MESH_M_DIGEST)
         answer_stranger(mesh, from);
-    if (node != NULL && node->state == MESH_CUT)
+    if (cut && node->cut_here)
         mesh_turn_away(mesh, node, MESH_WORK_CUT);
     else if (node != NULL && node->state == MESH_TOO_MANY)
         mesh_turn_away(mesh, node, MESH_WORK_REFUSED);

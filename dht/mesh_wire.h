@@ -42,7 +42,7 @@ enum mesh_message_kind {
     MESH_M_COUNT
 };
 
-#define MESH_HELLO_WANT 0x01u /* answer with yours */
+#define MESH_HELLO_WANT 0x01u  /* answer with yours */
 #define MESH_HELLO_LINKS 0x02u /* and with LINKS */
 
 #define MESH_HASHES_TOP                                                                  \
