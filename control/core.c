@@ -42,7 +42,7 @@ static void peer_evicted(void *ctx, const struct peer *peer)
 
     if (peer->liveness == NULL)
         return;
-    mesh_port_down(core, peer, true);
+    mesh_port_forget(core, peer);
     registrar_node_gone(core, peer->node);
     directory_node_forget(core->config.directory, peer->node);
 }

@@ -102,7 +102,7 @@ enum proa_outcome core_mesh_remove(struct core *core, uint64_t node, proa_ns now
 /* core_mesh_forget stops looking for a neighbour at addr that was never met.  OK, NOT_FOUND. */
 enum proa_outcome core_mesh_forget(struct core *core, const struct proa_addr *addr,
                                    proa_ns now, char *err, size_t err_len);
-/* The mesh's node of this address, 0 when it knows none. */
+/* The mesh's node of this address, of several lives the present one; 0 when it knows none. */
 uint64_t core_mesh_find(const struct core *core, const struct proa_addr *addr);
 void core_mesh_stats(const struct core *core, struct mesh_stats *ret);
 

@@ -74,11 +74,12 @@ static void ask(void *ctx, const char *name, size_t len)
     struct core *core = ctx;
     struct loads_group *group = group_find(core, name, len);
 
-    if (group == NULL ||
+    if (group == NULL || core->mesh_port.waits ||
         (group->asked_at != 0 && core->now - group->asked_at < LOADS_ASK_AGAIN))
         return;
     group->asked_at = core->now;
     mesh_want_loads(core->mesh_port.mesh, name, len, core->now);
+    mesh_port_flush(core);
 }
 
 void loads_reported(struct core *core, const struct mesh_event *event)

@@ -223,6 +223,10 @@ static enum proa_outcome join(struct core *core, const struct registrar_call *ca
     member->generation = head->generation;
     member->type = head->type;
     publish(core, member);
+    if (member->index == MESH_NONE) { /* nobody else would ever know of it */
+        give_up(core, member);
+        return PROA_LIMIT;
+    }
     seeking_own_changed(core, call->name, head->len);
     return PROA_OK;
 }

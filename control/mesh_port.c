@@ -12,6 +12,9 @@
 #include "members.h"
 #include "registrar_internal.h"
 #include "seeking.h"
+#include "sysmsg.h"
+
+_Static_assert(SYSMSG_REGISTRY_MAX >= MESH_MESSAGE_MAX, "a link carries every message");
 
 #define LANE 0u                 /* of the registry actor */
 #define RING_SHARE (128u << 10) /* bytes of lane 0's ring that the mesh may fill */
@@ -111,6 +114,7 @@ void mesh_port_met(struct core *core, const struct peer *peer)
     if (peer->addr.family == 0 || peer->node == core->node || core->leaving)
         return;
     mesh_met(core->mesh_port.mesh, &peer->id, &peer->addr, core->now);
+    mesh_port_drain(core);
 }
 
 void mesh_port_down(struct core *core, const struct peer *peer, bool gone)
@@ -119,6 +123,16 @@ void mesh_port_down(struct core *core, const struct peer *peer, bool gone)
         return;
     mesh_down(core->mesh_port.mesh, peer->node, gone, core->now);
     mesh_port_drain(core);
+    seeking_node_over(core, peer->node);
+}
+
+void mesh_port_forget(struct core *core, const struct peer *peer)
+{
+    mesh_port_down(core, peer, true);
+    while (mesh_is_dropping(core->mesh_port.mesh)) {
+        mesh_tick(core->mesh_port.mesh, core->now);
+        mesh_port_drain(core);
+    }
 }
 
 /* ---- Own entries ---- */
@@ -186,21 +200,58 @@ static void told_of_node(struct core *core, enum proa_event_kind kind,
     events_add(core, &told);
 }
 
+bool mesh_port_is_syncing(const struct core *core)
+{
+    const struct mesh_port *self = &core->mesh_port;
+    unsigned count = mesh_nodes(self->mesh, self->nodes, MESH_NODES_MAX);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (self->nodes[i].state == MESH_SYNCING)
+            return true;
+    }
+    return false;
+}
+
+/* What the mesh has made of it; of a node that left it says nothing any more. */
 static const char *why_unlinked(const struct core *core, uint64_t node)
 {
-    const struct peer *peer = peers_find(&core->peers, node);
+    const struct mesh_port *self = &core->mesh_port;
+    unsigned count = mesh_nodes(self->mesh, self->nodes, MESH_NODES_MAX);
 
-    if (peer == NULL || peer->gone)
-        return "left or restarted";
-    return peer->dead ? "silent" : "its link was removed";
+    for (unsigned i = 0; i < count; i++) {
+        if (self->nodes[i].node != node)
+            continue;
+        switch (self->nodes[i].state) {
+        case MESH_LOST:
+            return "silent";
+        case MESH_TOO_MANY:
+            return "mesh.nodes_max nodes are linked there";
+        default:
+            return "its link was removed";
+        }
+    }
+    return "left or restarted";
 }
 
 static void mark_linked(struct core *core, uint64_t node, bool linked)
 {
     struct peer *peer = peers_find(&core->peers, node);
 
-    if (peer != NULL)
-        peer->linked = linked;
+    if (peer == NULL)
+        return;
+    peer->linked = linked;
+    peer->refused = false;
+}
+
+/* In a cluster larger than what the mesh remembers it meets, and refuses, the same nodes all the time. */
+static void refused(struct core *core, const struct mesh_event *event)
+{
+    struct peer *peer = peers_find(&core->peers, event->node);
+
+    if (peer == NULL || peer->refused)
+        return;
+    peer->refused = true;
+    told_of_node(core, PROA_EVENT_REGISTRY_REFUSED, event, NULL);
 }
 
 static void member_changed(struct core *core, const struct mesh_event *event)
@@ -208,14 +259,19 @@ static void member_changed(struct core *core, const struct mesh_event *event)
     const struct mesh_entry *entry = event->entry, *was = event->was;
     struct proa_ref ref = {entry->node, entry->slot, entry->generation};
 
+    uint32_t *unplaced = &core->mesh_port.unplaced;
+
     if (event->kind == MESH_ADDED) {
-        members_join(core, entry->name, entry->len, ref, entry->type);
+        *unplaced += !members_join(core, entry->name, entry->len, ref, entry->type);
     } else if (event->kind == MESH_REMOVED) {
-        members_leave(core, entry->name, entry->len, ref);
+        if (!members_leave(core, entry->name, entry->len, ref) && *unplaced > 0)
+            --*unplaced;
     } else {
         struct proa_ref old = {was->node, was->slot, was->generation};
-        if (!members_rejoin(core, entry->name, entry->len, old, ref, entry->type))
-            members_join(core, entry->name, entry->len, ref, entry->type);
+        if (!members_rejoin(core, entry->name, entry->len, old, ref, entry->type) &&
+            members_join(core, entry->name, entry->len, ref, entry->type) &&
+            *unplaced > 0)
+            --*unplaced;
     }
 }
 
@@ -246,7 +302,7 @@ static void take_event(struct core *core, const struct mesh_event *event)
         break;
     case MESH_LINKED: /* SYNCED follows */
         mark_linked(core, event->node, true);
-        seeking_linked(core, event->node);
+        seeking_node_over(core, event->node);
         break;
     case MESH_SYNCED:
         told_of_node(core, PROA_EVENT_REGISTRY_LINKED, event, NULL);
@@ -260,7 +316,7 @@ static void take_event(struct core *core, const struct mesh_event *event)
         if (event->node == core->node)
             own_neighbour(core, &event->addr);
         else
-            told_of_node(core, PROA_EVENT_REGISTRY_REFUSED, event, NULL);
+            refused(core, event);
         break;
     case MESH_ADDED:
     case MESH_CHANGED:
@@ -300,11 +356,38 @@ static void send_message(struct core *core, const uint64_t *to, unsigned count,
         core->stats.mesh_unsent++;
 }
 
-static bool has_room(const struct core *core)
+static bool has_room(const struct core *core, uint32_t bytes)
 {
     const struct outlet *outlet = &core->outlets[LANE];
 
-    return outlet_is_clear(outlet) && byte_ring_used(outlet->ring) < RING_SHARE;
+    return outlet_is_clear(outlet) && byte_ring_used(outlet->ring) < RING_SHARE - bytes;
+}
+
+bool mesh_port_is_clear(const struct core *core)
+{
+    return !core->mesh_port.waits && has_room(core, MESH_PORT_LONG);
+}
+
+void mesh_port_flush(struct core *core)
+{
+    struct mesh_port *self = &core->mesh_port;
+
+    self->waits = false;
+    for (;;) {
+        uint8_t bytes[MESH_MESSAGE_MAX];
+        uint64_t to[MESH_TO_MAX];
+        unsigned count;
+        size_t len;
+
+        if (!has_room(core, 0)) {
+            self->waits = true;
+            return;
+        }
+        len = mesh_output(self->mesh, bytes, to, &count);
+        if (len == 0)
+            return;
+        send_message(core, to, count, bytes, len);
+    }
 }
 
 void mesh_port_drain(struct core *core)
@@ -314,22 +397,7 @@ void mesh_port_drain(struct core *core)
 
     while (mesh_event(self->mesh, &event))
         take_event(core, &event);
-    self->waits = false;
-    for (;;) {
-        uint8_t bytes[MESH_MESSAGE_MAX];
-        uint64_t to[MESH_TO_MAX];
-        unsigned count;
-        size_t len;
-
-        if (!has_room(core)) {
-            self->waits = true;
-            return;
-        }
-        len = mesh_output(self->mesh, bytes, to, &count);
-        if (len == 0)
-            return;
-        send_message(core, to, count, bytes, len);
-    }
+    mesh_port_flush(core);
 }
 
 /* ---- Time ---- */

@@ -24,8 +24,9 @@ struct mesh_port {
     struct mesh_node_info *nodes; /* room for what mesh_nodes copies */
     uint32_t nodes_max, published_max;
     uint32_t names, members; /* published by this node, or being claimed for it */
-    bool waits;              /* for room in lane 0's ring */
-    proa_ns limit_told_at;   /* event PUBLISH_LIMIT; 0: never */
+    uint32_t unplaced; /* other nodes' memberships that the directory had no room for */
+    bool waits;        /* for room in lane 0's ring */
+    proa_ns limit_told_at; /* event PUBLISH_LIMIT; 0: never */
 };
 
 bool mesh_port_init(struct core *core);
@@ -34,9 +35,12 @@ void mesh_port_fini(struct core *core);
 /* mesh_port_message takes one PUNT_MESH. */
 void mesh_port_message(struct core *core, const struct byte_record *record);
 
-/* What liveness.c sees: an authentic packet, a death (gone: for good), a peer given up. */
+/* What liveness.c sees: an authentic packet, a death (gone: for good).  What a dead node had published
+   goes in this step and the next ones; mesh_port_forget takes it away at once, of a peer that is given
+   up. */
 void mesh_port_met(struct core *core, const struct peer *peer);
 void mesh_port_down(struct core *core, const struct peer *peer, bool gone);
+void mesh_port_forget(struct core *core, const struct peer *peer);
 
 /* ---- Own entries ---- */
 
@@ -46,13 +50,23 @@ bool mesh_port_reserve(struct core *core, enum mesh_kind kind, struct proa_ref a
                        const char *name, size_t len);
 void mesh_port_release(struct core *core, enum mesh_kind kind);
 
-/* mesh_port_publish gives the mesh what was counted in; MESH_NONE when there was no memory. */
+/* mesh_port_publish gives the mesh what was counted in; MESH_NONE when there was no memory, or the name is no UTF-8. */
 uint32_t mesh_port_publish(struct core *core, const struct mesh_entry *entry);
 
 /* ---- Time ---- */
 
-/* mesh_port_drain hands on all events, then what goes out as far as there is room. */
+/* mesh_port_drain hands on the events of this step, then what goes out as far as there is room;
+   mesh_port_flush only the latter.  The mesh keeps few messages of mesh_ask, mesh_answer,
+   mesh_want_loads: flush after each. */
 void mesh_port_drain(struct core *core);
+void mesh_port_flush(struct core *core);
+
+/* mesh_port_is_clear: after a flush, messages of MESH_PORT_LONG bytes in all find room at once. */
+#define MESH_PORT_LONG (64u << 10)
+bool mesh_port_is_clear(const struct core *core);
+
+/* mesh_port_is_syncing: a linked node has more than is known here of it. */
+bool mesh_port_is_syncing(const struct core *core);
 void mesh_port_tick(struct core *core);
 proa_ns mesh_port_deadline(const struct core *core);
 

@@ -60,6 +60,7 @@ struct peer {
     bool dead;
     bool gone;      /* for good: it closed, or another id answers there */
     bool linked;    /* its registry and ours are */
+    bool refused;   /* event REGISTRY_REFUSED was told since it was linked last */
     uint32_t links; /* with state PEER_LINK_OPEN */
     uint32_t held;  /* attempts that use this entry: not to be given up */
     struct peer_link *first_link;

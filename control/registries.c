@@ -53,7 +53,8 @@ void registries_watch(struct core *core, unsigned lane, const struct byte_record
 /* An absent name or group is known to be so while all nodes are linked. */
 static void look_if_complete(struct core *core)
 {
-    bool complete = core_joined(core) && mesh_complete(core->mesh_port.mesh);
+    bool complete = core_joined(core) && core->mesh_port.unplaced == 0 &&
+                    mesh_complete(core->mesh_port.mesh);
 
     if (complete == core->complete)
         return;
@@ -138,6 +139,9 @@ enum proa_outcome core_mesh_add(struct core *core, const struct proa_addr *addr,
     case MESH_E_OWN:
         return refuse(err, err_len, PROA_INVALID,
                       "this node's own address; name another node's", addr);
+    case MESH_E_UNKNOWN:
+        return refuse(err, err_len, PROA_INVALID,
+                      "no node can be reached there; name one node's own address", addr);
     case MESH_E_FULL:
         return refuse(err, err_len, PROA_LIMIT,
                       "mesh.nodes_max nodes are linked, or 16 neighbours are being "
@@ -223,11 +227,16 @@ uint64_t core_mesh_find(const struct core *core, const struct proa_addr *addr)
     struct mesh_node_info *nodes = core->mesh_port.nodes;
     unsigned count = mesh_nodes(core->mesh_port.mesh, nodes, MESH_NODES_MAX);
 
+    uint64_t found = 0;
+
     for (unsigned i = 0; i < count; i++) {
-        if (addr_equal(&nodes[i].addr, addr))
+        if (!addr_equal(&nodes[i].addr, addr))
+            continue;
+        if (nodes[i].state != MESH_LOST && nodes[i].state != MESH_CUT)
             return nodes[i].node;
+        found = nodes[i].node;
     }
-    return 0;
+    return found;
 }
 
 void core_mesh_own(const struct core *core, struct core_mesh_own *ret)

@@ -180,6 +180,9 @@ void seeking_settle(struct core *core, struct sought *sought)
         waiters_end(core, sought, PROA_OK, any.ref);
         return;
     }
+    /* Who is linked with all others announces nothing: what it has comes by its link alone. */
+    if (!sought->searched || mesh_port_is_syncing(core))
+        return;
     directory_group_absent(core->config.directory, sought->entry.name, sought->entry.len,
                            core->now + SEEKING_LINGER);
     waiters_end(core, sought, PROA_NOT_FOUND, proa_ref_none());

@@ -45,14 +45,17 @@ bool seeking_watch(struct core *core, const char *group, size_t len, bool on);
 /* seeking_own_changed: this node's members of group are others than before. */
 void seeking_own_changed(struct core *core, const char *group, size_t len);
 
-/* What the mesh brings: MESH_ASKED, MESH_ANSWERED, and that it knows all of a node from now on.  What
-   Kademlia does: KAD_PEERS, KAD_ANNOUNCED, and who was met. */
+/* What the mesh brings: MESH_ASKED, MESH_ANSWERED.  What Kademlia does: KAD_PEERS, KAD_ANNOUNCED, and
+   who was met. */
 void seeking_asked(struct core *core, const struct mesh_event *event);
 void seeking_answered(struct core *core, const struct mesh_event *event);
 void seeking_peers(struct core *core, const struct kad_event *event);
-void seeking_linked(struct core *core, uint64_t node);
 void seeking_announced(struct core *core, const struct kad_event *event);
 void seeking_met(struct core *core, const struct peer *peer);
+
+/* seeking_node_over takes what this node answered back: the mesh knows all of it from now on, or it is
+   dead. */
+void seeking_node_over(struct core *core, uint64_t node);
 
 /* seeking_complete: whether all nodes are linked has changed. */
 void seeking_complete(struct core *core);

@@ -34,6 +34,8 @@ static void ask(struct core *core, struct sought *sought, struct sought_node *no
 {
     const struct peer *peer = peers_find(&core->peers, node->node);
 
+    if (core->mesh_port.waits)
+        return; /* it would be lost; at the next look */
     node->asked_at = core->now;
     if (peer == NULL || peer->dead)
         return;
@@ -45,6 +47,7 @@ static void ask(struct core *core, struct sought *sought, struct sought_node *no
     node->coming_count = 0;
     mesh_ask(core->mesh_port.mesh, node->node, node->serial, sought->entry.name,
              sought->entry.len, core->now);
+    mesh_port_flush(core);
 }
 
 static struct sought_node *node_add(struct sought *sought, const struct proa_addr *addr)
@@ -93,6 +96,15 @@ static struct sought *sought_of_op(struct core *core, uint32_t op)
     return NULL;
 }
 
+static bool all_answered(const struct sought *sought)
+{
+    for (unsigned i = 0; i < sought->node_count; i++) {
+        if (!sought->nodes[i].answered)
+            return false;
+    }
+    return true;
+}
+
 void seeking_peers(struct core *core, const struct kad_event *event)
 {
     struct sought *sought = sought_of_op(core, event->op);
@@ -102,6 +114,9 @@ void seeking_peers(struct core *core, const struct kad_event *event)
     if (sought == NULL)
         return; /* forgotten meanwhile */
     sought->op = 0;
+    sought->searched = event->outcome == PROA_OK || event->outcome == PROA_NOT_FOUND;
+    if (!sought->searched)
+        sought->search_at = core->now + SEEKING_LOOK_EVERY;
     if (count > KAD_PEERS_MAX)
         count = KAD_PEERS_MAX;
     /* They lie in Kademlia only until it is called again. */
@@ -112,7 +127,7 @@ void seeking_peers(struct core *core, const struct kad_event *event)
     sought->patient_until = core->now + SEEKING_PATIENCE;
     if (core->seeking->look_at > sought->patient_until)
         core->seeking->look_at = sought->patient_until;
-    if (event->outcome == PROA_NOT_FOUND && sought->node_count == 0)
+    if (all_answered(sought))
         seeking_settle(core, sought);
 }
 
@@ -154,6 +169,18 @@ static struct proa_ref ref_of(const struct sought_node *node, const struct mesh_
     return (struct proa_ref){node->node, ref->slot, ref->generation};
 }
 
+/* Most nodes have a few members, and room was made for SEEKING_REFS_MAX. */
+static struct mesh_ref *shrink(struct mesh_ref *refs, uint32_t count)
+{
+    struct mesh_ref *smaller = NULL;
+
+    if (count == 0)
+        free(refs);
+    else
+        smaller = realloc(refs, count * sizeof(*refs));
+    return smaller != NULL || count == 0 ? smaller : refs;
+}
+
 /* What was answered replaces what was known, so that nobody else's word is needed. */
 static void replace(struct core *core, const struct sought *sought,
                     struct sought_node *node)
@@ -165,7 +192,7 @@ static void replace(struct core *core, const struct sought *sought,
 
     if (node->coming_count > 0)
         qsort(node->coming, node->coming_count, sizeof(*node->coming), compare);
-    node->refs = node->coming;
+    node->refs = shrink(node->coming, node->coming_count);
     node->count = node->coming_count;
     node->coming = NULL;
     node->coming_count = 0;
@@ -188,15 +215,6 @@ static void take_part(struct sought_node *node, const struct mesh_event *event)
         node->coming[node->coming_count++] = event->refs[i];
 }
 
-static bool all_answered(const struct sought *sought)
-{
-    for (unsigned i = 0; i < sought->node_count; i++) {
-        if (!sought->nodes[i].answered)
-            return false;
-    }
-    return true;
-}
-
 void seeking_answered(struct core *core, const struct mesh_event *event)
 {
     uint32_t place = event->serial >> 16;
@@ -205,7 +223,8 @@ void seeking_answered(struct core *core, const struct mesh_event *event)
 
     for (unsigned i = 0; sought != NULL && i < sought->node_count; i++) {
         struct sought_node *node = &sought->nodes[i];
-        if (node->node != event->node || node->serial != event->serial)
+        if (node->node != event->node || node->serial == 0 ||
+            node->serial != event->serial)
             continue;
         take_part(node, event);
         if (event->more)
@@ -275,7 +294,7 @@ void seeking_forget(struct core *core, struct sought *sought)
     sought->node_count = 0;
 }
 
-void seeking_linked(struct core *core, uint64_t node)
+void seeking_node_over(struct core *core, uint64_t node)
 {
     for (uint32_t i = 0; i < core->seeking->groups.high; i++) {
         struct sought *sought = seeking_at(core->seeking, i);

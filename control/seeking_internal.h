@@ -44,6 +44,7 @@ struct sought {
     uint32_t waiters;        /* index + 1 of the first */
     uint32_t watchers;       /* kept for them */
     uint32_t op;             /* of Kademlia, 0: none */
+    bool searched; /* the last search of it came to an end: nodes are all there are */
     proa_ns search_at, linger_at;
     proa_ns patient_until;     /* for nodes that were found and have not answered */
     struct sought_node *nodes; /* SEEKING_NODES_MAX, NULL: none yet */
@@ -85,7 +86,7 @@ bool seeking_is_afar(const struct core *core);
 
 /* seeking.c */
 struct sought *seeking_at(const struct seeking *self, uint32_t place);
-/* All who could say have said what members there are: who waits is told. */
+/* All who were found have said what members they have: who waits is told, if that is the whole truth. */
 void seeking_settle(struct core *core, struct sought *sought);
 
 /* seeking_afar.c */

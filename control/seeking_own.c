@@ -16,6 +16,7 @@ static void send_part(struct answer *answer, bool more)
 {
     mesh_answer(answer->core->mesh_port.mesh, answer->asker->node, answer->asker->serial,
                 answer->refs, answer->count, more, answer->core->now);
+    mesh_port_flush(answer->core);
     answer->count = 0;
 }
 
@@ -29,13 +30,24 @@ static void add(void *ctx, const struct membership_info *member)
         (struct mesh_ref){member->slot, member->generation, member->type};
 }
 
-static void answer_asker(struct core *core, struct seeking_asker *asker)
+_Static_assert((SEEKING_REFS_MAX / MESH_REFS_MAX + 1) * (MESH_REFS_MAX * 12 + 64) <=
+                   MESH_PORT_LONG,
+               "an answer of all parts finds room");
+
+/* All parts or, until there is room, none: who asked takes what came for all there is. */
+static bool answer_asker(struct core *core, struct seeking_asker *asker)
 {
     struct answer answer = {.core = core, .asker = asker};
 
-    asker->dirty = false;
+    mesh_port_flush(core);
+    asker->dirty = !mesh_port_is_clear(core);
+    if (asker->dirty) {
+        core->seeking->dirty = true;
+        return false;
+    }
     memberships_each(core, asker->group, asker->len, SEEKING_REFS_MAX, add, &answer);
     send_part(&answer, false);
+    return true;
 }
 
 static struct seeking_asker *asker_find(struct core *core, const struct mesh_event *event)
@@ -94,8 +106,8 @@ static void answer_dirty(struct core *core)
     self->dirty = false;
     for (unsigned i = 0; i < self->asker_count; i++) {
         struct seeking_asker *asker = &self->askers[i];
-        if (asker->dirty && core->now < asker->until)
-            answer_asker(core, asker);
+        if (asker->dirty && core->now < asker->until && !answer_asker(core, asker))
+            return; /* it and the others later */
     }
 }
 
@@ -162,7 +174,10 @@ void seeking_own_tick(struct core *core)
 proa_ns seeking_own_deadline(const struct core *core)
 {
     const struct seeking *self = core->seeking;
-    proa_ns at = self->dirty ? core->now : self->announce_at;
+    proa_ns at = self->announce_at;
+
+    if (self->dirty)
+        at = mesh_port_is_clear(core) ? core->now : core->now + OUTLET_RETRY;
 
     /* When links alone have not sufficed for long enough, somebody must say so. */
     if (!core->complete && core->mesh_port.nodes_max > 1 &&

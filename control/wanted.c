@@ -425,13 +425,23 @@ bool wanted_watch(struct core *core, const char *name, size_t len, bool on)
     return true;
 }
 
+/* Nobody whom the mesh knows has a better claim than the one Kademlia told of. */
+static bool is_holder(const struct core *core, const struct wanted *w)
+{
+    struct holder holder;
+
+    return holders_find(core, w->entry.name, w->entry.len, &holder) &&
+           proa_ref_equal(holder.ref, w->ref);
+}
+
 void wanted_node(struct core *core, uint64_t node, bool alive)
 {
     struct registrar *self = core->registrar;
 
     for (uint32_t i = 0; i < self->wanted.high; i++) {
         struct wanted *w = wanted_at(self, i);
-        if (w != NULL && w->watchers != 0 && w->found && w->ref.node == node)
+        if (w != NULL && w->watchers != 0 && w->found && w->ref.node == node &&
+            is_holder(core, w))
             watchers_name_node(core, w->entry.name, w->entry.len, w->ref, alive);
     }
 }

@@ -13,20 +13,23 @@
 #define SETS_A_STEP 256u /* looked at, of those that are due */
 
 struct watcher {
-    bool on, due; /* due: a SET instead of changes; it is in the list of these */
+    bool on;
+    bool due;  /* a SET instead of changes: in the list of these */
+    bool told; /* changes: in its target's chain, or in that of ALL */
     uint8_t lane;
     uint8_t what; /* enum proa_watch_what */
     uint32_t slot, generation;
     uint32_t index, serial;
     uint32_t target;     /* place in names or groups; of ALL nothing */
-    uint32_t prev, next; /* place + 1, of the same target or of ALL */
+    uint32_t prev, next; /* place + 1, of the same chain */
     uint32_t next_due;   /* place + 1 */
 };
 
 /* A name or group that somebody watches. */
 struct target {
     struct name_entry entry; /* first */
-    uint32_t first;          /* place + 1 */
+    uint32_t first;          /* place + 1, of those that are told changes */
+    uint32_t watchers;       /* these and those that are due */
     bool followed;           /* names: wanted.c keeps it; groups: seeking.c does */
     struct proa_ref holder;  /* names: as told */
 };
@@ -114,10 +117,14 @@ static void link_watcher(struct watchers *self, struct watcher *watcher)
     if (*head != 0)
         watcher_at(self, *head)->prev = at;
     *head = at;
+    watcher->told = true;
 }
 
 static void unlink_watcher(struct watchers *self, struct watcher *watcher)
 {
+    if (!watcher->told)
+        return;
+    watcher->told = false;
     if (watcher->prev != 0)
         watcher_at(self, watcher->prev)->next = watcher->next;
     else
@@ -126,10 +133,12 @@ static void unlink_watcher(struct watchers *self, struct watcher *watcher)
         watcher_at(self, watcher->next)->prev = watcher->prev;
 }
 
+/* Changes pass it by from here on, and cost nothing for it. */
 static void make_due(struct watchers *self, struct watcher *watcher)
 {
     uint32_t at = (uint32_t)(watcher - self->all) + 1;
 
+    unlink_watcher(self, watcher);
     if (watcher->due)
         return;
     watcher->due = true;
@@ -183,7 +192,7 @@ static void end(struct core *core, struct watcher *watcher)
     if (watcher->what == PROA_WATCH_ALL)
         return;
     struct target *target = target_of(self, watcher);
-    if (target->first != 0)
+    if (--target->watchers > 0)
         return;
     if (target->followed)
         follow(core, target, is_group, false);
@@ -212,9 +221,12 @@ static void begin(struct core *core, unsigned lane, struct watcher *watcher,
     watcher->generation = head->generation;
     watcher->index = head->index;
     watcher->serial = head->serial;
-    link_watcher(self, watcher);
-    if (target != NULL)
+    if (target != NULL) {
+        target->watchers++;
         make_due(self, watcher);
+    } else if (!watcher->due) {
+        link_watcher(self, watcher);
+    }
 }
 
 void watchers_record(struct core *core, unsigned lane, const struct punt_watch *head,
@@ -268,11 +280,10 @@ static void tell_chain(struct core *core, uint32_t at,
 {
     struct watchers *self = core->watchers;
 
-    for (; at != 0; at = watcher_at(self, at)->next) {
+    while (at != 0) {
         struct watcher *watcher = watcher_at(self, at);
 
-        if (watcher->due)
-            continue;
+        at = watcher->next; /* it may leave the chain */
         if (tell(core, watcher, change, name, len))
             continue;
         core->stats.changes_merged++;
@@ -364,7 +375,9 @@ void watchers_flush(struct core *core)
         if (self->due_first == 0)
             self->due_last = 0;
         watcher->due = false;
-        if (watcher->on && !tell_set(core, watcher))
+        if (watcher->on && tell_set(core, watcher))
+            link_watcher(self, watcher);
+        else if (watcher->on)
             make_due(self, watcher);
         if (at == last)
             return; /* each once */

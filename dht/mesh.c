@@ -375,6 +375,7 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
 void mesh_tick(struct mesh *mesh, proa_ns now)
 {
     mesh_set_now(mesh, now);
+    mesh->dropped = 0;
     if (mesh->leaving || mesh->now < mesh->next)
         return;
     mesh->next = PROA_NS_NEVER;
@@ -384,6 +385,7 @@ void mesh_tick(struct mesh *mesh, proa_ns now)
         if (!node->used)
             continue;
         mesh_pull_tick(mesh, node);
+        mesh_serve_tick(mesh, node);
         mesh_check_service(mesh, node);
         if (mesh->now >= node->due)
             mesh_node_due(mesh, node);

@@ -64,9 +64,9 @@ void mesh_check_repaired(struct mesh *mesh, struct mesh_node *node)
 static void set_news(struct mesh *mesh, struct mesh_node *node, bool news)
 {
     if (news && !node->news)
-        node->want_at = mesh->now + NEWS_WAIT;
+        node->ask_links_at = mesh->now + NEWS_WAIT;
     if (!news)
-        node->want_wait = MESH_WANT_LINKS_EVERY;
+        node->ask_links_wait = MESH_WANT_LINKS_EVERY;
     node->news = news;
     set_behind(mesh, node);
 }
@@ -147,11 +147,11 @@ void mesh_check_links(struct mesh *mesh, struct mesh_node *node, uint64_t links)
 {
     node->links_told = links;
     set_news(mesh, node, !is_known(mesh, links));
-    if (!node->news || mesh->now < node->want_at || !take_token(mesh))
+    if (!node->news || mesh->now < node->ask_links_at || !take_token(mesh))
         return;
-    node->want_at = mesh->now + node->want_wait;
-    if (node->want_wait < MESH_WANT_LINKS_SELDOM)
-        node->want_wait *= 2;
+    node->ask_links_at = mesh->now + node->ask_links_wait;
+    if (node->ask_links_wait < MESH_WANT_LINKS_SELDOM)
+        node->ask_links_wait *= 2;
     mesh_work(mesh, node, MESH_WORK_WANT_LINKS);
 }
 

@@ -267,7 +267,7 @@ void mesh_node_link(struct mesh *mesh, struct mesh_node *node)
     node->due = PROA_NS_NEVER;
     node->served = mesh->now;
     node->vain = 0;
-    node->want_wait = MESH_WANT_LINKS_EVERY;
+    node->ask_links_wait = MESH_WANT_LINKS_EVERY;
     mesh->links[mesh->link_count++] = (uint16_t)mesh_number(mesh, node);
     mesh_links_change(mesh, node);
     mesh_tell(mesh, MESH_LINKED, node);

@@ -43,7 +43,7 @@ static int finish(void **state)
 }
 
 /* Somebody on node 0 picks by load. */
-static void pick(void)
+static void pick_of(const char *group)
 {
     struct directory *dir = net->nodes[0].directory;
     struct route_turn turn = {.random = 1};
@@ -51,11 +51,16 @@ static void pick(void)
     struct proa_ref ref;
 
     directory_online(dir, reader);
-    assert_int_equal(
-        directory_route(dir, "g", 1, PROA_ROUTE_LEAST_LOADED, 0, net->now, &turn, &ref),
-        PROA_OK);
+    assert_int_equal(directory_route(dir, group, strlen(group), PROA_ROUTE_LEAST_LOADED,
+                                     0, net->now, &turn, &ref),
+                     PROA_OK);
     directory_offline(dir, reader);
     directory_reader_remove(dir, reader);
+}
+
+static void pick(void)
+{
+    pick_of("g");
 }
 
 struct seen {
@@ -76,12 +81,18 @@ static bool compare(void *ctx, struct proa_ref ref, uint32_t type, bool reachabl
     return true;
 }
 
-static struct seen look(void)
+static struct seen look_at(const char *group)
 {
     struct seen seen = {0};
 
-    directory_each_in_group(net->nodes[0].directory, "g", 1, net->now, compare, &seen);
+    directory_each_in_group(net->nodes[0].directory, group, strlen(group), net->now,
+                            compare, &seen);
     return seen;
+}
+
+static struct seen look(void)
+{
+    return look_at("g");
 }
 
 static void loads__of_another_node_are_known_while_somebody_picks(void **state)
@@ -129,6 +140,34 @@ static void loads__of_more_members_than_one_report_has(void **state)
     assert_int_equal(look().right, 900);
 }
 
+/* More groups than the mesh keeps messages: all of them are asked for. */
+static void loads__of_many_groups(void **state)
+{
+    char group[] = "g00";
+    unsigned right = 0;
+
+    (void)state;
+    begin(1, 5);
+    for (unsigned step = 0; step < 2; step++) {
+        for (uint32_t i = 0; i < 80; i++) {
+            group[1] = (char)('0' + i / 10);
+            group[2] = (char)('0' + i % 10);
+            atomic_store(&words[i + 1], 7);
+            if (step == 0)
+                net_name(net, 1, PUNT_JOIN, group, i + 1, 0, 0, PROA_S);
+            else
+                pick_of(group);
+        }
+        net_run(net, 150 * PROA_MS);
+    }
+    for (uint32_t i = 0; i < 80; i++) {
+        group[1] = (char)('0' + i / 10);
+        group[2] = (char)('0' + i % 10);
+        right += look_at(group).right;
+    }
+    assert_int_equal(right, 80);
+}
+
 static void loads__end_when_nobody_picks(void **state)
 {
     uint64_t before, idle;
@@ -153,6 +192,7 @@ int main(void)
                                   finish),
         cmocka_unit_test_teardown(loads__picks_are_forgotten_by_the_next_report, finish),
         cmocka_unit_test_teardown(loads__of_more_members_than_one_report_has, finish),
+        cmocka_unit_test_teardown(loads__of_many_groups, finish),
         cmocka_unit_test_teardown(loads__end_when_nobody_picks, finish),
     };
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core_internal.h"
 #include "core_net.h"
 #include "directory_group.h"
 #include "seeking.h"
@@ -265,6 +266,91 @@ static void leave__takes_everything_of_a_node_away(void **state)
     assert_int_equal(members_of(1, "g").is.count, 1);
     assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_UNLINKED, &event), 1);
     assert_int_equal(event.node, net_id(net, 2));
+    assert_string_equal(event.text, "left or restarted");
+}
+
+static void unlinked__event_says_why(void **state)
+{
+    struct proa_event event;
+    char err[128];
+
+    (void)state;
+    cluster(3, 17, 0, 0);
+    assert_int_equal(
+        core_mesh_remove(net->nodes[0].core, net_id(net, 1), net->now, err, sizeof(err)),
+        PROA_OK);
+    net_run(net, 5 * PROA_MS);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(events_of(i, PROA_EVENT_REGISTRY_UNLINKED, &event), 1);
+        assert_int_equal(event.node, net_id(net, 1 - i));
+        assert_string_equal(event.text, "its link was removed");
+    }
+    net_stop(net, 2);
+    net_run(net, 90 * PROA_S);
+    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_UNLINKED, &event), 2);
+    assert_string_equal(event.text, "silent");
+}
+
+static void link__address_of_no_node_is_refused(void **state)
+{
+    struct proa_addr addr;
+    char err[128] = "";
+
+    (void)state;
+    cluster(2, 18, 0, 0);
+    addr = net->nodes[1].addr;
+    memset(addr.ip, 0xff, sizeof(addr.ip));
+    net->nodes[0].core->config.port_count = 0; /* as if its port reached everything */
+    assert_int_equal(core_mesh_add(net->nodes[0].core, &addr, net->now, err, sizeof(err)),
+                     PROA_INVALID);
+    assert_non_null(strstr(err, "no node can be reached there"));
+}
+
+/* More nodes than the mesh remembers are refused again each time that they are met. */
+static void refused__is_one_event_a_node(void **state)
+{
+    struct proa_event event;
+    struct core *core;
+
+    (void)state;
+    cluster(2, 19, 2, 0);
+    core = net->nodes[0].core;
+    for (unsigned i = 0; i < 400; i++) {
+        struct proa_addr addr = net->nodes[1].addr;
+        struct kad_id id = {{0}};
+
+        id.b[0] = (uint8_t)(1 + i % 100);
+        addr.port = (uint16_t)(8000 + i % 100);
+        struct peer *peer = peers_add(&core->peers, &id);
+        peers_hint(peer, &addr);
+        mesh_port_met(core, peer);
+    }
+    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_REFUSED, &event), 100);
+}
+
+/* What the directory has no room for, this node does not know. */
+static void full__directory_is_not_complete(void **state)
+{
+    struct directory *dir;
+    struct core_mesh_own own;
+    char group[16];
+
+    (void)state;
+    cluster(2, 20, 0, 0);
+    dir = net->nodes[0].directory;
+    for (uint32_t i = 0; i < DIRECTORY_GROUPS_MAX; i++) {
+        snprintf(group, sizeof(group), "fill-%u", i);
+        directory_join(dir, group, strlen(group), ref(0, SLOT(0, 1)), 0);
+    }
+    assert_int_equal(members_of(0, "g").outcome, PROA_NOT_FOUND);
+    assert_int_equal(call(1, PUNT_JOIN, "g", SLOT(0, 1)), PROA_OK);
+    net_run(net, 5 * PROA_MS);
+    assert_int_equal(members_of(0, "g").outcome, PROA_UNKNOWN);
+    core_mesh_own(net->nodes[0].core, &own);
+    assert_false(own.complete);
+    assert_int_equal(call(1, PUNT_LEAVE, "g", SLOT(0, 1)), PROA_OK);
+    net_run(net, 5 * PROA_MS);
+    assert_int_equal(members_of(0, "g").outcome, PROA_NOT_FOUND);
 }
 
 static void mesh__message_of_a_node_that_is_not_alive_is_no_news(void **state)
@@ -276,6 +362,51 @@ static void mesh__message_of_a_node_that_is_not_alive_is_no_news(void **state)
     net_push(net, 0, 0, PUNT_MESH, &head, sizeof(head), "abcdefgh", 8);
     net_run(net, PROA_MS);
     assert_int_equal(net_stats(net, 0).mesh_stale, 1);
+}
+
+static void neighbour__that_is_oneself_is_one_event(void **state)
+{
+    struct proa_event event;
+
+    (void)state;
+    net = net_create(1, 14);
+    net->mesh = true;
+    net_add(net, 0); /* its seed has its own address */
+    net_run(net, 30 * PROA_S);
+    assert_true(core_joined(net->nodes[0].core));
+    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_REFUSED, &event), 1);
+    assert_int_equal(event.node, net_id(net, 0));
+    assert_string_equal(event.text, "10.0.0.1:7400 is this node's own address");
+    assert_int_equal(net->nodes[0].mesh_sent, 0);
+}
+
+/* A step takes some of it, the next one comes at once. */
+static void dead__large_node_is_taken_away_in_steps(void **state)
+{
+    struct directory_group_stats stats;
+    struct core *core;
+    unsigned steps = 0;
+
+    (void)state;
+    cluster(2, 21, 0, 0);
+    core = net->nodes[0].core;
+    for (uint32_t slot = 1; slot <= 3 * MESH_PORT_DROPPED; slot++) {
+        net_name(net, 1, PUNT_JOIN, "g", SLOT(0, slot), 0, WORKER, PROA_S);
+        if (slot % 100 == 0)
+            net_run(net, PROA_MS);
+    }
+    net_run(net, PROA_S);
+    assert_int_equal(members_of(0, "g").is.count, 3 * MESH_PORT_DROPPED);
+    mesh_port_down(core, peers_find(&core->peers, net_id(net, 1)), false);
+    net_stop(net, 1);
+    do {
+        core_step(core, net->now, net_wall(net));
+        directory_group_stats(net->nodes[0].directory, &stats);
+        steps++;
+        assert_true(stats.members >= (3 - steps) * MESH_PORT_DROPPED);
+        assert_true(stats.members == 0 || core_deadline(core) <= net->now);
+    } while (stats.members > 0);
+    assert_int_equal(steps, 3);
 }
 
 /* ---- Finding ---- */
@@ -372,6 +503,56 @@ static void afar__dead_node_has_no_members(void **state)
     assert_int_equal(members_of(0, "g").is.count, 1);
 }
 
+/* More parts of an answer than the mesh keeps at a time. */
+static void afar__long_answer_is_whole(void **state)
+{
+    (void)state;
+    cluster(3, 15, 1, 0);
+    for (uint32_t slot = 1; slot <= 3000; slot++) {
+        net_name(net, 2, PUNT_JOIN, "g", SLOT(0, slot), 0, WORKER, PROA_S);
+        if (slot % 100 == 0)
+            net_run(net, PROA_MS);
+    }
+    net_run(net, 2 * PROA_S);
+    assert_int_equal(call(0, PUNT_FIND_GROUP, "g", SLOT(0, 9)), PROA_OK);
+    net_run(net, 100 * PROA_MS);
+    assert_int_equal(members_of(0, "g").is.count, 3000);
+}
+
+/* More questions, and answers, at one moment than the mesh keeps. */
+static void afar__many_groups_of_one_node(void **state)
+{
+    char group[] = "g00";
+
+    (void)state;
+    cluster(3, 16, 1, 0);
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i < 50; i++) {
+            group[1] = (char)('0' + i / 10);
+            group[2] = (char)('0' + i % 10);
+            if (round == 0)
+                net_name(net, 2, PUNT_JOIN, group, SLOT(0, 1), 0, WORKER, PROA_S);
+            else if (round == 3)
+                net_name(net, 0, PUNT_FIND_GROUP, group, SLOT(0, 9), 50 + i, 0,
+                         5 * PROA_S);
+            else if (round > 10)
+                assert_int_equal(members_of(0, group).is.count, 1); /* reads it */
+        }
+        net_run(net, PROA_S);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        group[1] = (char)('0' + i / 10);
+        group[2] = (char)('0' + i % 10);
+        net_name(net, 2, PUNT_JOIN, group, SLOT(0, 2), 0, WORKER, PROA_S);
+    }
+    net_run(net, 10 * PROA_MS);
+    for (unsigned i = 0; i < 50; i++) {
+        group[1] = (char)('0' + i / 10);
+        group[2] = (char)('0' + i % 10);
+        assert_int_equal(members_of(0, group).is.count, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,8 +564,14 @@ int main(void)
         cmocka_unit_test_teardown(join__over_the_limit_is_refused_and_told_once_a_second,
                                   finish),
         cmocka_unit_test_teardown(leave__takes_everything_of_a_node_away, finish),
+        cmocka_unit_test_teardown(unlinked__event_says_why, finish),
+        cmocka_unit_test_teardown(link__address_of_no_node_is_refused, finish),
+        cmocka_unit_test_teardown(refused__is_one_event_a_node, finish),
+        cmocka_unit_test_teardown(full__directory_is_not_complete, finish),
         cmocka_unit_test_teardown(mesh__message_of_a_node_that_is_not_alive_is_no_news,
                                   finish),
+        cmocka_unit_test_teardown(neighbour__that_is_oneself_is_one_event, finish),
+        cmocka_unit_test_teardown(dead__large_node_is_taken_away_in_steps, finish),
         cmocka_unit_test_teardown(find__is_answered_from_what_is_known, finish),
         cmocka_unit_test_teardown(find__before_joining_says_so_at_the_deadline, finish),
         cmocka_unit_test_teardown(afar__members_are_asked_for, finish),
@@ -392,6 +579,8 @@ int main(void)
         cmocka_unit_test_teardown(afar__changes_come_as_long_as_the_group_is_read,
                                   finish),
         cmocka_unit_test_teardown(afar__dead_node_has_no_members, finish),
+        cmocka_unit_test_teardown(afar__long_answer_is_whole, finish),
+        cmocka_unit_test_teardown(afar__many_groups_of_one_node, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,7 @@ class Cluster:
 
 def main(tests):
     """Runs test functions, each with a cluster of its own; argv: CLUSTER_NODE PROA."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is cleaned up then, too
     for test in tests:
         with Cluster(sys.argv[1], sys.argv[2]) as cluster:
             test(cluster)
