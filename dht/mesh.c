@@ -112,7 +112,7 @@ void mesh_fini(struct mesh *mesh)
 
 void mesh_leave(struct mesh *mesh, proa_ns now)
 {
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh->leaving = true;
     mesh->cast.len = 0; /* what was on its way is of no interest now */
 }
@@ -164,14 +164,20 @@ static void on_linked(struct mesh *mesh, struct mesh_node *node,
 {
     switch (message->kind) {
     case MESH_M_LINKS:
-        mesh_on_links(mesh, message);
+        mesh_on_links(mesh, node, message);
         break;
     case MESH_M_WANT_LINKS:
         mesh_send_links(mesh, node);
         break;
     case MESH_M_DELTA:
-    case MESH_M_RANGE:
         mesh_on_entries(mesh, node, message);
+        mesh_check_repaired(mesh, node);
+        break;
+    case MESH_M_RANGE:
+        node->served = mesh->now;
+        node->vain = 0;
+        mesh_on_entries(mesh, node, message);
+        mesh_check_repaired(mesh, node);
         break;
     case MESH_M_DIGEST:
         mesh_on_digest(mesh, node, &message->digest);
@@ -191,10 +197,27 @@ static void on_linked(struct mesh *mesh, struct mesh_node *node,
     }
 }
 
-/* A message, not HELLO, of a node that is not linked here: it may believe that it is. */
-static bool on_stranger(struct mesh *mesh, struct mesh_node *node)
+/* Says to a node of which nothing is known here, or that it is gone, that it is not linked. */
+static void answer_stranger(struct mesh *mesh, uint64_t from)
 {
-    if (node != NULL && node->state == MESH_CUT)
+    uint8_t bytes[MESH_MESSAGE_MAX];
+    struct mesh_writer w;
+
+    if (!mesh_stranger_due(mesh, from))
+        return;
+    mesh_begin(&w, bytes, MESH_M_UNLINKED);
+    mesh_post(mesh, bytes, w.len, &from, 1);
+}
+
+/* A message, not HELLO, of a node that is not linked here: it may believe that it is. */
+static bool on_stranger(struct mesh *mesh, struct mesh_node *node, uint64_t from,
+                        enum mesh_message_kind kind)
+{
+    bool cut = node != NULL && node->state == MESH_CUT; /* by it: but does it know so? */
+
+    if ((node == NULL || node->gone || (cut && !node->cut_here)) && kind == MESH_M_DIGEST)
+        answer_stranger(mesh, from);
+    if (cut && node->cut_here)
         mesh_turn_away(mesh, node, MESH_WORK_CUT);
     else if (node != NULL && node->state == MESH_TOO_MANY)
         mesh_turn_away(mesh, node, MESH_WORK_REFUSED);
@@ -227,11 +250,13 @@ static bool on_message(struct mesh *mesh, uint64_t from,
             mesh_on_cut(mesh, node);
         if (message->kind == MESH_M_REFUSED)
             mesh_on_refused(mesh, node);
+        if (message->kind == MESH_M_UNLINKED)
+            mesh_on_unlinked(mesh, node);
         if (message->kind >= MESH_M_LEAVING)
             return true;
     }
     if (node == NULL || !mesh_node_linked(node))
-        return on_stranger(mesh, node);
+        return on_stranger(mesh, node, from, message->kind);
     on_linked(mesh, node, message);
     return true;
 }
@@ -241,7 +266,7 @@ bool mesh_input(struct mesh *mesh, uint64_t node, const uint8_t *bytes, size_t l
 {
     struct mesh_message message;
 
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     if (mesh->leaving) /* it has no say any more */
         return false;
     if (node == mesh->node) {
@@ -281,7 +306,7 @@ void mesh_want_loads(struct mesh *mesh, const char *group, size_t len, proa_ns n
     struct mesh_writer w;
 
     PROA_ASSERT(len >= 1 && len <= PROA_NAME_MAX);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh_begin(&w, bytes, MESH_M_WANT_LOADS);
     mesh_put_group(&w, group, len);
     post_to_links(mesh, &w);
@@ -294,7 +319,7 @@ void mesh_loads(struct mesh *mesh, const uint64_t *nodes, unsigned node_count,
     struct mesh_writer w;
 
     PROA_ASSERT(count <= MESH_LOADS_MAX);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     if (count == 0)
         return;
     mesh_begin(&w, bytes, MESH_M_LOADS);
@@ -319,7 +344,7 @@ void mesh_ask(struct mesh *mesh, uint64_t node, uint32_t serial, const char *gro
     struct mesh_writer w;
 
     PROA_ASSERT(len >= 1 && len <= PROA_NAME_MAX);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh_begin(&w, bytes, MESH_M_ASK_GROUP);
     mesh_put_u32(&w, serial);
     mesh_put_group(&w, group, len);
@@ -333,7 +358,7 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
     struct mesh_writer w;
 
     PROA_ASSERT(count <= MESH_REFS_MAX);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh_begin(&w, bytes, MESH_M_GROUP_PART);
     mesh_put_u32(&w, serial);
     mesh_put_u8(&w, more ? 1 : 0);
@@ -349,9 +374,9 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
 
 void mesh_tick(struct mesh *mesh, proa_ns now)
 {
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh->dropped = 0;
-    if (mesh->leaving || now < mesh->next)
+    if (mesh->leaving || mesh->now < mesh->next)
         return;
     mesh->next = PROA_NS_NEVER;
     for (uint32_t i = 0; i < mesh->node_high; i++) {
@@ -361,7 +386,8 @@ void mesh_tick(struct mesh *mesh, proa_ns now)
             continue;
         mesh_pull_tick(mesh, node);
         mesh_serve_tick(mesh, node);
-        if (now >= node->due)
+        mesh_check_service(mesh, node);
+        if (mesh->now >= node->due)
             mesh_node_due(mesh, node);
         if (node->used)
             mesh_arm(mesh, node->due);
@@ -389,7 +415,7 @@ bool mesh_complete(const struct mesh *mesh)
 {
     return mesh->in_state[MESH_CALLING] == mesh->unmet &&
            mesh->in_state[MESH_SYNCING] == 0 && mesh->in_state[MESH_TOO_MANY] == 0 &&
-           mesh->lacking == 0 && (mesh->unmet == 0 || mesh->now >= mesh->unmet_until) &&
+           mesh->lacking == 0 && (mesh->behind == 0 || mesh->now >= mesh->behind_until) &&
            mesh->now >= mesh->crowded_until && !mesh_neighbours_wait(mesh);
 }
 

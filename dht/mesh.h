@@ -13,6 +13,9 @@
    way.  The transport (links, in order and reliable while they live) makes that rare.  HELLO goes only
    to nodes of which mesh_met or a HELLO told.  Formats: docs/wire_mesh.md.
 
+   Who is where, mesh_met says, since its caller knows; what a node says of its own address, or of
+   others, ends nobody and is nobody's neighbour: it only makes the caller ask (MESH_RESOLVE).
+
    Liveness is the caller's: mesh_down ends a node's entries.  Until a node is forgotten it is tried
    again, every second at first and later more seldom, since it may be behind a partition.
 
@@ -74,15 +77,18 @@ enum mesh_result {
 };
 
 /* mesh_add names a neighbour by its address (configuration, API, CLI).  MESH_RESOLVE asks the caller to
-   find out who is there; mesh_met answers.  Takes back mesh_remove of who is found there.
-   MESH_E_OWN, _KNOWN, _FULL. */
+   find out who is there; mesh_met answers.  Takes back mesh_remove of who is found there, when that was
+   called here; when it was called there, the node is asked again and says no.  MESH_E_OWN, _KNOWN, _FULL;
+   _UNKNOWN: no valid address. */
 enum mesh_result mesh_add(struct mesh *mesh, const struct proa_addr *addr, proa_ns now);
 
 /* mesh_forget stops looking for a neighbour that was named by this address.  MESH_E_UNKNOWN. */
 enum mesh_result mesh_forget(struct mesh *mesh, const struct proa_addr *addr);
 
-/* mesh_remove unlinks a node (node: kad_id_node64 of its id): it is told, its entries go, and
-   neither side links again by itself, until mesh_add.  MESH_E_UNKNOWN. */
+/* mesh_remove unlinks a node (node: kad_id_node64 of its id): it is told, its entries go, and neither
+   side links again by itself.  Only mesh_add on the side that removed takes it back (on both, when both
+   did): so a node that is not wanted stays out, whatever it says.  It is a new one after a restart.  The
+   last 32 that were removed are kept in mind.  MESH_E_UNKNOWN. */
 enum mesh_result mesh_remove(struct mesh *mesh, uint64_t node, proa_ns now);
 
 /* mesh_met: an authentic packet of this node came from addr (any source).  A new one is linked.  Costs
@@ -183,8 +189,9 @@ enum mesh_event_kind {
     MESH_SYNCED, /* node: all it had published when it linked is known here */
     MESH_UNLINKED, /* node: left, dead or removed.  mesh_name and mesh_entry_at do not find its entries
                       any more; its REMOVEDs follow, of all such nodes 4,096 from tick to tick */
-    MESH_REFUSED, /* node, addr: nodes_max are linked, here or there.  Node is this one itself: the
-                          neighbour named by addr is, and is not looked for any more */
+    MESH_REFUSED, /* node, addr: nodes_max are linked, here or there; beyond 64 such nodes only
+                          once a minute.  Node is this one itself: the neighbour named by addr is,
+                          and is not looked for any more */
     MESH_ADDED,        /* entry */
     MESH_CHANGED,      /* entry, was: the same index, kind and name with other contents */
     MESH_REMOVED,      /* entry */
@@ -232,8 +239,10 @@ const struct mesh_entry *mesh_entry_at(const struct mesh *mesh, uint64_t node,
 /* mesh_beats: does entry a (of id order node) win against b?  The same rule. */
 bool mesh_beats(const struct mesh_entry *a, const struct mesh_entry *b);
 
-/* mesh_complete: every node met and alive is linked and synced, and none was refused.  Neighbours that
-   were named and nodes others are linked with count for 10 s, until they are met. */
+/* mesh_complete: every node met and alive is linked and synced, none was refused, and what linked nodes
+   last told of their links and their entries holds nothing that is not known here.  Neighbours that were
+   named count for 10 s, until they are met.  What one node tells, and cannot be found, makes it false for
+   10 s, and then for a sixth of the time; a node that does not serve its set is unlinked. */
 bool mesh_complete(const struct mesh *mesh);
 
 enum mesh_state {
@@ -241,7 +250,7 @@ enum mesh_state {
     MESH_SYNCING,   /* linked; its set is not complete here */
     MESH_LINKED_UP, /* linked and synced */
     MESH_LOST,      /* dead; tried again */
-    MESH_CUT,       /* removed by mesh_remove, here or there */
+    MESH_CUT,       /* removed by mesh_remove, here, or there in the last 10 minutes */
     MESH_TOO_MANY,  /* refused: nodes_max */
 };
 
@@ -261,8 +270,9 @@ struct mesh_stats {
     uint64_t malformed, unknown_node;    /* dropped */
     uint64_t refused;                    /* entries: entries_max or no memory */
     uint64_t
-        conflicts; /* messages of our own id, HELLOs and links of our own address or one another
-                              live node has */
+        conflicts; /* messages of our own id; HELLOs of another's id, or of an address that is
+                              ours or where another is believed to be; links of an address that is
+                              ours or where another lives */
     uint64_t overflow; /* LOADS, questions and answers nobody took out; messages that came
                               before the events of others were fetched */
     uint64_t deltas, digests, mismatches, pulls, ranges, resyncs;

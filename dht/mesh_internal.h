@@ -4,7 +4,8 @@
      mesh.c         a mesh's life, own entries, messages in, time
      mesh_node.c    the table of nodes: finding, making, forgetting, their states
      mesh_neighbour.c  those named by the caller
-     mesh_hello.c   HELLO, LINKS, CUT, retries
+     mesh_hello.c   HELLO, CUT, retries
+     mesh_links.c   LINKS: whom others know
      mesh_pull.c    the receiver of a set: snapshot, digests, repair
      mesh_serve.c   the owner of a set: ranges, hashes, digests
      mesh_output.c  who is sent what next
@@ -46,9 +47,15 @@
 #define MESH_LACK_WAIT                                                                   \
     (10 * PROA_S) /* until what found no room is asked for again, at first */
 #define MESH_LACK_WAIT_MAX (320 * PROA_S)
-#define MESH_LINKS_EVERY PROA_S            /* to one node, at most */
-#define MESH_WANT_LINKS_EVERY (2 * PROA_S) /* of all nodes, at most */
-#define MESH_TOLD_AFTER (10 * PROA_S)      /* of silence: UNREACHABLE */
+#define MESH_LINKS_EVERY PROA_S /* to one node, at most */
+#define MESH_WANT_LINKS_EVERY                                                            \
+    (2 * PROA_S) /* of one node at first; then ever more seldom */
+#define MESH_WANT_LINKS_SELDOM (32 * PROA_S)
+#define MESH_BEEN 16                  /* earlier sets of links that are remembered */
+#define MESH_CUT_LIFE (600 * PROA_S)  /* of a node that has cut us off */
+#define MESH_CUTS_MAX 32              /* that were made here */
+#define MESH_STRANGERS 64             /* that are answered in a second, at most */
+#define MESH_TOLD_AFTER (10 * PROA_S) /* of silence: UNREACHABLE */
 #define MESH_TOLD_EVERY (60 * PROA_S)
 
 /* What is owed to a node. */
@@ -82,18 +89,33 @@ struct mesh_node {
     uint32_t link; /* its place in mesh->links, MESH_NONE: not linked */
     uint8_t state; /* enum mesh_state */
     bool used, gone;
-    bool met;     /* an authentic packet of it came since it was last CALLING */
-    bool back;    /* HELLO takes back CUT */
-    bool resolve; /* a MESH_RESOLVE is due */
+    bool met;      /* an authentic packet of it came since it was last CALLING */
+    bool proved;   /* mesh_met has seen it at addr; else only it says so */
+    bool cut_here; /* CUT: by mesh_remove, not by the node */
+    bool resolve;  /* a MESH_RESOLVE is due */
     bool in_work, in_pull;
     bool dropping; /* its set is being told as REMOVED */
     uint32_t work;
     uint16_t links_at;
-    uint8_t hello_flags;
     proa_ns since, due,
         called; /* of its state (CALLING, met: last heard); the next try; the last */
     proa_ns links_sent, told; /* the last LINKS; the last CUT or REFUSED */
-    uint64_t told_version;    /* own version in the last HELLO to it */
+    proa_ns asked_who;        /* when a HELLO of another made it doubtful, last */
+    uint64_t told_version, told_links; /* own version and links in the last HELLO to it */
+
+    /* Whom it knows. */
+    uint64_t teller;       /* unmet: who told of it, 0: not counted */
+    uint32_t taught;       /* how many are unmet that it told of */
+    uint64_t links_told;   /* its last hash of links */
+    bool news;             /* it may know a node that is not known here */
+    bool differs;          /* its digest is not that of what is known of it */
+    uint64_t differs_root; /* of that digest */
+    bool behind; /* one of both: mesh_complete waits, as long as patience lasts */
+    proa_ns behind_since, behind_ended, patience;
+    proa_ns ask_links_at, ask_links_wait; /* WANT_LINKS: not before; the next pause */
+
+    proa_ns served, shun_until, shun_wait; /* the last RANGE; it served nothing */
+    uint32_t vain;                         /* PULLs since then */
 
     /* As the receiver of its set. */
     struct mesh_set set;
@@ -152,6 +174,12 @@ struct mesh_cast {
     uint8_t bytes[MESH_MESSAGE_MAX];
 };
 
+/* A set of links that was ours. */
+struct mesh_been {
+    uint64_t hash;
+    proa_ns until; /* 0: none */
+};
+
 struct mesh_own {
     struct mesh_set set;
     uint32_t published_max;
@@ -184,14 +212,22 @@ struct mesh {
     uint32_t in_state[6]; /* nodes, by state */
     uint32_t unmet;       /* of those that are called: learnt from others and not met */
     uint32_t lacking;     /* linked nodes of which an entry found no room */
-    proa_ns unmet_until, crowded_until; /* mesh_complete is false so long */
-    uint32_t *by_node, *by_addr;        /* heads of chains */
+    uint32_t behind;      /* linked nodes that are */
+    uint32_t cuts;        /* made here */
+    proa_ns behind_until, crowded_until; /* mesh_complete is false so long */
+    proa_ns crowded_told;
+    uint32_t *by_node, *by_addr; /* heads of chains */
     uint32_t head_mask;
     uint8_t key[16]; /* of their hashes */
     uint16_t *links; /* the linked nodes */
     uint32_t link_count;
     uint64_t links_hash;
-    proa_ns want_links_at;
+    struct mesh_been been[MESH_BEEN];
+    uint32_t been_at;
+    proa_ns digest_sent;
+    proa_ns want_refilled;
+    uint32_t want_tokens;
+    proa_ns strangers[MESH_STRANGERS]; /* when one was answered, by hash */
     struct mesh_neighbour neighbours[MESH_NEIGHBOURS];
 
     uint32_t work_first, work_last; /* nodes with work */
@@ -240,6 +276,13 @@ static inline void mesh_free(struct mesh *mesh, void *memory, size_t size)
     mesh->free(mesh->alloc_ctx, memory, size);
 }
 
+/* The caller's time never goes back here. */
+static inline void mesh_set_now(struct mesh *mesh, proa_ns now)
+{
+    if (now > mesh->now)
+        mesh->now = now;
+}
+
 /* Sees to it that mesh_tick looks at the nodes at `when`. */
 static inline void mesh_arm(struct mesh *mesh, proa_ns when)
 {
@@ -274,16 +317,31 @@ void mesh_node_link(struct mesh *mesh, struct mesh_node *node);
 void mesh_node_unlink(struct mesh *mesh, struct mesh_node *node, enum mesh_state state);
 void mesh_node_gone(struct mesh *mesh, struct mesh_node *node);
 void mesh_work(struct mesh *mesh, struct mesh_node *node, uint32_t work);
+bool mesh_table_is_full(const struct mesh *mesh);
+bool mesh_stranger_due(struct mesh *mesh, uint64_t node);
+
+/* mesh_links.c */
+void mesh_links_change(struct mesh *mesh, const struct mesh_node *node);
+void mesh_send_links(struct mesh *mesh, struct mesh_node *node);
+void mesh_on_links(struct mesh *mesh, struct mesh_node *teller,
+                   const struct mesh_message *message);
+void mesh_check_links(struct mesh *mesh, struct mesh_node *node, uint64_t links);
+void mesh_differs(struct mesh *mesh, struct mesh_node *node,
+                  const struct mesh_digest *digest);
+void mesh_check_repaired(struct mesh *mesh, struct mesh_node *node);
+void mesh_behind_end(struct mesh *mesh, struct mesh_node *node);
+void mesh_crowded(struct mesh *mesh);
 
 /* mesh_neighbour.c and mesh_hello.c */
 void mesh_call(struct mesh *mesh, struct mesh_node *node);
 bool mesh_on_hello(struct mesh *mesh, uint64_t from, const struct mesh_message *message);
-void mesh_on_links(struct mesh *mesh, const struct mesh_message *message);
+void mesh_ask_who(struct mesh *mesh, struct mesh_node *node);
+void mesh_set_due(struct mesh *mesh, struct mesh_node *node, proa_ns wait);
 void mesh_on_cut(struct mesh *mesh, struct mesh_node *node);
+void mesh_on_unlinked(struct mesh *mesh, struct mesh_node *node);
+void mesh_check_service(struct mesh *mesh, struct mesh_node *node);
 void mesh_on_refused(struct mesh *mesh, struct mesh_node *node);
 void mesh_turn_away(struct mesh *mesh, struct mesh_node *node, uint32_t work);
-void mesh_send_links(struct mesh *mesh, struct mesh_node *node);
-void mesh_check_links(struct mesh *mesh, struct mesh_node *node, uint64_t links);
 void mesh_meet(struct mesh *mesh, struct mesh_node *node);
 bool mesh_is_full(const struct mesh *mesh);
 void mesh_node_due(struct mesh *mesh, struct mesh_node *node);
@@ -291,6 +349,7 @@ void mesh_neighbours_tick(struct mesh *mesh);
 void mesh_neighbours_lose(struct mesh *mesh, uint64_t node, bool gone);
 void mesh_neighbours_drop(struct mesh *mesh, uint64_t node);
 bool mesh_neighbours_met(struct mesh *mesh, const struct proa_addr *addr, uint64_t node);
+bool mesh_neighbours_named(const struct mesh *mesh, uint64_t node);
 bool mesh_neighbours_wait(const struct mesh *mesh);
 
 /* mesh_pull.c */

@@ -39,19 +39,26 @@ static void ask_who(struct mesh *mesh, struct mesh_neighbour *neighbour)
     mesh_arm(mesh, neighbour->next);
 }
 
+static bool is_cut(const struct mesh *mesh, const struct mesh_neighbour *neighbour)
+{
+    const struct mesh_node *node =
+        neighbour->node != 0 ? mesh_find(mesh, neighbour->node) : NULL;
+
+    return node != NULL && node->state == MESH_CUT;
+}
+
 enum mesh_result mesh_add(struct mesh *mesh, const struct proa_addr *addr, proa_ns now)
 {
-    struct mesh_neighbour *neighbour = find(mesh, addr);
-
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     if (!record_endpoint_is_valid(addr))
         return MESH_E_UNKNOWN;
     if (same_addr(addr, &mesh->address))
         return MESH_E_OWN;
+    struct mesh_neighbour *neighbour = find(mesh, addr);
     struct mesh_node *node = mesh_find_addr(mesh, addr, NULL);
-    while (node != NULL && !mesh_node_linked(node))
+    while (node != NULL && !(mesh_node_linked(node) && node->proved))
         node = mesh_find_addr(mesh, addr, node);
-    bool known = neighbour != NULL || node != NULL;
+    bool known = node != NULL || (neighbour != NULL && !is_cut(mesh, neighbour));
     if (neighbour == NULL) {
         neighbour = place(mesh);
         if (!known && (neighbour == NULL || mesh_is_full(mesh)))
@@ -61,10 +68,12 @@ enum mesh_result mesh_add(struct mesh *mesh, const struct proa_addr *addr, proa_
         *neighbour = (struct mesh_neighbour){.addr = *addr,
                                              .node = node != NULL ? node->node : 0,
                                              .met = node != NULL,
-                                             .since = now,
+                                             .since = mesh->now,
                                              .next = PROA_NS_NEVER,
                                              .used = true};
     }
+    if (is_cut(mesh, neighbour))
+        neighbour->node = 0; /* who is found there is called again */
     if (node == NULL)
         ask_who(mesh, neighbour);
     return known ? MESH_E_KNOWN : MESH_OK;
@@ -120,6 +129,14 @@ void mesh_neighbours_drop(struct mesh *mesh, uint64_t node)
             mesh->neighbours[i].used = false;
 }
 
+bool mesh_neighbours_named(const struct mesh *mesh, uint64_t node)
+{
+    for (unsigned i = 0; i < MESH_NEIGHBOURS; i++)
+        if (mesh->neighbours[i].used && mesh->neighbours[i].node == node)
+            return true;
+    return false;
+}
+
 bool mesh_neighbours_wait(const struct mesh *mesh)
 {
     for (unsigned i = 0; i < MESH_NEIGHBOURS; i++) {
@@ -163,7 +180,10 @@ void mesh_neighbours_tick(struct mesh *mesh)
                 neighbour->node = 0;
             if (node != NULL && (mesh_node_linked(node) || node->state == MESH_TOO_MANY))
                 neighbour->next = PROA_NS_NEVER;
-            else
+            else if (node != NULL && node->state == MESH_CUT) {
+                ask_who(mesh, neighbour); /* another life may be there one day */
+                neighbour->next = mesh->now + MESH_REFUSED_EVERY;
+            } else
                 look_for(mesh, neighbour);
         }
         mesh_arm(mesh, neighbour->next);

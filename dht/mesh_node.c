@@ -85,6 +85,7 @@ void mesh_node_move(struct mesh *mesh, struct mesh_node *node,
         return;
     remove_addr(mesh, node);
     node->addr = *addr;
+    node->proved = false;
     add_addr(mesh, node);
 }
 
@@ -93,7 +94,7 @@ static unsigned worthless(const struct mesh_node *node, bool learnt)
 {
     if (!node->used || node->dropping || mesh_node_linked(node))
         return 0;
-    if (node->gone)
+    if (node->gone || (node->state == MESH_CUT && !node->cut_here))
         return 4;
     if (learnt) /* what others tell drives out nobody */
         return 0;
@@ -121,6 +122,22 @@ static void drive_out(struct mesh *mesh, bool learnt)
         mesh_node_free(mesh, victim);
 }
 
+bool mesh_table_is_full(const struct mesh *mesh)
+{
+    return mesh->node_free == MESH_NONE && mesh->node_high == mesh->node_cap;
+}
+
+/* May this node, of which nothing is kept, be answered?  Those with one hash once a second. */
+bool mesh_stranger_due(struct mesh *mesh, uint64_t node)
+{
+    proa_ns *at = &mesh->strangers[hash_of(mesh, &node, sizeof(node)) % MESH_STRANGERS];
+
+    if (*at != 0 && mesh->now - *at < MESH_HELLO_EVERY)
+        return false;
+    *at = mesh->now;
+    return true;
+}
+
 struct mesh_node *mesh_node_new(struct mesh *mesh, const struct kad_id *id,
                                 const struct proa_addr *addr, bool learnt)
 {
@@ -128,7 +145,7 @@ struct mesh_node *mesh_node_new(struct mesh *mesh, const struct kad_id *id,
 
     if (learnt && mesh->unmet >= mesh->nodes_max)
         return NULL;
-    if (mesh->node_free == MESH_NONE && mesh->node_high == mesh->node_cap)
+    if (mesh_table_is_full(mesh))
         drive_out(mesh, learnt);
     if ((number = mesh->node_free) != MESH_NONE)
         mesh->node_free = mesh->nodes[number].next;
@@ -148,6 +165,7 @@ struct mesh_node *mesh_node_new(struct mesh *mesh, const struct kad_id *id,
     node->state = MESH_CALLING;
     node->met = !learnt;
     node->since = mesh->now;
+    node->patience = MESH_TOLD_AFTER;
     mesh->in_state[MESH_CALLING]++;
     mesh->unmet += learnt;
     uint32_t *head = node_head(mesh, node->node);
@@ -155,6 +173,19 @@ struct mesh_node *mesh_node_new(struct mesh *mesh, const struct kad_id *id,
     *head = number;
     add_addr(mesh, node);
     return node;
+}
+
+/* The node is no longer one that others told of and nobody met. */
+static void end_unmet(struct mesh *mesh, struct mesh_node *node)
+{
+    struct mesh_node *teller = node->teller != 0 ? mesh_find(mesh, node->teller) : NULL;
+
+    if (node->state != MESH_CALLING || node->met)
+        return;
+    mesh->unmet--;
+    if (teller != NULL && teller->taught > 0)
+        teller->taught--;
+    node->teller = 0;
 }
 
 /* Takes a node out of the list of those with work, or of those with leaves wanted. */
@@ -188,7 +219,8 @@ void mesh_node_free(struct mesh *mesh, struct mesh_node *node)
     remove_addr(mesh, node);
     unlist(mesh, node);
     mesh->in_state[node->state]--;
-    mesh->unmet -= node->state == MESH_CALLING && !node->met;
+    end_unmet(mesh, node);
+    mesh->cuts -= node->state == MESH_CUT && node->cut_here;
     node->used = false;
     node->next = mesh->node_free;
     mesh->node_free = number;
@@ -217,8 +249,10 @@ void mesh_node_state(struct mesh *mesh, struct mesh_node *node, enum mesh_state 
 {
     mesh->in_state[node->state]--;
     mesh->in_state[state]++;
-    mesh->unmet -= node->state == MESH_CALLING && !node->met;
+    end_unmet(mesh, node);
     mesh->unmet += state == MESH_CALLING && !met;
+    mesh->cuts -= node->state == MESH_CUT && node->cut_here;
+    node->cut_here = false;
     node->state = (uint8_t)state;
     node->met = met;
     node->gone = false;
@@ -230,12 +264,12 @@ void mesh_node_link(struct mesh *mesh, struct mesh_node *node)
 {
     mesh_node_state(mesh, node, MESH_SYNCING, true);
     node->link = mesh->link_count;
-    node->back = false;
     node->due = PROA_NS_NEVER;
+    node->served = mesh->now;
+    node->vain = 0;
+    node->ask_links_wait = MESH_WANT_LINKS_EVERY;
     mesh->links[mesh->link_count++] = (uint16_t)mesh_number(mesh, node);
-    mesh->links_hash ^= node->id_hash;
-    if (mesh->link_count == 1)
-        mesh->digest_due = mesh->now + MESH_DIGEST_EVERY;
+    mesh_links_change(mesh, node);
     mesh_tell(mesh, MESH_LINKED, node);
 }
 
@@ -247,7 +281,8 @@ void mesh_node_unlink(struct mesh *mesh, struct mesh_node *node, enum mesh_state
         mesh->links[node->link] = last;
         mesh->nodes[last].link = node->link;
         node->link = MESH_NONE;
-        mesh->links_hash ^= node->id_hash;
+        mesh_behind_end(mesh, node);
+        mesh_links_change(mesh, node);
         mesh->lacking -= node->lacks;
         node->lacks = false;
         mesh_pull_end(mesh, node);

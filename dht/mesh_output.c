@@ -70,7 +70,9 @@ static bool begin_cast(struct mesh *mesh)
         cast->len = mesh_write_delta(mesh, cast->bytes);
     } else if (digest_due) {
         cast->len = write_digest(mesh, cast->bytes);
-        mesh->digest_due = mesh->now + MESH_DIGEST_EVERY;
+        mesh->digest_sent = mesh->now;
+        mesh->digest_due =
+            mesh->now + kad_random_jitter(&mesh->random, MESH_DIGEST_EVERY);
     } else {
         return false;
     }
@@ -98,14 +100,16 @@ static size_t take_cast(struct mesh *mesh, uint8_t *buf, uint64_t *to, unsigned 
 
 static size_t write_hello(struct mesh *mesh, struct mesh_node *node, uint8_t *buf)
 {
-    uint8_t flags = mesh_node_linked(node) ? 0 : MESH_HELLO_WANT;
+    bool linked = mesh_node_linked(node);
+    uint8_t flags = linked ? 0 : MESH_HELLO_WANT;
     struct mesh_digest digest;
     struct mesh_writer w;
 
-    if (node->back)
-        flags |= MESH_HELLO_BACK;
+    if (mesh->link_count == linked || mesh_neighbours_named(mesh, node->node))
+        flags |= MESH_HELLO_LINKS;
     mesh_own_digest(mesh, &digest);
     node->told_version = digest.version;
+    node->told_links = digest.links;
     mesh_begin(&w, buf, MESH_M_HELLO);
     mesh_put_hello(&w, flags, &mesh->self, &mesh->address, &digest);
     return w.len;
@@ -168,6 +172,7 @@ static size_t write_one(struct mesh *mesh, struct mesh_node *node, uint32_t work
     case MESH_WORK_HASHES:
         return mesh_write_hashes(mesh, node, buf);
     case MESH_WORK_PULL:
+        node->vain++;
         return mesh_write_pull(mesh, node, buf);
     default:
         return mesh_write_range(mesh, node, buf);

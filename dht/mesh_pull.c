@@ -445,6 +445,7 @@ void mesh_on_entries(struct mesh *mesh, struct mesh_node *node,
 
 static void agree(struct mesh *mesh, struct mesh_node *node)
 {
+    mesh_differs(mesh, node, NULL);
     mesh->lacking -= node->lacks;
     node->lacks = false;
     node->lack_wait = MESH_LACK_WAIT;
@@ -482,6 +483,7 @@ void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
         return;
     }
     mesh->stats.mismatches++;
+    mesh_differs(mesh, node, digest);
     for (; node->state == MESH_SYNCING && node->leaves_seen < digest->leaves;
          node->leaves_seen++)
         want(node, node->leaves_seen); /* it grew since it said HELLO */

@@ -111,7 +111,7 @@ uint32_t mesh_publish(struct mesh *mesh, const struct mesh_entry *entry, proa_ns
 
     PROA_ASSERT(entry->generation != 0);
     PROA_ASSERT(entry->kind == MESH_NAME || entry->kind == MESH_MEMBER);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     if (!record_name_is_valid(entry->name, entry->len)) /* nobody would take it */
         return MESH_NONE;
     uint32_t index = take_index(&mesh->own);
@@ -139,7 +139,7 @@ void mesh_republish(struct mesh *mesh, uint32_t index, const struct mesh_entry *
     struct mesh_entry *own = &mesh->taken;
 
     PROA_ASSERT(item != NULL && entry->generation != 0);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh_entry_copy(own, entry);
     if (item->entry.kind == MESH_MEMBER)
         own->term = own->issued = own->claim = 0;
@@ -156,7 +156,7 @@ void mesh_withdraw(struct mesh *mesh, uint32_t index, proa_ns now)
 
     PROA_ASSERT(index < mesh->own.published_max);
     PROA_ASSERT(mesh_set_get(&mesh->own.set, index) != NULL);
-    mesh->now = now;
+    mesh_set_now(mesh, now);
     mesh_set_apply(mesh, &mesh->own.set, &removed, false, &was, &item);
     mesh_item_free(mesh, was);
     make_dirty(mesh, index);

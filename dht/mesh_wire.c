@@ -449,6 +449,7 @@ bool mesh_decode(struct mesh_message *ret, const uint8_t *bytes, size_t len)
     case MESH_M_LEAVING:
     case MESH_M_CUT:
     case MESH_M_REFUSED:
+    case MESH_M_UNLINKED:
         return span.len == 0;
     default:
         return false;

@@ -38,11 +38,12 @@ enum mesh_message_kind {
     MESH_M_LEAVING,
     MESH_M_CUT,
     MESH_M_REFUSED,
+    MESH_M_UNLINKED,
     MESH_M_COUNT
 };
 
-#define MESH_HELLO_WANT 0x01u /* answer with yours */
-#define MESH_HELLO_BACK 0x02u /* takes back CUT */
+#define MESH_HELLO_WANT 0x01u  /* answer with yours */
+#define MESH_HELLO_LINKS 0x02u /* and with LINKS */
 
 #define MESH_HASHES_TOP                                                                  \
     MESH_FAN /* `where` of the hashes of all mids; below: of a mid's leaves */

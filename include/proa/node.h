@@ -154,8 +154,9 @@ PROA_API void proa_node_address(const struct proa_node *node, char *buf, size_t 
 PROA_API enum proa_outcome proa_node_link_add(struct proa_node *node, const char *address,
                                               char *err, size_t err_len);
 
-/* proa_node_link_remove undoes a link, on both sides, until one adds it again: neither knows the
-   other's names and groups by it any more.  which: its address, or its id in hexadecimal.  OK;
+/* proa_node_link_remove undoes a link, on both sides: neither knows the other's names and groups by it
+   any more.  Neither links again by itself, and only proa_node_link_add on this node takes it back, not
+   one on the other; a restart of the other makes it another node.  which: its address, or its id in hexadecimal.  OK;
    NOT_FOUND; INVALID. */
 PROA_API enum proa_outcome proa_node_link_remove(struct proa_node *node,
                                                  const char *which, char *err,

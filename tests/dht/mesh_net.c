@@ -159,7 +159,8 @@ static void launch(struct net *net, unsigned from, unsigned to, enum flight_kind
         struct net_flight flight = {
             .from = from, .to = to, .kind = kind, .parcel = parcel};
 
-        if (chance(net, net->faults.loss) || !net_reachable(net, from, to))
+        if (chance(net, net->faults.loss) || !net_reachable(net, from, to) ||
+            net->nodes[from].mute[to])
             continue;
         flight.at = net->now + net->faults.delay;
         if (net->faults.jitter > 0)
@@ -411,6 +412,16 @@ void net_group(struct net *net, unsigned i, unsigned group)
     }
 }
 
+void net_mute(struct net *net, unsigned from, unsigned to, bool mute)
+{
+    net->nodes[from].mute[to] = mute;
+    if (mute)
+        push(net, (struct net_flight){.at = net->now + NET_FAILURE,
+                                      .kind = FLIGHT_DOWN,
+                                      .from = from,
+                                      .to = to});
+}
+
 enum mesh_result net_add(struct net *net, unsigned i, unsigned neighbour)
 {
     enum mesh_result result =
@@ -457,7 +468,7 @@ static void deliver(struct net *net)
 
     if (flight.kind == FLIGHT_DOWN) {
         if (to->mesh != NULL && to->lives == flight.to_life && to->reaches[flight.from] &&
-            !net_reachable(net, flight.from, flight.to)) {
+            (!net_reachable(net, flight.from, flight.to) || from->mute[flight.to])) {
             to->reaches[flight.from] = false;
             mesh_down(to->mesh, from->node, false, net->now);
             net_settle(net, flight.to);

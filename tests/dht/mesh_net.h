@@ -50,6 +50,7 @@ struct net_node {
     struct net_other *others;
     unsigned other_count;
     bool reaches[NET_NODES_MAX]; /* it has not been told that the node is down */
+    bool mute[NET_NODES_MAX];    /* nothing of it arrives there */
     struct net_counts counts;
     struct mesh_event
         last; /* of REFUSED, UNREACHABLE, LOADS_WANTED, ASKED, ...: its pointers are stale */
@@ -89,6 +90,8 @@ uint64_t net_random(struct net *net);
 void net_start(struct net *net, unsigned i); /* also after net_kill: a new life */
 void net_kill(struct net *net, unsigned i);
 void net_group(struct net *net, unsigned i, unsigned group); /* cuts off, and heals */
+void net_mute(struct net *net, unsigned from, unsigned to,
+              bool mute); /* one way is cut off, or healed */
 enum mesh_result net_add(struct net *net, unsigned i, unsigned neighbour);
 void net_settle(struct net *net,
                 unsigned i); /* after each call to its mesh by the test */

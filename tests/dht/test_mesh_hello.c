@@ -96,9 +96,13 @@ static void hello__of_one_that_is_cut_off(void **state)
         assert_true(net_inject(net, 0, net->nodes[1].node, buf, len));
     assert_int_equal(net->nodes[0].sent, sent + 1); /* CUT, once a second */
     assert_int_equal(net_state(net, 0, 1), MESH_CUT);
-    len = hello(net, 1, &net->nodes[1].addr, MESH_HELLO_WANT | MESH_HELLO_BACK, buf);
-    assert_true(net_inject(net, 0, net->nodes[1].node, buf, len));
-    assert_true(net_stats(net, 0).linked == 1);
+    for (unsigned flags = 0; flags < 256; flags++) {
+        len = hello(net, 1, &net->nodes[1].addr, (uint8_t)flags, buf);
+        assert_true(net_inject(net, 0, net->nodes[1].node, buf, len));
+        assert_int_equal(net_stats(net, 0).linked, 0);
+    }
+    assert_int_equal(net_add(net, 0, 1), MESH_OK);
+    assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
     net_destroy(net);
 }
 

@@ -133,8 +133,12 @@ static void remove__until_it_is_added_again(void **state)
     net_settle(net, 2);
     assert_int_equal(net_state(net, 2, 1), MESH_CUT);
 
-    assert_int_equal(net_add(net, 1, 2),
-                     MESH_OK); /* the other side may take it back, too */
+    assert_int_equal(net_add(net, 1, 2), MESH_OK); /* the other side may ask for it */
+    net_run(net, 3 * PROA_S);
+    assert_int_equal(net_state(net, 2, 1), MESH_CUT);
+    assert_int_equal(net_state(net, 1, 2), MESH_CUT);
+    assert_int_equal(net->nodes[1].counts.unreachable, 0);
+    assert_int_equal(net_add(net, 2, 1), MESH_OK); /* who cut takes it back */
     assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
     assert_int_equal(net_state(net, 2, 1), MESH_LINKED_UP);
     assert_int_equal(net_state(net, 1, 2), MESH_LINKED_UP);

@@ -248,7 +248,7 @@ static void delta__goes_while_the_snapshot_does(void **state)
     net_run(net, PROA_S);
     assert_int_equal(net->nodes[1].counts.synced, 1);
     assert_int_equal(net_stats(net, 1).entries, 5001);
-    assert_int_equal(net_stats(net, 1).mismatches, 0);
+    assert_int_equal(net_stats(net, 1).resyncs, 0);
     net_destroy(net);
 }
 

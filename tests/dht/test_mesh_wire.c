@@ -31,6 +31,7 @@ static const char *const names[MESH_M_COUNT] = {
     [MESH_M_LEAVING] = "leaving",
     [MESH_M_CUT] = "cut",
     [MESH_M_REFUSED] = "refused",
+    [MESH_M_UNLINKED] = "unlinked",
 };
 
 /* The bytes of the vector of a kind. */
