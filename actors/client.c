@@ -7,6 +7,7 @@
 #include "client_wait.h"
 
 #define OPEN_WAIT (5 * PROA_S) /* for a lane to answer open, or close */
+#define SET_RETRY PROA_MS      /* between two looks for a SET that is owed */
 
 static const uint64_t nothing; /* what an empty payload points at */
 
@@ -290,7 +291,7 @@ static bool take_told(struct proa_client *client, struct proa_client_event *ret)
             taken = client_change_take(client, head, ret);
         byte_ring_pop(client->tells);
     }
-    return taken;
+    return taken || (client->sets_owed > 0 && client_set_take(client, ret));
 }
 
 static bool take_now(struct proa_client *client, struct proa_client_event *ret)
@@ -318,6 +319,14 @@ static bool take_now(struct proa_client *client, struct proa_client_event *ret)
     return take_told(client, ret);
 }
 
+/* Nobody rings when a SET that is owed can be read. */
+static proa_ns next_look(const struct proa_client *client, proa_ns until)
+{
+    proa_ns soon = client_now(client) + SET_RETRY;
+
+    return client->sets_owed > 0 && soon < until ? soon : until;
+}
+
 enum proa_outcome proa_client_take(struct proa_client *client, proa_ns wait,
                                    struct proa_client_event *ret)
 {
@@ -325,7 +334,7 @@ enum proa_outcome proa_client_take(struct proa_client *client, proa_ns wait,
     bool taken = take_now(client, ret);
 
     while (!taken && client_now(client) < until) {
-        client_wait(client, false, until);
+        client_wait(client, false, next_look(client, until));
         taken = take_now(client, ret);
     }
     client_level(client);

@@ -22,7 +22,10 @@
 struct client_watched {
     struct proa_watching id; /* the lane's number of it */
     uint64_t told;           /* changes up to here were told */
+    uint64_t need;           /* owes_set: what the set must have */
     uint8_t what, len;
+    bool
+        owes_set; /* one came, but could not be read yet; changes are not told before it */
     char name[PROA_NAME_MAX + 1];
 };
 
@@ -237,6 +240,7 @@ bool proa_client_unwatch(struct proa_client *client, struct proa_watching watchi
 
     if (w == NULL)
         return false;
+    client->sets_owed -= w->owes_set;
     *w = client->watched[--client->watched_count];
     /* If the lane's inbox stays full, the watch goes on there, unheard, until the client is closed. */
     while (client_command_send(client, client->lane, CLIENT_UNWATCH, 0, &watching,
@@ -250,11 +254,8 @@ bool proa_client_unwatch(struct proa_client *client, struct proa_watching watchi
 
 static void *set_alloc(void *ctx, size_t size)
 {
-    void *memory = malloc(size);
-
     (void)ctx;
-    PROA_ASSERT(memory != NULL);
-    return memory;
+    return malloc(size);
 }
 
 static void set_free(void *ctx, void *memory)
@@ -263,35 +264,81 @@ static void set_free(void *ctx, void *memory)
     free(memory);
 }
 
-/* A SET's members: of a group, as the directory has them now. */
-static void take_set(struct proa_client *client, struct client_watched *w,
-                     const struct changed *c)
+static void change_begin(struct proa_client *client, const struct client_watched *w,
+                         const struct changed *c, const char *name,
+                         struct proa_client_event *ret)
 {
-    struct proa_change *change = &client->change;
-    struct proa_ref *refs = NULL;
+    static const uint64_t nothing;
 
-    if (w->what == PROA_WATCH_GROUP && read_begin(client)) {
-        struct proa_members members;
+    free(client->taken);
+    client->taken = NULL;
+    strcpy(client->change_name, name);
+    client->change = (struct proa_change){.kind = c->kind,
+                                          .is_group = c->is_group != 0,
+                                          .name = client->change_name,
+                                          .watching = w->id,
+                                          .version = c->version,
+                                          .ref = c->ref};
+    *ret = (struct proa_client_event){.data = &nothing, .change = &client->change};
+}
 
-        watching_read_set(client->home->directory, w->name, w->len, client_now(client),
-                          set_alloc, set_free, NULL, &refs, &members);
-        read_end(client);
-        change->count = members.count;
-        if (members.version > change->version)
-            change->version = members.version;
-    } else if (w->what == PROA_WATCH_NAME && !proa_ref_is_none(c->ref)) {
-        refs = set_alloc(NULL, sizeof(*refs));
-        refs[0] = c->ref;
-        change->count = 1;
-    }
+/* Takes the SET of a group's members that is owed.  False: it cannot be read yet. */
+static bool take_members(struct proa_client *client, struct client_watched *w,
+                         struct proa_client_event *ret)
+{
+    struct changed c = {.kind = PROA_CHANGE_SET, .is_group = 1};
+    struct proa_members members;
+    struct proa_ref *refs;
+    bool taken;
+
+    if (!read_begin(client))
+        return false;
+    taken =
+        watching_read_set(client->home->directory, w->name, w->len, w->need,
+                          client_now(client), set_alloc, set_free, NULL, &refs, &members);
+    read_end(client);
+    if (!taken)
+        return false;
+    c.version = members.version;
+    change_begin(client, w, &c, w->name, ret);
     client->taken = refs;
-    change->refs = refs;
+    client->change.refs = refs;
+    client->change.count = members.count;
+    client->sets_owed--;
+    w->owes_set = false;
+    w->told = members.version;
+    return true;
+}
+
+bool client_set_take(struct proa_client *client, struct proa_client_event *ret)
+{
+    for (uint32_t i = 0; client->sets_owed > 0 && i < client->watched_count; i++)
+        if (client->watched[i].owes_set && take_members(client, &client->watched[i], ret))
+            return true;
+    return false;
+}
+
+static bool take_group(struct proa_client *client, struct client_watched *w,
+                       const struct changed *c, struct proa_client_event *ret)
+{
+    if (c->kind == PROA_CHANGE_SET && !w->owes_set) {
+        w->owes_set = true;
+        client->sets_owed++;
+    }
+    if (w->owes_set) {
+        w->need = c->version;
+        return take_members(client, w, ret);
+    }
+    if (c->version <= w->told)
+        return false;
+    change_begin(client, w, c, w->name, ret);
+    w->told = c->version;
+    return true;
 }
 
 bool client_change_take(struct proa_client *client, const struct client_head *head,
                         struct proa_client_event *ret)
 {
-    static const uint64_t nothing;
     const char *text = (const char *)(head + 1);
     struct proa_change *change = &client->change;
     struct client_watched *w;
@@ -299,22 +346,18 @@ bool client_change_take(struct proa_client *client, const struct client_head *he
 
     memcpy(&c, text, sizeof(c));
     w = find(client, c.index, c.serial);
-    if (w == NULL ||
-        (c.kind != PROA_CHANGE_SET && w->what != PROA_WATCH_ALL && c.version <= w->told))
+    if (w == NULL)
         return false;
-    free(client->taken);
-    client->taken = NULL;
-    *change = (struct proa_change){.kind = c.kind,
-                                   .is_group = c.is_group != 0,
-                                   .name = client->change_name,
-                                   .watching = w->id,
-                                   .version = c.version};
-    strcpy(client->change_name, w->what == PROA_WATCH_ALL ? text + sizeof(c) : w->name);
-    if (c.kind == PROA_CHANGE_SET)
-        take_set(client, w, &c);
-    else
-        change->ref = c.ref;
-    w->told = change->version;
-    *ret = (struct proa_client_event){.data = &nothing, .change = change};
+    if (w->what == PROA_WATCH_GROUP)
+        return take_group(client, w, &c, ret);
+    if (c.kind != PROA_CHANGE_SET && w->what == PROA_WATCH_NAME && c.version <= w->told)
+        return false;
+    change_begin(client, w, &c, w->what == PROA_WATCH_ALL ? text + sizeof(c) : w->name,
+                 ret);
+    w->told = c.version;
+    if (c.kind == PROA_CHANGE_SET && !proa_ref_is_none(c.ref)) { /* a name's holder */
+        change->refs = &change->ref;
+        change->count = 1;
+    }
     return true;
 }

@@ -50,11 +50,9 @@ void client_multicast(struct sched *s, struct slot *slot, const struct proa_msg 
 bool client_changed(struct sched *s, struct slot *slot, const struct node *node)
 {
     struct client_head head = {.len = node->msg.len};
-    struct changed c;
 
-    memcpy(&c, node->payload, sizeof(c));
     if (!client_tell_out(s, slot->client, CLIENT_CHANGED, &head, node->payload))
         return false;
-    watching_out(s, &c);
+    watching_out(s, node);
     return true;
 }

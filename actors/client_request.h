@@ -58,6 +58,9 @@ bool client_stopped(const struct proa_client *client); /* the node leaves */
    watch has ended, or the set that was told has it already). */
 bool client_change_take(struct proa_client *client, const struct client_head *head,
                         struct proa_client_event *ret);
+/* client_set_take makes one of a SET that could not be read when its record came; false: there is
+   none, or it still cannot. */
+bool client_set_take(struct proa_client *client, struct proa_client_event *ret);
 
 /* client_late deals with a record that nobody waits for any more. */
 void client_late(struct proa_client *client, uint32_t kind,

@@ -101,6 +101,7 @@ struct proa_client {
     struct route_turn route;        /* of proa_client_route */
     struct client_watched *watched; /* PROA_CLIENT_WATCHES_MAX; NULL: none was made yet */
     uint32_t watched_count;
+    uint32_t sets_owed;        /* of these, whose SET could not be read when it came */
     struct proa_change change; /* of the event taken last */
     char change_name[PROA_NAME_MAX + 1];
 

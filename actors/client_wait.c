@@ -77,15 +77,22 @@ static void set_fd(struct proa_client *client)
     client->fd_set = true;
 }
 
+/* Is there something to take?  A SET that is owed may be read by now. */
+static bool due(const struct proa_client *client)
+{
+    return client->stash_first != NULL || client->sets_owed > 0 ||
+           anything(client, false);
+}
+
 void client_level(struct proa_client *client)
 {
     if (!client->fd_used)
         return;
-    if (client->stash_first == NULL && !anything(client, false)) {
+    if (!due(client)) {
         doorbell_disarm(&client->bell);
         client->fd_set = false;
         doorbell_arm(&client->bell);
     }
-    if (client->stash_first != NULL || anything(client, false))
+    if (due(client))
         set_fd(client);
 }

@@ -19,6 +19,7 @@ bool groups_init(struct directory *dir)
     struct directory_groups *g = &dir->groups;
 
     atomic_init(&g->floor, 0);
+    atomic_init(&g->removals, 0);
     atomic_init(&g->nothing, 0);
     g->table = pages_map(TABLE_BYTES);
     g->by_index = pages_map(BY_INDEX_BYTES);
@@ -51,6 +52,12 @@ void groups_free_batch(struct directory *dir, struct batch *batch)
         dir->groups.old_units -= view->units;
         dir->groups.stats.pending--;
         free(view);
+    }
+    while (batch->left != NULL) {
+        struct membership *m = batch->left;
+
+        batch->left = m->chain;
+        membership_free(dir, m);
     }
     while (batch->groups != NULL) {
         struct group *group = batch->groups;
@@ -126,12 +133,12 @@ static void table_remove(struct directory *dir, const struct group *group)
 
     while (slot_of(dir, at) != group)
         at = (at + 1) & (GROUP_TABLE_SLOTS - 1);
-    /* relaxed, here and below: who sees GONE or NULL reads nothing by it. */
-    atomic_store_explicit(&table[at], GROUP_GONE, memory_order_relaxed);
+    /* G7 release, here and below, pairs with G4: who misses the group sees its floor. */
+    atomic_store_explicit(&table[at], GROUP_GONE, memory_order_release);
     if (slot_of(dir, (at + 1) & (GROUP_TABLE_SLOTS - 1)) != NULL)
         return;
     while (slot_of(dir, at) == GROUP_GONE) {
-        atomic_store_explicit(&table[at], NULL, memory_order_relaxed);
+        atomic_store_explicit(&table[at], NULL, memory_order_release);
         at = (at - 1) & (GROUP_TABLE_SLOTS - 1);
     }
 }
@@ -240,14 +247,19 @@ struct group *group_make(struct directory *dir, const char *name, size_t len)
 void group_remove(struct directory *dir, struct group *group)
 {
     struct directory_groups *g = &dir->groups;
+    uint64_t removals;
 
     PROA_ASSERT(group->count == 0);
     group_present(dir, group);
     group_untouch(dir, group);
-    /* G5 release, pairs with G6: who sees it sees every group that is in the table now.  A new one
-       with each removal, by which readers know that a group they remember may be gone. */
+    /* G5 release, pairs with G6: who sees it sees every group that is in the table now.  Before
+       the group is taken out, so that who misses it does not say an older version than it had. */
     atomic_store_explicit(&g->floor, ++g->version, memory_order_release);
     table_remove(dir, group);
+    /* relaxed load: its only writer.  G8 release, pairs with G9, and after the group was taken out:
+       a reader that has seen this count and then finds a group has found one that stays. */
+    removals = atomic_load_explicit(&g->removals, memory_order_relaxed);
+    atomic_store_explicit(&g->removals, removals + 1, memory_order_release);
     g->by_index[group->index] = NULL;
     g->free_index[g->free_count++] = group->index;
     g->stats.groups--;

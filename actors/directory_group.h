@@ -16,8 +16,10 @@
 
      G1 store-release view   ->  G2 load-acquire view    a view is written before it is read
      G3 store-release table  ->  G4 load-acquire table   a group is made before it is found
-     G5 store-release floor  ->  G6 load-acquire floor   read before the search, it is no newer
-                                                         than what the search finds
+     G5 store-release floor  ->  G6 load-acquire floor   all groups made before it are found
+     G7 store-release GONE   ->  G4 load-acquire table   who misses a removed group sees its floor
+     G8 store-release        ->  G9 load-acquire         who sees a removal counted does not find
+        removals                 removals                that group any more
 
    Threads: functions say who.  Units: proa_ns; lengths in bytes.
    Errors:  enum proa_outcome for reads; 0 or nothing for bounded writes, which are counted.
@@ -25,8 +27,9 @@
             oldest makes room); DIRECTORY_MEMBERS_MAX memberships in all of them.  While a reader is
             stuck no views are made once old ones of a million members, and of twice as many as
             there are, wait for it.
-   Memory:  about 210 bytes a membership, 90 of them in the view, and these once more while an old
-            view waits for its readers; 650 bytes a group with one member. */
+   Memory:  about 230 bytes a membership, 110 of them in the view, and these once more while an old
+            view waits for its readers, with them those who left; 800 bytes a group with one
+            member. */
 #ifndef DIRECTORY_GROUP_H
 #define DIRECTORY_GROUP_H
 
@@ -39,10 +42,16 @@
     (1u << 21)                 /* entries_max of the mesh and own ones, doubled */
 #define DIRECTORY_VIEW_SHARE 8 /* views take at most 1/8 of the time */
 
+#define LOAD_ENDED                                                                       \
+    UINT16_MAX /* of a member of this node: it has ended, nobody picks it */
+
 /* ---- Readers: online ---- */
 
-#define ROUTE_KNOWN 16  /* groups that a reader finds without hashing their names */
-#define ROUTE_PLACES 16 /* groups whose rounds a reader remembers */
+#define ROUTE_KNOWN 16 /* groups that a reader finds without hashing their names */
+/* A reader remembers where it is in the rounds of the ROUTE_WAYS groups of a set that it asked for
+   last; a group's index says which set is its own. */
+#define ROUTE_SETS 16
+#define ROUTE_WAYS 4
 
 /* What a reader's picks remember: its own, one a lane or client; zeroed at first, random set to
    anything, else for each reader. */
@@ -51,23 +60,27 @@ struct route_turn {
     struct route_known {
         struct group
             *group; /* while no group was removed since, so that it is there still */
-        uint64_t floor;
+        uint64_t removals;
     } known[ROUTE_KNOWN];
     struct route_place {
-        uint64_t group; /* of the group's hash; another group takes the place over */
-        uint32_t at;    /* the member whose turn is next */
-    } places[ROUTE_PLACES];
+        uint64_t group;               /* of the group's hash */
+        uint32_t at;                  /* the member whose turn is next */
+    } places[ROUTE_SETS][ROUTE_WAYS]; /* the latest first; another group takes the last */
 };
 
-/* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN. */
+/* directory_route picks a living member: proa_route (group.h).  OK, NOT_FOUND, UNKNOWN.  A member of
+   this node that has ended (LOAD_ENDED) is passed over, though some hundreds of them in a row, until
+   the next view, may hide who of this node comes behind them.  O(1); while many nodes are silent,
+   O(nodes that the group's members are of). */
 enum proa_outcome directory_route(struct directory *dir, const char *group, size_t len,
                                   enum proa_policy policy, uint64_t key, proa_ns now,
                                   struct route_turn *turn, struct proa_ref *ret_ref);
 
 /* directory_members copies members: proa_lookup_all.  type 0: any.  OK, NOT_FOUND, UNKNOWN,
    WRONG_TYPE.  *ret (may be NULL) is set in all cases: a group that is not here has the version of
-   the latest change of any group when one was last removed, or a later one.  O(members), but O(1)
-   for all of any type, without room for them. */
+   the latest change of any group when one was last removed, or a later one.  A reader's versions of
+   a group never go back, but for UNKNOWN with version 0: groups were removed during each of 64
+   searches, ask again.  O(members), but O(1) for all of any type, without room for them. */
 enum proa_outcome directory_members(const struct directory *dir, const char *group,
                                     size_t len, uint32_t type, unsigned flags,
                                     proa_ns now, struct proa_ref *refs, uint32_t max,

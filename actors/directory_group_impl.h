@@ -13,10 +13,14 @@
    their points lie too close; with GROUP_POINTS the largest share of n stays below 1.5/n for small n
    too.
 
+   When many nodes are silent, a pick does not look at their members one by one: a view knows which
+   members and points each node has, in order, so that the next one of each living node is a binary
+   search.
+
    A view is read until its readers have been quiescent, and with it the node records its members
    point at: node_owner.in_views counts these, and the record of a forgotten node is retired with the
-   last view that has it.  Load words are never unmapped; one that is used again may get a late
-   reader's 1, which the next report overwrites.
+   last view that has it.  Load words are never unmapped, and used again when the last view that has
+   them was freed: nobody adds to one then.
 
    Threads: readers touch what is marked so; all else is the writer's.  Units: members.
    Errors:  as stated. */
@@ -57,14 +61,26 @@ struct group_member {
 
 _Static_assert(sizeof(struct group_member) == 32, "two members in a cache line");
 
+/* A node that members of a view are of: where these begin in by_node, and their points in
+   points_by_node, GROUP_POINTS times as far. */
+struct view_node {
+    const struct directory_node *node;
+    uint32_t first;
+    uint32_t next; /* the writer's, while it makes the view */
+};
+
 /* Constant once published. */
 struct group_view {
     uint64_t version;
-    uint32_t count;          /* of members, at least 1 */
-    uint32_t locals;         /* of these, of this node */
-    uint64_t *points;        /* GROUP_POINTS * count, sorted, and POINT_END */
-    uint32_t *guide;         /* first point of each bucket, and one past the last */
-    uint32_t *local;         /* indices of the local ones */
+    uint32_t count;           /* of members, at least 1 */
+    uint32_t locals;          /* of these, of this node */
+    uint64_t *points;         /* GROUP_POINTS * count, sorted, and POINT_END */
+    uint32_t *guide;          /* first point of each bucket, and one past the last */
+    struct view_node *nodes;  /* node_count, and one that ends the last */
+    uint32_t *by_node;        /* indices of members, node by node, ascending in each */
+    uint32_t *points_by_node; /* indices of points, likewise */
+    const uint32_t *local;    /* indices of the local ones: part of by_node */
+    uint32_t node_count;
     uint32_t guide_bits;     /* a point's bucket is its upper bits */
     uint32_t units;          /* what it counts for while it waits for readers */
     struct group_view *next; /* in a batch */
@@ -117,7 +133,7 @@ struct membership {
     struct proa_ref ref;
     uint64_t point; /* order in views */
     struct group *group;
-    struct membership *chain;       /* in the table */
+    struct membership *chain;       /* in the table; later in a batch */
     struct membership *prev, *next; /* of its node */
     _Atomic uint16_t *load;
     uint32_t word; /* of it; WORD_NONE: not the directory's */
@@ -134,7 +150,8 @@ struct group_list {
 
 #define WORD_NONE UINT32_MAX
 #define WORD_CHUNK 4096u
-#define WORD_CHUNKS (DIRECTORY_MEMBERS_MAX / WORD_CHUNK)
+/* Those of members that left wait with old views. */
+#define WORD_CHUNKS (2u * DIRECTORY_MEMBERS_MAX / WORD_CHUNK)
 
 /* The load words of other nodes' members. */
 struct load_words {
@@ -153,7 +170,8 @@ struct directory_groups {
     _Atomic(struct group *) *table; /* GROUP_TABLE_SLOTS */
 
     /* Written by the writer, read by readers. */
-    _Atomic uint64_t floor; /* the version of groups that are not in the table */
+    _Atomic uint64_t floor;    /* the version of groups that are not in the table */
+    _Atomic uint64_t removals; /* groups ever taken out of the table, counted after it */
 
     /* Set by readers, cleared by the writer: bit per group. */
     alignas(PROA_CACHE_LINE) _Atomic uint64_t wanted[DIRECTORY_GROUPS_MAX / 64];
@@ -215,7 +233,7 @@ static inline bool seen_left(const struct group *group, uint32_t at)
 
 /* memberships_forget ends all memberships of a node. */
 void memberships_forget(struct directory *dir, uint32_t node);
-/* membership_free gives its memory and load word back; it is in no table, chain or group. */
+/* membership_free gives its memory and load word back; it is in no table, chain, group or view. */
 void membership_free(struct directory *dir, struct membership *m);
 
 /* ---- directory_group_view.c ---- */
@@ -241,6 +259,10 @@ struct points_from {
 
 #define POINTS_GONE UINT32_MAX
 
+/* nodes_set makes nodes and what is sorted by them, after points_set.  number_of: room for a number
+   of each member. */
+void nodes_set(struct directory *dir, struct group_view *view, uint32_t *number_of);
+
 /* points_set makes points and guide of a view whose members are set. */
 void points_set(struct group_view *view, const struct points_from *from);
 
@@ -265,10 +287,15 @@ static inline void group_mark_read(struct group *group)
         atomic_store_explicit(&group->read, 1, memory_order_relaxed);
 }
 
-static inline bool member_lives(const struct group_member *member, proa_ns now)
+static inline bool node_lives(const struct directory_node *node, proa_ns now)
 {
     /* relaxed: a moment, nothing is read by it. */
-    return now < atomic_load_explicit(&member->node->heard_until, memory_order_relaxed);
+    return now < atomic_load_explicit(&node->heard_until, memory_order_relaxed);
+}
+
+static inline bool member_lives(const struct group_member *member, proa_ns now)
+{
+    return node_lives(member->node, now);
 }
 
 static inline struct proa_ref member_ref(const struct group_member *member)

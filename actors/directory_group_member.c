@@ -49,7 +49,6 @@ static void word_give(struct load_words *w, struct membership *m)
 {
     if (m->word != WORD_NONE)
         w->free[w->free_count++] = m->word;
-    m->word = WORD_NONE;
 }
 
 static bool is_local(const struct directory *dir, const struct membership *m)
@@ -57,15 +56,14 @@ static bool is_local(const struct directory *dir, const struct membership *m)
     return m->ref.node == dir->groups.self;
 }
 
-/* Points m at its load word.  False: no memory, and m has none. */
+/* Points m, a new or a local one, at its load word.  False: no memory, and m has none. */
 static bool bind_load(struct directory *dir, struct membership *m)
 {
     struct directory_groups *g = &dir->groups;
     uint32_t lane = SLOT_LANE(m->ref.slot), index = SLOT_INDEX(m->ref.slot);
 
     if (!is_local(dir, m))
-        return m->word != WORD_NONE || word_take(&g->words, m);
-    word_give(&g->words, m);
+        return word_take(&g->words, m);
     m->load = lane < PROA_LANES_MAX && index < g->lanes[lane].slots
                   ? &g->lanes[lane].words[index]
                   : &g->nothing;

@@ -4,10 +4,15 @@
 #include "directory_impl.h"
 
 #define NOINLINE __attribute__((noinline)) /* the fewer registers to save before */
-#define TRIES 8u /* random picks that met silent nodes, before all are looked at */
+#define TRIES 8u /* random picks that met silent nodes, before others are looked for */
+#define SCAN_MAX 32u /* members looked at one after the other, before nodes are */
+/* Of this node, that have ended, before it counts as silent: for as long as its lanes are ahead of
+   the view. */
+#define ENDED_MAX 256u
 #define IDLE_LOOKS 16u
+#define LOCAL_LOOKS 32u
 #define BUCKET_SCAN 8u
-#define PASSED_MAX 64u /* points of silent nodes, before all are looked at */
+#define PASSED_MAX 256u /* points of silent nodes, before nodes are looked at */
 
 /* ---- Chance ---- */
 
@@ -37,6 +42,13 @@ static inline uint32_t load_of(const struct group_member *member)
     return atomic_load_explicit(member->load, memory_order_relaxed);
 }
 
+/* Not while its node is silent, nor when it is of this node and has ended, which the view may not
+   know yet. */
+static inline bool may_pick(const struct group_member *member, proa_ns now)
+{
+    return member_lives(member, now) && !(member->local && load_of(member) == LOAD_ENDED);
+}
+
 /* The member gets one message more.  Lanes may lose each other's 1. */
 static inline void load_add(const struct group_member *member)
 {
@@ -50,16 +62,67 @@ static inline void load_add(const struct group_member *member)
         atomic_store_explicit(member->load, (uint16_t)(load + 1), memory_order_relaxed);
 }
 
-/* The first living member from `from` on; NULL: none lives. */
+/* The first of node k's members from `from` on that may be picked, or from the first on.  NULL: none
+   of those looked at. */
+static const struct group_member *scan_node(const struct group_view *view, uint32_t k,
+                                            uint32_t from, proa_ns now)
+{
+    const uint32_t *own = view->by_node + view->nodes[k].first;
+    uint32_t count = view->nodes[k + 1].first - view->nodes[k].first, at = 0, end = count;
+
+    while (at < end) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (own[middle] < from)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    for (uint32_t n = 0; n < count && n < ENDED_MAX; n++, at++) {
+        at = at == count ? 0 : at;
+        if (may_pick(&view->members[own[at]], now))
+            return &view->members[own[at]];
+    }
+    return NULL;
+}
+
+/* The same as scan, node by node: the nearest of what each living one has. */
+static NOINLINE const struct group_member *scan_nodes(const struct group_view *view,
+                                                      uint32_t from, proa_ns now)
+{
+    const struct group_member *best = NULL;
+    uint32_t nearest = UINT32_MAX;
+
+    for (uint32_t k = 0; k < view->node_count; k++) {
+        const struct group_member *member =
+            node_lives(view->nodes[k].node, now) ? scan_node(view, k, from, now) : NULL;
+        uint32_t at, distance;
+
+        if (member == NULL)
+            continue;
+        at = (uint32_t)(member - view->members);
+        distance = at >= from ? at - from : at + view->count - from;
+        if (distance < nearest) {
+            nearest = distance;
+            best = member;
+        }
+    }
+    return best;
+}
+
+/* The first member from `from` on that may be picked.  NULL: none, but of this node's only some that
+   have ended were looked at. */
 static const struct group_member *scan(const struct group_view *view, uint32_t from,
                                        proa_ns now)
 {
-    for (uint32_t n = 0; n < view->count; n++) {
-        if (member_lives(&view->members[from], now))
-            return &view->members[from];
-        from = from + 1 == view->count ? 0 : from + 1;
+    uint32_t at = from, n = 0;
+
+    for (; n < view->count && n < SCAN_MAX; n++) {
+        if (may_pick(&view->members[at], now))
+            return &view->members[at];
+        at = at + 1 == view->count ? 0 : at + 1;
     }
-    return NULL;
+    return n < view->count ? scan_nodes(view, from, now) : NULL;
 }
 
 /* ---- Policies ---- */
@@ -71,7 +134,7 @@ pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 
     for (uint32_t i = 0; i < TRIES; i++) {
         at = below((uint32_t)(next_random(turn) >> 32), view->count);
-        if (member_lives(&view->members[at], now))
+        if (may_pick(&view->members[at], now))
             return &view->members[at];
     }
     return scan(view, at, now);
@@ -80,18 +143,21 @@ pick_random(const struct group_view *view, proa_ns now, struct route_turn *turn)
 static NOINLINE const struct group_member *
 pick_local(const struct group_view *view, proa_ns now, struct route_turn *turn)
 {
-    if (view->locals > 0) {
-        uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
+    uint32_t at = below((uint32_t)(next_random(turn) >> 32), view->locals);
+
+    for (uint32_t n = 0; n < view->locals && n < LOCAL_LOOKS; n++) {
         const struct group_member *member = &view->members[view->local[at]];
 
-        if (member_lives(member, now)) /* they live on one node */
+        if (may_pick(member, now))
             return member;
+        at = at + 1 == view->locals ? 0 : at + 1;
     }
     return pick_random(view, now, turn);
 }
 
 /* The shorter mailbox of two (Mitzenmacher, "The power of two choices in randomized load
-   balancing", 2001).  NULL: both are silent.  Of at least two members. */
+   balancing", 2001).  NULL: neither may be picked, or both are as long as a word can say.  Of at
+   least two members. */
 static inline const struct group_member *shorter(const struct group_view *view,
                                                  proa_ns now, struct route_turn *turn)
 {
@@ -104,7 +170,7 @@ static inline const struct group_member *shorter(const struct group_view *view,
     uint32_t longer = member_lives(a, now) ? load_of(a) : UINT32_MAX;
     uint32_t other = member_lives(b, now) ? load_of(b) : UINT32_MAX;
 
-    if (__builtin_expect((longer & other) == UINT32_MAX, 0))
+    if (__builtin_expect((longer & other & LOAD_ENDED) == LOAD_ENDED, 0))
         return NULL;
     /* A branch: most often neither has anything to do, and nobody waits for loads to compare. */
     return longer <= other ? a : b;
@@ -125,13 +191,19 @@ pick_shorter(const struct group_view *view, proa_ns now, struct route_turn *turn
 /* The reader's place in this group's round. */
 static uint32_t *place_of(const struct group *group, struct route_turn *turn)
 {
-    struct route_place *place = &turn->places[group->index % ROUTE_PLACES];
+    struct route_place *set = turn->places[group->index % ROUTE_SETS], found;
+    uint32_t way = 0;
 
-    if (place->group != group->key.high) {
-        place->group = group->key.high;
-        place->at = (uint32_t)(next_random(turn) >> 32);
-    }
-    return &place->at;
+    while (way + 1 < ROUTE_WAYS && set[way].group != group->key.high)
+        way++;
+    found = set[way];
+    if (found.group != group->key.high)
+        found =
+            (struct route_place){group->key.high, (uint32_t)(next_random(turn) >> 32)};
+    for (; way > 0; way--)
+        set[way] = set[way - 1];
+    set[0] = found;
+    return &set[0].at;
 }
 
 static NOINLINE const struct group_member *pick_next(const struct group_view *view,
@@ -150,21 +222,22 @@ static NOINLINE const struct group_member *pick_next(const struct group_view *vi
 static NOINLINE const struct group_member *pick_idle(const struct group_view *view,
                                                      proa_ns now, uint32_t *place)
 {
-    const struct group_member *best = NULL;
+    const struct group_member *best = NULL, *first = NULL;
     uint32_t at = *place < view->count ? *place : below(*place, view->count);
-    uint32_t looks = 0;
 
-    for (uint32_t n = 0; n < view->count && looks < IDLE_LOOKS; n++) {
-        const struct group_member *member = &view->members[at];
+    for (uint32_t looks = 0; looks < IDLE_LOOKS; looks++) {
+        const struct group_member *member = scan(view, at, now);
 
-        at = at + 1 == view->count ? 0 : at + 1;
-        if (!member_lives(member, now))
-            continue;
+        if (member == NULL || member == first)
+            break;
+        if (first == NULL)
+            first = member;
+        at = (uint32_t)(member - view->members) + 1;
+        at = at == view->count ? 0 : at;
         if (best == NULL || load_of(member) < load_of(best))
             best = member;
         if (load_of(best) == 0)
             break;
-        looks++;
     }
     *place = at;
     return best;
@@ -231,7 +304,7 @@ static inline bool probe_once(const struct group_view *view, uint64_t position,
         if (!is_nearer(best, distance, point))
             return true;
         member = &view->members[point & POINT_INDEX_MASK];
-        if (member_lives(member, now)) {
+        if (may_pick(member, now)) {
             best->member = member;
             best->distance = distance;
             best->point = point;
@@ -243,52 +316,50 @@ static inline bool probe_once(const struct group_view *view, uint64_t position,
     return true;
 }
 
-/* All positions of a key, sorted. */
-static void positions_of(uint64_t key, uint64_t positions[GROUP_PROBES])
+/* The same of node k's points only. */
+static void probe_node(const struct group_view *view, uint32_t k, uint64_t position,
+                       proa_ns now, struct nearest *best)
 {
-    for (uint32_t i = 0; i < GROUP_PROBES; i++) {
-        uint64_t position = position_of(key, i);
-        uint32_t at = i;
+    uint32_t first = view->nodes[k].first * GROUP_POINTS;
+    uint32_t count = view->nodes[k + 1].first * GROUP_POINTS - first, at = 0, end = count;
+    const uint32_t *own = view->points_by_node + first;
 
-        for (; at > 0 && positions[at - 1] > position; at--)
-            positions[at] = positions[at - 1];
-        positions[at] = position;
+    while (at < end) {
+        uint32_t middle = at + (end - at) / 2;
+
+        if (view->points[own[middle]] < position)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    for (uint32_t n = 0; n < count && n < ENDED_MAX; n++, at++) {
+        uint64_t point, distance;
+
+        at = at == count ? 0 : at;
+        point = view->points[own[at]];
+        distance = (point & ~POINT_INDEX_MASK) - position;
+        if (!is_nearer(best, distance, point))
+            return;
+        if (may_pick(&view->members[point & POINT_INDEX_MASK], now)) {
+            best->member = &view->members[point & POINT_INDEX_MASK];
+            best->distance = distance;
+            best->point = point;
+            return;
+        }
     }
 }
 
-/* The same as probe_once for each probe, when most members are silent: one look at each point, from
-   the last to the first, so that the next living one behind each is known. */
-static const struct group_member *probe_all(const struct group_view *view, uint64_t key,
-                                            proa_ns now)
+/* The same as probe_once for each probe, when most members are silent. */
+static const struct group_member *probe_nodes(const struct group_view *view,
+                                              const uint64_t positions[GROUP_PROBES],
+                                              proa_ns now)
 {
-    uint32_t i = view->count * GROUP_POINTS, left = GROUP_PROBES;
     struct nearest best = {NULL, 0, 0, 0};
-    const struct group_member *member = NULL;
-    uint64_t positions[GROUP_PROBES], next = 0;
 
-    positions_of(key, positions);
-    /* Behind the last point the ring begins again. */
-    for (uint32_t k = 0; k < i && member == NULL; k++) {
-        next = view->points[k];
-        if (member_lives(&view->members[next & POINT_INDEX_MASK], now))
-            member = &view->members[next & POINT_INDEX_MASK];
-    }
-    if (member == NULL)
-        return NULL;
-    while (left > 0) {
-        uint64_t position = positions[left - 1];
-        uint64_t distance = (next & ~POINT_INDEX_MASK) - position;
-
-        if (i == 0 || view->points[i - 1] < position) {
-            if (is_nearer(&best, distance, next))
-                best = (struct nearest){member, distance, next, 0};
-            left--;
-        } else if (member_lives(&view->members[view->points[--i] & POINT_INDEX_MASK],
-                                now)) {
-            next = view->points[i];
-            member = &view->members[next & POINT_INDEX_MASK];
-        }
-    }
+    for (uint32_t k = 0; k < view->node_count; k++)
+        if (node_lives(view->nodes[k].node, now))
+            for (uint32_t i = 0; i < GROUP_PROBES; i++)
+                probe_node(view, k, positions[i], now, &best);
     return best.member;
 }
 
@@ -309,7 +380,7 @@ static NOINLINE const struct group_member *pick_by_key(const struct group_view *
     for (uint32_t i = 0; i < GROUP_PROBES; i++)
         if (!probe_once(view, positions[i], point_behind(view, positions[i], at[i]), now,
                         &best))
-            return probe_all(view, key, now);
+            return probe_nodes(view, positions, now);
     return best.member;
 }
 
@@ -390,13 +461,14 @@ static NOINLINE enum proa_outcome
 route_new(struct directory *dir, const char *name, size_t len, enum proa_policy policy,
           uint64_t key, proa_ns now, struct route_turn *turn, struct proa_ref *ret_ref)
 {
-    /* relaxed: see directory_route. */
-    uint64_t floor = atomic_load_explicit(&dir->groups.floor, memory_order_relaxed);
+    /* G9 acquire, pairs with G8, and before the search: a group that is found then has its removal
+       yet to be counted. */
+    uint64_t removals = atomic_load_explicit(&dir->groups.removals, memory_order_acquire);
     struct group *group = group_find(dir, name, len);
 
     if (group == NULL)
         return group_absent(dir, NULL, now);
-    *known_of(turn, name, len) = (struct route_known){group, floor};
+    *known_of(turn, name, len) = (struct route_known){group, removals};
     return route_in(dir, group, policy, key, now, turn, ret_ref);
 }
 
@@ -431,7 +503,7 @@ static inline bool name_equal(const char *a, const char *b, size_t len)
    case of the usual policy calls nothing: perf/bench_route.
 
    A remembered group that was removed may be freed once this reader has been quiescent or offline;
-   in either case the reader then sees the floor that was stored before: qsbr.h, R2 and R3. */
+   in either case the reader then sees the removal counted: qsbr.h, R2 and R3. */
 enum proa_outcome directory_route(struct directory *dir, const char *name, size_t len,
                                   enum proa_policy policy, uint64_t key, proa_ns now,
                                   struct route_turn *turn, struct proa_ref *ret_ref)
@@ -446,11 +518,12 @@ enum proa_outcome directory_route(struct directory *dir, const char *name, size_
     known = known_of(turn, name, len);
     group = known->group;
     /* relaxed: see above. */
-    if (__builtin_expect(group == NULL ||
-                             known->floor != atomic_load_explicit(&dir->groups.floor,
-                                                                  memory_order_relaxed) ||
-                             group->len != len || !name_equal(group->name, name, len),
-                         0))
+    if (__builtin_expect(
+            group == NULL ||
+                known->removals !=
+                    atomic_load_explicit(&dir->groups.removals, memory_order_relaxed) ||
+                group->len != len || !name_equal(group->name, name, len),
+            0))
         return route_new(dir, name, len, policy, key, now, turn, ret_ref);
     group_mark_read(group);
     view = view_of(group);

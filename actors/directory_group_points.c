@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring of a view: from that of the view before when little has changed, else all anew. */
+/* The ring of a view: from that of the view before when little has changed, else all anew.  And
+   which of it are whose. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,4 +143,53 @@ void points_set(struct group_view *view, const struct points_from *from)
     merge_points(view, from, added, count);
     set_guide(view);
     free(added);
+}
+
+/* ---- By node ---- */
+
+/* Numbers the nodes as they are met, and counts the members of each. */
+static void number_nodes(struct directory *dir, struct group_view *view,
+                         uint32_t *number_of)
+{
+    uint64_t this_view = dir->groups.stats.views + 1; /* published so far */
+
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct directory_node *node = view->members[i].node;
+        struct node_owner *owner = &dir->node_owners[node - dir->nodes];
+
+        if (owner->numbered_in != this_view) {
+            owner->numbered_in = this_view;
+            owner->number = view->node_count++;
+            view->nodes[owner->number] = (struct view_node){node, 0, 0};
+        }
+        number_of[i] = owner->number;
+        view->nodes[owner->number].next++;
+    }
+}
+
+void nodes_set(struct directory *dir, struct group_view *view, uint32_t *number_of)
+{
+    uint32_t sum = 0;
+
+    number_nodes(dir, view, number_of);
+    view->local = view->by_node;
+    for (uint32_t k = 0; k < view->node_count; k++) {
+        struct view_node *node = &view->nodes[k];
+
+        if (node->node->id == dir->groups.self)
+            view->local = view->by_node + sum;
+        node->first = sum;
+        sum += node->next;
+        node->next = node->first;
+    }
+    view->nodes[view->node_count] = (struct view_node){NULL, sum, 0};
+    for (uint32_t i = 0; i < view->count; i++)
+        view->by_node[view->nodes[number_of[i]].next++] = i;
+    for (uint32_t k = 0; k < view->node_count; k++)
+        view->nodes[k].next = view->nodes[k].first * GROUP_POINTS;
+    for (uint32_t i = 0; i < view->count * GROUP_POINTS; i++) {
+        uint32_t number = number_of[view->points[i] & POINT_INDEX_MASK];
+
+        view->points_by_node[view->nodes[number].next++] = i;
+    }
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "directory_hash.h"
 
+/* For a group that is not here, while others are removed during each: a search is shorter than a
+   removal, so that few go by. */
+#define SEARCHES 64u
+
 /* ---- Finding a group ---- */
 
 struct group *group_find(const struct directory *dir, const char *name, size_t len)
@@ -35,22 +39,46 @@ enum proa_outcome group_absent(const struct directory *dir, const struct group *
     return directory_missing(dir);
 }
 
+static uint64_t floor_of(const struct directory *dir)
+{
+    /* G6 acquire, pairs with G5: groups made before it are found. */
+    return atomic_load_explicit(&dir->groups.floor, memory_order_acquire);
+}
+
+/* The group, or NULL and the version of which it is true that the group was not there: a floor that
+   was the same before and after the search.  Before it, so that no group made since counts; after
+   it (G7: who missed the group sees its floor), so that the removal itself does.  False: there was
+   no such search. */
+static bool find_at(const struct directory *dir, const char *name, size_t len,
+                    struct group **ret_group, uint64_t *ret_version)
+{
+    uint64_t after = floor_of(dir);
+
+    for (uint32_t i = 0; i < SEARCHES; i++) {
+        uint64_t before = after;
+
+        *ret_group = group_find(dir, name, len);
+        after = floor_of(dir);
+        if (*ret_group == NULL && after != before)
+            continue;
+        *ret_version = after;
+        return true;
+    }
+    return false;
+}
+
 /* The view of a group, or NULL and why; *ret_version is what it, or nothing, is the state of. */
 static const struct group_view *look(const struct directory *dir, const char *name,
                                      size_t len, proa_ns now, uint64_t *ret_version,
                                      enum proa_outcome *ret_outcome)
 {
     const struct group_view *view;
-    const struct group *group;
+    struct group *group;
 
     *ret_version = 0;
     *ret_outcome = PROA_UNKNOWN;
-    if (len - 1 >= PROA_NAME_MAX)
+    if (len - 1 >= PROA_NAME_MAX || !find_at(dir, name, len, &group, ret_version))
         return NULL;
-    /* G6 acquire, pairs with G5, and before the search: a group that is not found had no change
-       up to here but those that ended in its removal. */
-    *ret_version = atomic_load_explicit(&dir->groups.floor, memory_order_acquire);
-    group = group_find(dir, name, len);
     /* G2 acquire, pairs with G1: the view has been written. */
     view =
         group != NULL ? atomic_load_explicit(&group->view, memory_order_acquire) : NULL;

@@ -71,11 +71,11 @@ static uint64_t align8(uint64_t bytes)
     return (bytes + 7) & ~UINT64_C(7);
 }
 
-static struct group_view *view_create(uint32_t count, uint32_t locals)
+static struct group_view *view_create(uint32_t count, uint32_t nodes_max)
 {
     uint64_t points = (uint64_t)count * GROUP_POINTS, bytes = sizeof(struct group_view);
     uint32_t bits = 64 - (uint32_t)__builtin_clzll(points); /* more buckets than points */
-    uint64_t at_points, at_guide, at_local;
+    uint64_t at_points, at_guide, at_nodes, at_members;
     struct group_view *view;
 
     bytes += (uint64_t)count * sizeof(struct group_member);
@@ -83,8 +83,10 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
     bytes += (points + 1) * sizeof(uint64_t);
     at_guide = bytes;
     bytes = align8(bytes + ((UINT64_C(1) << bits) + 1) * sizeof(uint32_t));
-    at_local = bytes;
-    bytes += locals * sizeof(uint32_t);
+    at_nodes = bytes;
+    bytes += (nodes_max + 1) * sizeof(struct view_node);
+    at_members = bytes;
+    bytes += (count + points) * sizeof(uint32_t);
     view = aligned_alloc(PROA_CACHE_LINE, (bytes + PROA_CACHE_LINE - 1) &
                                               ~(uint64_t)(PROA_CACHE_LINE - 1));
     if (view == NULL)
@@ -93,7 +95,10 @@ static struct group_view *view_create(uint32_t count, uint32_t locals)
     view->locals = 0;
     view->points = (uint64_t *)(void *)((uint8_t *)view + at_points);
     view->guide = (uint32_t *)(void *)((uint8_t *)view + at_guide);
-    view->local = (uint32_t *)(void *)((uint8_t *)view + at_local);
+    view->nodes = (struct view_node *)(void *)((uint8_t *)view + at_nodes);
+    view->by_node = (uint32_t *)(void *)((uint8_t *)view + at_members);
+    view->points_by_node = view->by_node + count;
+    view->node_count = 0;
     view->guide_bits = bits;
     view->units = count + UNITS_HEAD;
     return view;
@@ -112,8 +117,7 @@ struct making {
 static void set(struct making *k, struct membership *m, const struct group_member *member)
 {
     k->view->members[k->n] = *member;
-    if (member->local)
-        k->view->local[k->view->locals++] = k->n;
+    k->view->locals += member->local;
     k->seen[k->n++] = m;
 }
 
@@ -188,7 +192,8 @@ void view_retire(struct directory *dir, struct group_view *view)
     dir->groups.stats.pending++;
 }
 
-/* What left since the last view is in none any more: after that one was retired. */
+/* What left since the last view is in no later one.  It waits for that one's readers, who may add to
+   its load word: after that one was retired. */
 static void drop_left(struct directory *dir, struct group *group)
 {
     for (uint32_t i = 0; i < group->seen_count; i++) {
@@ -200,7 +205,9 @@ static void drop_left(struct directory *dir, struct group *group)
         node = &dir->node_owners[m->node];
         if (--node->in_views == 0 && node->forgotten)
             directory_retire_node(dir, m->node);
-        membership_free(dir, m);
+        m->chain = dir->filling.left;
+        dir->filling.left = m;
+        dir->filling.count++;
     }
 }
 
@@ -225,14 +232,16 @@ static void take_seen(struct group *group, struct membership **seen)
 static bool making_init(struct making *k)
 {
     struct group *group = k->group;
-    uint32_t *numbers =
-        malloc((group->seen_count + group->added_count + 1) * sizeof(uint32_t));
+    const struct group_view *old = view_of(group);
+    uint32_t nodes_max = group->added_count + (old != NULL ? old->node_count : 0);
+    uint32_t *numbers = malloc((group->seen_count + group->added_count + group->count) *
+                               sizeof(uint32_t));
 
     k->from.now = numbers;
     k->from.added_count = group->added_count;
     k->from.old = view_of(group);
     k->seen = malloc(group->count * sizeof(struct membership *));
-    k->view = view_create(group->count, group->count - group->far);
+    k->view = view_create(group->count, nodes_max);
     if (numbers == NULL || k->seen == NULL || k->view == NULL) {
         free(numbers);
         free(k->seen);
@@ -258,6 +267,7 @@ static bool publish_view(struct directory *dir, struct group *group)
     set_members(&k);
     k.view->version = group->version;
     points_set(k.view, &k.from);
+    nodes_set(dir, k.view, k.from.added + group->added_count);
     free(k.from.now);
     /* G1 release, pairs with G2: a view is written before it is read. */
     atomic_store_explicit(&group->view, k.view, memory_order_release);

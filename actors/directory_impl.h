@@ -120,7 +120,8 @@ struct batch {
     uint32_t first_node;  /* by node_owners[].next_free; NODE_NONE ends it */
     struct group_view *views;
     struct group *groups;
-    uint64_t count; /* of all these */
+    struct membership *left; /* by chain: of these views, once */
+    uint64_t count;          /* of all these */
 };
 
 struct node_owner {
@@ -129,6 +130,8 @@ struct node_owner {
     uint32_t next_free;         /* of free or retired records; NODE_NONE ends a list */
     uint32_t in_views;          /* members of published views */
     bool forgotten;             /* to be retired when no view has it */
+    uint64_t numbered_in;       /* a view being made, counted, and its number there */
+    uint32_t number;
 };
 
 struct directory {

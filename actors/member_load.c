@@ -10,7 +10,7 @@ static _Atomic uint16_t *word_of(struct sched *s, const struct slot *slot)
 static void set(struct sched *s, const struct slot *slot, uint32_t load)
 {
     atomic_store_explicit(word_of(s, slot),
-                          (uint16_t)(load < UINT16_MAX ? load : UINT16_MAX),
+                          (uint16_t)(load < LOAD_ENDED ? load : LOAD_ENDED - 1),
                           memory_order_relaxed);
 }
 
@@ -36,10 +36,13 @@ void load_settle(struct sched *s, const struct slot *slot)
 
 void load_add(struct sched *s, const struct slot *slot)
 {
-    set(s, slot, atomic_load_explicit(word_of(s, slot), memory_order_relaxed) + 1u);
+    uint32_t load = atomic_load_explicit(word_of(s, slot), memory_order_relaxed);
+
+    if (load != LOAD_ENDED)
+        set(s, slot, load + 1);
 }
 
 void load_ending(struct sched *s, const struct slot *slot)
 {
-    set(s, slot, UINT16_MAX);
+    atomic_store_explicit(word_of(s, slot), LOAD_ENDED, memory_order_relaxed);
 }

@@ -55,6 +55,7 @@ struct fan {
     bool own_node;                  /* members of other nodes are told by somebody else */
     bool own_lane;                  /* and those of other lanes */
     uint32_t told;                  /* members that somebody has taken it for */
+    bool later;                     /* those of this lane: s->multicasts.rest */
     uint32_t lanes[PROA_LANES_MAX]; /* members of the other lanes */
     struct multicast_nodes *nodes;  /* those of other nodes; NULL: own_node */
 };
@@ -90,6 +91,14 @@ static void one_far(struct fan *fan, struct proa_ref to)
                    outcome == PROA_AGAIN ? PROA_REFUSED_BUSY : PROA_NOT_SENT);
 }
 
+static void one_here(struct fan *fan, struct proa_ref to)
+{
+    struct proa_msg msg = fan->msg;
+
+    msg.to = to;
+    deliver_here(fan->s, &msg, NULL, fan->in_place_ok);
+}
+
 static void on_member(void *ctx, struct proa_ref ref, bool local)
 {
     struct fan *fan = ctx;
@@ -100,11 +109,12 @@ static void on_member(void *ctx, struct proa_ref ref, bool local)
         if (!fan->own_node && !count_node(fan->nodes, ref.node))
             one_far(fan, ref);
     } else if (lane == s->lane) {
-        struct proa_msg msg = fan->msg;
-
-        msg.to = ref;
-        deliver_here(s, &msg, NULL, fan->in_place_ok);
         fan->told++;
+        if (fan->later && s->multicasts.rest_count < s->slots.max)
+            s->multicasts.rest[s->multicasts.rest_count++] =
+                (struct multicast_rest){ref.slot, ref.generation};
+        else
+            one_here(fan, ref);
     } else if (!fan->own_lane && lane < s->lanes) {
         fan->lanes[lane]++;
     }
@@ -173,9 +183,11 @@ static enum proa_outcome pass_to_nodes(struct fan *fan, const struct proa_msg *b
 
 static bool nodes_ready(struct sched *s)
 {
-    if (s->multicast == NULL)
-        s->multicast = arena_zalloc(s->arena, sizeof(*s->multicast), PROA_CACHE_LINE);
-    return s->multicast != NULL;
+    struct multicasts *m = &s->multicasts;
+
+    if (m->nodes == NULL)
+        m->nodes = arena_zalloc(s->arena, sizeof(*m->nodes), PROA_CACHE_LINE);
+    return m->nodes != NULL;
 }
 
 enum proa_outcome multicast_send(struct sched *s, struct slot *slot,
@@ -197,7 +209,7 @@ enum proa_outcome multicast_send(struct sched *s, struct slot *slot,
         s->again_key = 0;
         return send_failed(s, slot, PROA_AGAIN);
     }
-    fan.nodes = s->multicast;
+    fan.nodes = s->multicasts.nodes;
     found = directory_each_member(s->directory, group, group_len, s->now, on_member, &fan,
                                   &outcome);
     if (found == 0)
@@ -246,23 +258,35 @@ enum proa_outcome proa_multicast(struct proa_actor *self, const char *group,
 
 /* ---- The service ---- */
 
-/* Tells the members that are here: of this lane, or of the whole node. */
-static void hand_out(struct sched *s, const struct proa_msg *msg, bool own_lane)
+/* Members of the group, on all nodes, silent ones too. */
+static uint32_t size_of(const struct sched *s, const struct multicast_body *parts)
 {
-    struct multicast_body parts;
-    struct fan fan = {
-        .s = s, .msg = *msg, .in_place_ok = true, .own_node = true, .own_lane = own_lane};
+    struct proa_members members = {0, 0};
+
+    if (s->directory != NULL)
+        directory_members(s->directory, parts->group, parts->group_len, 0,
+                          PROA_ALL_UNREACHABLE, s->now, NULL, 0, &members);
+    return members.count;
+}
+
+/* Tells the members that are here, of this lane or of the whole node; later: those of this lane are
+   only written down. */
+static void hand_out(struct sched *s, const struct proa_msg *msg,
+                     const struct multicast_body *parts, bool own_lane, bool later)
+{
+    struct fan fan = {.s = s,
+                      .msg = *msg,
+                      .in_place_ok = true,
+                      .own_node = true,
+                      .own_lane = own_lane,
+                      .later = later};
     enum proa_outcome outcome = PROA_UNKNOWN;
     uint32_t in_lanes = 0;
 
-    if (!multicast_body_get(msg->data, msg->len, &parts)) {
-        STAT_ADD(s, malformed, 1);
-        return;
-    }
-    fan.msg.data = parts.data;
-    fan.msg.len = parts.len;
+    fan.msg.data = parts->data;
+    fan.msg.len = parts->len;
     if (s->directory != NULL)
-        directory_each_member(s->directory, parts.group, parts.group_len, s->now,
+        directory_each_member(s->directory, parts->group, parts->group_len, s->now,
                               on_member, &fan, &outcome);
     for (uint32_t lane = 0; lane < s->lanes; lane++)
         in_lanes += fan.lanes[lane];
@@ -273,12 +297,124 @@ static void hand_out(struct sched *s, const struct proa_msg *msg, bool own_lane)
         pass_to_lanes(&fan, msg, NULL, false);
 }
 
+/* ---- In line ---- */
+
+static bool rest_ready(struct sched *s)
+{
+    struct multicasts *m = &s->multicasts;
+
+    if (m->rest == NULL)
+        m->rest = arena_alloc(s->arena, s->slots.max * sizeof(*m->rest), PROA_CACHE_LINE);
+    return m->rest != NULL;
+}
+
+_Static_assert(MULTICAST_BODY_MAX <= NODE_PAYLOAD_MAX, "the payload lies in the node");
+
+/* A tell has no deadline: there stands, in line, whether it is for this lane only. */
+static void wait_in_line(struct sched *s, const struct proa_msg *msg, bool own_lane)
+{
+    struct multicasts *m = &s->multicasts;
+    struct proa_msg kept = *msg;
+    struct node *node = NULL;
+
+    kept.deadline = own_lane;
+    if (m->waiting < MULTICAST_WAITING_MAX && rest_ready(s))
+        node = node_new(s, &kept, NULL, false);
+    if (node == NULL) {
+        refuse_many(s, msg, PROA_REFUSED_BUSY, 1);
+        return;
+    }
+    node->next = NULL;
+    if (m->last != NULL)
+        m->last->next = node;
+    else
+        m->first = node;
+    m->last = node;
+    m->waiting++;
+}
+
+static void first_drop(struct sched *s)
+{
+    struct multicasts *m = &s->multicasts;
+    struct node *node = m->first;
+
+    m->first = node->next;
+    if (m->first == NULL)
+        m->last = NULL;
+    m->waiting--;
+    m->begun = false;
+    m->rest_at = m->rest_count = 0;
+    node_free(s, node);
+}
+
+/* Begins or goes on with the first one, for so many hand-outs at the most; returns what it cost. */
+static uint32_t first_work(struct sched *s, uint32_t budget)
+{
+    struct multicasts *m = &s->multicasts;
+    struct proa_msg msg = m->first->msg;
+    struct fan fan = {.s = s, .msg = msg, .in_place_ok = true};
+    bool own_lane = msg.deadline != 0, good;
+    struct multicast_body parts;
+    uint32_t cost = 1;
+
+    msg.deadline = fan.msg.deadline = 0;
+    msg.data = m->first->payload;
+    good = multicast_body_get(msg.data, msg.len, &parts);
+    PROA_ASSERT(good); /* else it were not in line */
+    fan.msg.data = parts.data;
+    fan.msg.len = parts.len;
+    if (!m->begun) {
+        m->begun = true;
+        cost += size_of(s, &parts) / MULTICAST_LOOKS;
+        hand_out(s, &msg, &parts, own_lane, true);
+    }
+    for (; cost < budget && m->rest_at < m->rest_count; cost++) {
+        struct multicast_rest r = m->rest[m->rest_at++];
+
+        one_here(&fan, (struct proa_ref){s->node, r.slot, r.generation});
+    }
+    if (m->rest_at == m->rest_count)
+        first_drop(s);
+    return cost;
+}
+
+uint32_t multicasts_poll(struct sched *s)
+{
+    uint32_t cost = 0;
+
+    while (s->multicasts.waiting > 0 && cost < MULTICAST_AT_ONCE)
+        cost += first_work(s, MULTICAST_AT_ONCE - cost);
+    return cost;
+}
+
+void multicasts_fini(struct sched *s)
+{
+    while (s->multicasts.waiting > 0)
+        first_drop(s);
+    arena_free(s->arena, s->multicasts.rest);
+    arena_free(s->arena, s->multicasts.nodes);
+}
+
+/* ---- What comes ---- */
+
+static void take(struct sched *s, const struct proa_msg *msg, bool own_lane)
+{
+    struct multicast_body parts;
+
+    if (!multicast_body_get(msg->data, msg->len, &parts))
+        STAT_ADD(s, malformed, 1);
+    else if (size_of(s, &parts) <= PROA_MULTICAST_ORDERED)
+        hand_out(s, msg, &parts, own_lane, false);
+    else
+        wait_in_line(s, msg, own_lane);
+}
+
 void multicast_in(struct sched *s, const struct proa_msg *msg)
 {
-    hand_out(s, msg, false);
+    take(s, msg, false);
 }
 
 void multicast_here(struct sched *s, const struct proa_msg *msg)
 {
-    hand_out(s, msg, true);
+    take(s, msg, true);
 }

@@ -297,6 +297,9 @@ static void crew_spawned(struct proa_actor *self, enum proa_outcome outcome,
         k->alive--;
     else
         k->crews[i] = ref;
+    /* A crew's start fails only when its lane has no monitor left for the link. */
+    if (outcome == PROA_STOPPED && !self->sched->draining)
+        outcome = PROA_LIMIT;
     if (outcome == PROA_OK) /* it has linked itself, but may have ended since */
         outcome = proa_link(self, ref);
     if (outcome == PROA_OK && k->outcome == PROA_OK)

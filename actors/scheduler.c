@@ -48,7 +48,7 @@ static void tables_fini(struct sched *s)
         ref_set_fini(&s->blocked);
     if (s->behaviours.arena != NULL)
         behaviour_set_fini(&s->behaviours);
-    arena_free(s->arena, s->multicast);
+    multicasts_fini(s);
     slab_fini(&s->slab);
     slab_fini(&s->states);
 }
@@ -166,6 +166,8 @@ uint32_t sched_poll(struct sched *s)
 
     if (s->inbox != NULL)
         n += inbox_poll(s);
+    if (s->multicasts.waiting > 0)
+        n += multicasts_poll(s);
     return n;
 }
 
@@ -273,7 +275,8 @@ proa_ns sched_deadline(const struct sched *s)
     proa_ns at = timer_wheel_deadline(&s->wheel);
 
     if (s->ready_first != SLOT_NONE || s->asks.settled.first != ASK_NONE ||
-        s->monitors.queued > 0 || (s->draining && s->drain_at < s->slots.fresh))
+        s->monitors.queued > 0 || s->multicasts.waiting > 0 ||
+        (s->draining && s->drain_at < s->slots.fresh))
         return 0;
     if (s->clients_retry < at)
         at = s->clients_retry;

@@ -178,8 +178,8 @@ struct sched {
     _Atomic uint16_t *loads; /* of members, one a slot (sched_loads) */
     struct joins joins;
     struct watching_table watchings;
-    struct route_turn route;           /* of proa_route */
-    struct multicast_nodes *multicast; /* NULL: none was sent yet */
+    struct route_turn route; /* of proa_route */
+    struct multicasts multicasts;
 
     /* AGAIN: why the last one was said, and who waits. */
     uint32_t again_kind, again_key;

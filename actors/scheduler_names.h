@@ -56,8 +56,8 @@ bool watching_stop(struct sched *s, const struct slot *slot,
 void watching_end(struct sched *s, struct slot *slot); /* all of an ending actor */
 void watching_flush(struct sched *s); /* once a loop, while there is something to do */
 proa_ns watching_deadline(const struct sched *s);
-/* watching_out says that a node of c has left its mailbox; NULL: the watch has ended. */
-struct watching *watching_out(struct sched *s, const struct changed *c);
+/* watching_out says that a NODE_CHANGED has left its mailbox; NULL: the watch has ended. */
+struct watching *watching_out(struct sched *s, const struct node *node);
 void changed_run(struct proa_actor *self, const struct node *node);
 
 /* ---- multicast.c ---- */
@@ -73,6 +73,8 @@ enum proa_outcome multicast_send(struct sched *s, struct slot *slot,
    those of this lane. */
 void multicast_in(struct sched *s, const struct proa_msg *msg);
 void multicast_here(struct sched *s, const struct proa_msg *msg);
+uint32_t multicasts_poll(struct sched *s); /* once a loop, while any wait in line */
+void multicasts_fini(struct sched *s);
 
 /* ---- client_lane_groups.c, and what it takes from client_lane.c ---- */
 

@@ -153,7 +153,11 @@ void actor_end(struct sched *s, struct slot *slot)
 /* Refuses, or drops, one message that an ending actor has not read. */
 static void refuse_queued(struct sched *s, struct node *node)
 {
-    if ((node->msg.flags & PROA_MSG_SYSTEM) != 0)
+    bool is_system = (node->msg.flags & PROA_MSG_SYSTEM) != 0;
+
+    if (is_system && node->msg.type == NODE_CHANGED)
+        watching_out(s, node);
+    if (is_system)
         STAT_ADD(s, signals_dropped, node->msg.type != NODE_STOP);
     else if ((node->msg.flags & PROA_MSG_REPLY) != 0)
         STAT_ADD(s, late_replies, 1);

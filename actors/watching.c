@@ -136,14 +136,44 @@ static void due(struct sched *s, struct watching *e, uint64_t need)
     todo_add(&s->watchings, e);
 }
 
+static uint64_t size_of(const struct node *node)
+{
+    return slab_class_size(node->msg.zero & NODE_BLOCK);
+}
+
+/* A node in slot's mailbox, out of the memory that all messages share.  False: no room. */
+static bool enqueue_change(struct sched *s, struct slot *slot, const struct proa_msg *msg,
+                           enum proa_change_kind kind)
+{
+    struct watching_table *t = &s->watchings;
+    uint64_t size = slab_class_size(node_block(msg->len));
+    struct node *node;
+
+    if (kind != PROA_CHANGE_SET && t->unread + size > s->slab.limit / WATCH_SHARE)
+        return false;
+    node = node_new(s, msg, NULL, false);
+    if (node == NULL)
+        return false;
+    node->msg.zero |= NODE_UNCOUNTED;
+    if (kind != PROA_CHANGE_SET)
+        t->unread += size_of(node);
+    mailbox_put(&slot->mailbox, node);
+    ready_push(s, slot);
+    return true;
+}
+
 static bool push(struct sched *s, struct watching *e, const struct changed *c,
                  const char *name, size_t len)
 {
     struct slot *slot = &s->slots.slots[e->slot];
     bool is_client = (slot->flags & SLOT_CLIENT) != 0;
     alignas(8) uint8_t body[NODE_NAME_ROOM];
-    struct proa_msg msg = {
-        .data = body, .len = sizeof(*c), .type = NODE_CHANGED, .flags = PROA_MSG_SYSTEM};
+    /* What a client asked for must not wait behind a full ring of what it is told. */
+    struct proa_msg msg = {.data = body,
+                           .len = sizeof(*c),
+                           .type = NODE_CHANGED,
+                           .flags = PROA_MSG_SYSTEM,
+                           .cls = is_client ? PROA_CLASS_NORMAL : PROA_CLASS_SYSTEM};
 
     memcpy(body, c, sizeof(*c));
     if (e->what == PROA_WATCH_ALL) {
@@ -151,9 +181,7 @@ static bool push(struct sched *s, struct watching *e, const struct changed *c,
         body[sizeof(*c) + len] = '\0';
         msg.len += (uint32_t)len + 1;
     }
-    /* What a client asked for must not wait behind a full ring of what it is told. */
-    if (!enqueue_reserved(s, slot, &msg, NULL,
-                          is_client ? PROA_CLASS_NORMAL : PROA_CLASS_SYSTEM))
+    if (!enqueue_change(s, slot, &msg, (enum proa_change_kind)c->kind))
         return false;
     e->queued++;
     return true;
@@ -271,27 +299,33 @@ void sched_changed(struct sched *s, const struct punt_changed *changed, const ch
 /* ---- To the actor ---- */
 
 bool watching_read_set(const struct directory *dir, const char *name, size_t len,
-                       proa_ns now, void *(*alloc)(void *ctx, size_t size),
+                       uint64_t need, proa_ns now, void *(*alloc)(void *ctx, size_t size),
                        void (*release)(void *ctx, void *memory), void *ctx,
                        struct proa_ref **ret_refs, struct proa_members *ret)
 {
+    struct proa_ref *refs = NULL;
     uint32_t room = 0;
 
     *ret_refs = NULL;
-    *ret = (struct proa_members){0, 0};
+    *ret = (struct proa_members){0, need};
     if (dir == NULL)
         return true;
     for (;;) {
-        directory_members(dir, name, len, 0, PROA_ALL_UNREACHABLE, now, *ret_refs, room,
-                          ret);
-        if (ret->count <= room)
-            return true;
-        release(ctx, *ret_refs);
+        directory_members(dir, name, len, 0, PROA_ALL_UNREACHABLE, now, refs, room, ret);
+        if (ret->count <= room || ret->version < need)
+            break;
+        release(ctx, refs);
         room = ret->count + ret->count / 8 + 8; /* it may grow meanwhile */
-        *ret_refs = alloc(ctx, room * sizeof(**ret_refs));
-        if (*ret_refs == NULL)
+        refs = alloc(ctx, room * sizeof(*refs));
+        if (refs == NULL)
             return false;
     }
+    if (ret->version < need) {
+        release(ctx, refs);
+        return false;
+    }
+    *ret_refs = refs;
+    return true;
 }
 
 static void *set_alloc(void *ctx, size_t size)
@@ -313,7 +347,7 @@ static void signal_actor(struct proa_actor *self, const struct proa_change *chan
         def->signal(self, &signal);
 }
 
-/* Reads the members and tells them.  Without memory the watch goes back to owing the SET. */
+/* Reads the members and tells them.  If they cannot be had the watch goes back to owing the SET. */
 static void tell_members(struct proa_actor *self, struct watching *e,
                          struct proa_change *change)
 {
@@ -321,14 +355,14 @@ static void tell_members(struct proa_actor *self, struct watching *e,
     struct proa_members members;
     struct proa_ref *refs;
 
-    if (!watching_read_set(s->directory, e->name, e->len, s->now, set_alloc, set_free,
-                           s->arena, &refs, &members)) {
+    if (!watching_read_set(s->directory, e->name, e->len, change->version, s->now,
+                           set_alloc, set_free, s->arena, &refs, &members)) {
         e->blank = true;
         due(s, e, e->need);
+        s->watchings.todo_at = s->now + WATCH_RETRY;
         return;
     }
-    e->told = change->version =
-        members.version > change->version ? members.version : change->version;
+    e->told = change->version = members.version;
     change->refs = refs;
     change->count = members.count;
     e->blank = false;
@@ -336,10 +370,15 @@ static void tell_members(struct proa_actor *self, struct watching *e,
     arena_free(s->arena, refs);
 }
 
-struct watching *watching_out(struct sched *s, const struct changed *c)
+struct watching *watching_out(struct sched *s, const struct node *node)
 {
-    struct watching *e = find(&s->watchings, c->index, c->serial);
+    struct watching *e;
+    struct changed c;
 
+    memcpy(&c, node->payload, sizeof(c));
+    if (c.kind != PROA_CHANGE_SET)
+        s->watchings.unread -= size_of(node);
+    e = find(&s->watchings, c.index, c.serial);
     if (e != NULL)
         e->queued--;
     return e;
@@ -347,11 +386,10 @@ struct watching *watching_out(struct sched *s, const struct changed *c)
 
 void changed_run(struct proa_actor *self, const struct node *node)
 {
+    struct watching *e = watching_out(self->sched, node);
     struct changed c;
-    struct watching *e;
 
     memcpy(&c, node->payload, sizeof(c));
-    e = watching_out(self->sched, &c);
     if (e == NULL)
         return; /* the watch has ended meanwhile */
     bool is_all = e->what == PROA_WATCH_ALL;

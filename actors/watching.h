@@ -22,9 +22,14 @@
    Of a name the ring brings the holder; the watch remembers it, and step 3 waits for nothing.  ALL
    has no set: its SET says that some changes were missed.
 
-   When WATCH_QUEUED_MAX changes of one watch wait, or there is no memory for one, the watch is DUE
-   again: what comes is not kept, and when the mailbox has none of its changes left, a new SET
-   follows.  So a slow actor costs a bounded memory, and who watches is never wrong for good.
+   When WATCH_QUEUED_MAX changes of one watch wait, or those of all watches of the lane hold 1 /
+   WATCH_SHARE of its memory for messages, or there is none left for one, the watch is DUE again: what
+   comes is not kept, and when the mailbox has none of its changes left, a new SET follows.  So actors
+   that do not read cost a bounded memory, of which others' messages keep the rest, and who watches
+   is never wrong for good.  SETs, one a watch, do not count.
+
+   What is read may be older than the SET is to be, if a reader had to give up on a group that kept
+   coming and going: then nothing is told, and the SET is due once more.
 
    A watch ends with its actor or by proa_unwatch; its entry is used again when the control thread
    has been told, which is tried until its ring has room.  What still comes for it is dropped by
@@ -39,7 +44,8 @@
 #include "slot.h"
 
 #define WATCH_QUEUED_MAX 1024u
-#define WATCH_TODO_MAX 64u         /* entries looked at in one loop */
+#define WATCH_SHARE 8u     /* unread changes hold at most 1/8 of the slab's limit */
+#define WATCH_TODO_MAX 64u /* entries looked at in one loop */
 #define WATCH_RETRY (50 * PROA_US) /* between two looks at those that could not */
 #define WATCH_BUCKETS 1024u        /* of entries by slot */
 #define WATCH_NONE UINT32_MAX
@@ -73,6 +79,7 @@ struct watching_table {
     uint32_t fresh, free, in_use;
     uint32_t todo_first, todo_last, todo_count;
     proa_ns todo_at; /* when to look */
+    uint64_t unread; /* bytes of nodes in mailboxes, but for SETs */
     uint32_t buckets[WATCH_BUCKETS];
 };
 
@@ -91,10 +98,11 @@ bool watching_table_init(struct watching_table *t);
 void watching_table_fini(struct watching_table *t);
 
 /* watching_read_set copies all of a group's members, those of silent nodes too, into memory of alloc
-   (of `ctx`), *ret_refs, owned: NULL when there is none.  Online readers.  False without memory. */
+   (of `ctx`), *ret_refs, owned: NULL when there is none.  Online readers.  False without memory, or
+   when what there is is older than version need: nothing is owned then. */
 struct directory;
 bool watching_read_set(const struct directory *dir, const char *name, size_t len,
-                       proa_ns now, void *(*alloc)(void *ctx, size_t size),
+                       uint64_t need, proa_ns now, void *(*alloc)(void *ctx, size_t size),
                        void (*release)(void *ctx, void *memory), void *ctx,
                        struct proa_ref **ret_refs, struct proa_members *ret);
 

@@ -129,8 +129,8 @@ void mesh_port_down(struct core *core, const struct peer *peer, bool gone)
 void mesh_port_forget(struct core *core, const struct peer *peer)
 {
     mesh_port_down(core, peer, true);
-    while (core->mesh_port.dropped == MESH_PORT_DROPPED) {
-        core->mesh_port.dropped = 0;
+    while (mesh_is_dropping(core->mesh_port.mesh)) {
+        mesh_tick(core->mesh_port.mesh, core->now);
         mesh_port_drain(core);
     }
 }
@@ -390,23 +390,13 @@ void mesh_port_flush(struct core *core)
     }
 }
 
-/* A dead node may have had tens of thousands: pings must be answered in between. */
-static bool is_dropped(const struct core *core, const struct mesh_event *event)
-{
-    const struct peer *peer = peers_find(&core->peers, event->node);
-
-    return event->kind == MESH_REMOVED && (peer == NULL || !peer->linked);
-}
-
 void mesh_port_drain(struct core *core)
 {
     struct mesh_port *self = &core->mesh_port;
     struct mesh_event event;
 
-    while (self->dropped < MESH_PORT_DROPPED && mesh_event(self->mesh, &event)) {
-        self->dropped += is_dropped(core, &event);
+    while (mesh_event(self->mesh, &event))
         take_event(core, &event);
-    }
     mesh_port_flush(core);
 }
 
@@ -414,13 +404,8 @@ void mesh_port_drain(struct core *core)
 
 void mesh_port_tick(struct core *core)
 {
-    struct mesh_port *self = &core->mesh_port;
-
-    mesh_tick(self->mesh, core->now);
+    mesh_tick(core->mesh_port.mesh, core->now);
     mesh_port_drain(core);
-    if (self->dropped == MESH_PORT_DROPPED)
-        core->backlog = true;
-    self->dropped = 0;
 }
 
 proa_ns mesh_port_deadline(const struct core *core)

@@ -25,7 +25,6 @@ struct mesh_port {
     uint32_t nodes_max, published_max;
     uint32_t names, members; /* published by this node, or being claimed for it */
     uint32_t unplaced; /* other nodes' memberships that the directory had no room for */
-    uint32_t dropped;  /* entries of nodes that are not linked, taken away this step */
     bool waits;        /* for room in lane 0's ring */
     proa_ns limit_told_at; /* event PUBLISH_LIMIT; 0: never */
 };
@@ -56,9 +55,9 @@ uint32_t mesh_port_publish(struct core *core, const struct mesh_entry *entry);
 
 /* ---- Time ---- */
 
-/* mesh_port_drain hands on all events, then what goes out as far as there is room; mesh_port_flush only
-   the latter.  The mesh keeps few messages of mesh_ask, mesh_answer, mesh_want_loads: flush after each. */
-#define MESH_PORT_DROPPED 4096u /* entries of dead nodes taken away a step: some ms */
+/* mesh_port_drain hands on the events of this step, then what goes out as far as there is room;
+   mesh_port_flush only the latter.  The mesh keeps few messages of mesh_ask, mesh_answer,
+   mesh_want_loads: flush after each. */
 void mesh_port_drain(struct core *core);
 void mesh_port_flush(struct core *core);
 

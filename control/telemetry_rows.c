@@ -127,7 +127,7 @@ static const struct telemetry_row kad_rows[] = {
 
 static const struct telemetry_row kad_drop_rows[] = {
     KAD(rx_dropped_mac), KAD(rx_dropped_old), KAD(rx_malformed),    KAD(rx_unexpected),
-    KAD(rx_limited),     KAD(peers_refused),  KAD(peers_senseless),
+    KAD(rx_limited),     KAD(peers_replaced), KAD(peers_senseless),
 };
 
 static const struct telemetry_row directory_rows[] = {

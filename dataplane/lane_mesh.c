@@ -3,9 +3,9 @@
 
    They are cheap to lose, since the registries mend themselves, and come in masses when sets are
    exchanged.  So whoever is full drops them, counted, long before it is full for others: the
-   control thread's ring at its half, a link's outbox at LINK_OUTBOX_REGISTRY, the list of what
-   waits for a link at LANE_REGISTRY_MAX.  Answers, refusals, pings and names always find the rest.
-   In turn they may go past an outbox that actors keep full, as answers do. */
+   control thread's ring at its half, a link's outbox at LINK_OUTBOX_REGISTRY of their own packets,
+   the list of what waits for a link at LANE_REGISTRY_MAX.  Answers, refusals, pings and names always
+   find the rest.  Actors' packets and theirs are counted apart: neither keeps the other out. */
 #include "lane_internal.h"
 
 #include <string.h>

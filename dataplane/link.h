@@ -23,7 +23,7 @@
 #define LINK_OUTBOX_MAX 64      /* packets built and not yet sent; then AGAIN */
 #define LINK_OUTBOX_RESERVE 960 /* more of them, for replies and system messages only */
 #define LINK_OUTBOX_REGISTRY                                                             \
-    192 /* packets waiting from which on those of the registries get AGAIN */
+    128 /* packets of the registries', besides actors'; then AGAIN */
 #define LINK_REFUSALS_MAX 1024 /* refusal records waiting; then one without sender */
 #define LINK_BULK_MAX 4        /* bulk messages at once, each way */
 #define LINK_BULK_WAITING 28   /* bulk replies waiting for one of those, besides */

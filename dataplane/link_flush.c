@@ -139,6 +139,8 @@ bool link_has_work(const struct link *link)
 /* The outbox, then the open packet; a bulk packet now and then even when they never end. */
 static void flush_small(struct link *link, proa_ns now)
 {
+    struct pkt *p;
+
     for (uint32_t room = link_room(link); room > 0; room--) {
         if (link_out_count(link) == 0 && link->open != NULL)
             link_close_open(link);
@@ -148,7 +150,9 @@ static void flush_small(struct link *link, proa_ns now)
             link->bulk_debt = 0;
             room -= link_bulk_flush(link, 1, now);
         }
-        link_transmit_new(link, link->out[link->out_head++ & LINK_OUT_MASK], now);
+        p = link->out[link->out_head++ & LINK_OUT_MASK];
+        link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;
+        link_transmit_new(link, p, now);
         link->bulk_debt++;
     }
 }
@@ -181,7 +185,7 @@ static void flush_new(struct link *link, proa_ns now)
    Other links of the lane may have to give it first, so it is looked at again soon. */
 static void tell_writable(struct link *link, proa_ns now)
 {
-    if (link_out_count(link) > LINK_OUTBOX_MAX / 2)
+    if (link_out_actors(link) > LINK_OUTBOX_MAX / 2)
         return;
     if (link->again_bulk && !link_bulk_may(link)) {
         if (link->retry_at == PROA_NS_NEVER)

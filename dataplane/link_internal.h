@@ -69,7 +69,8 @@ _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
 /* Bits of a retained packet's flags. */
 #define LINK_PKT_REPORTED                                                                \
     0x1u /* last fragment of a bulk message whose end is known already */
-#define LINK_PKT_PASSED 0x2u /* has an ask of a third node's: its arrival is told */
+#define LINK_PKT_PASSED 0x2u   /* has an ask of a third node's: its arrival is told */
+#define LINK_PKT_REGISTRY 0x4u /* counts in registry_out until it is sent */
 
 /* A message behind a bulk one of its pair, or a bulk one whose turn has not come. */
 struct link_behind {
@@ -146,6 +147,7 @@ struct link {
 
     /* Outbox: packets [out_head, out_tail), counted since the link began. */
     uint32_t out_head, out_tail;
+    uint32_t registry_out; /* of these and the open one, begun for registry messages */
 
     /* Sent and not acked: [una, nxt). */
     uint32_t una, nxt;
@@ -226,6 +228,12 @@ static inline uint32_t link_out_count(const struct link *link)
     return link->out_tail - link->out_head;
 }
 
+/* Packets that take of actors' room, LINK_OUTBOX_MAX. */
+static inline uint32_t link_out_actors(const struct link *link)
+{
+    return link_out_count(link) + (link->open != NULL) - link->registry_out;
+}
+
 static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
 {
     return link->tx[seq & LINK_MASK];
@@ -242,8 +250,6 @@ void link_die(struct link *link, enum link_end_reason reason);
 void link_ping(struct link *link, uint32_t flags, proa_ns now);
 
 /* link_send.c */
-bool link_roll(struct link *link,
-               bool reserve);            /* closes the open packet, opens another */
 void link_close_open(struct link *link); /* into the outbox */
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
                  proa_ns now);

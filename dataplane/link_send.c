@@ -52,11 +52,20 @@ void link_close_open(struct link *link)
     link->at = link->end = NULL;
 }
 
-bool link_roll(struct link *link, bool reserve)
+static bool is_registry(const struct proa_msg *msg)
+{
+    return (msg->flags & PROA_MSG_SYSTEM) && msg->type == (uint32_t)SYSMSG_REGISTRY;
+}
+
+/* Begins the next packet, for msg.  What registries say has packets of its own, so that it takes none
+   from tells, nor they from it. */
+static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
 {
     uint32_t built = link_out_count(link) + (link->open != NULL);
+    bool registry = is_registry(msg);
 
-    if (built >= (reserve ? LINK_OUT_SIZE : LINK_OUTBOX_MAX))
+    if (reserve ? built >= LINK_OUT_SIZE
+                : registry || link_out_actors(link) >= LINK_OUTBOX_MAX)
         return false;
 
     struct pkt *p = link_new_packet(link, 0);
@@ -70,6 +79,10 @@ bool link_roll(struct link *link, bool reserve)
     link->last_dst = link->last_src = LINK_NO_ACTOR; /* its first message names its own */
     link->at = p->data + PACKET_HEADER_LEN;
     link->end = link->at + link->body_max;
+    if (registry) {
+        p->flags |= LINK_PKT_REGISTRY;
+        link->registry_out++;
+    }
     return true;
 }
 
@@ -141,7 +154,7 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, pr
     if (is_same(link, m.dst, m.src))
         m.flags |= PACKET_MSG_SAME;
     if ((size_t)(link->end - link->at) < packet_overhead(m.flags) + padded) {
-        if (!link_roll(link, reserve))
+        if (!roll(link, msg, reserve))
             return false;
         m.flags &= (uint8_t)~PACKET_MSG_SAME;
     }
@@ -166,11 +179,6 @@ void link_refuse_reply(struct link *link, const struct proa_msg *msg, proa_ns no
                         .reason = PROA_NO_REPLY};
 
     link_refuse(link, &r, now);
-}
-
-static bool is_registry(const struct proa_msg *msg)
-{
-    return (msg->flags & PROA_MSG_SYSTEM) && msg->type == (uint32_t)SYSMSG_REGISTRY;
 }
 
 /* No room for this one: what may get AGAIN gets it; the others become records. */
@@ -204,13 +212,15 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
 }
 
 /* Monitors come in masses, when an actor with many watchers ends, and can wait.  What registries
-   say comes in masses too, and may be lost, but must not wait for who keeps the outbox full. */
+   say comes in masses too, and may be lost, but neither waits for actors that keep the outbox full nor
+   keeps it full for them. */
 static bool may_use_reserve(const struct link *link, const struct proa_msg *msg)
 {
     if (!(msg->flags & PROA_MSG_SYSTEM))
         return (msg->flags & PROA_MSG_REPLY) != 0;
     if (is_registry(msg))
-        return link_out_count(link) < LINK_OUTBOX_REGISTRY;
+        return link->registry_out < LINK_OUTBOX_REGISTRY &&
+               link_out_count(link) < LINK_OUTBOX_MAX + LINK_OUTBOX_REGISTRY;
     return !sysmsg_is_watch(msg->type);
 }
 
@@ -260,7 +270,7 @@ enum proa_outcome link_send(struct link *link, const struct proa_msg *msg, proa_
     if (__builtin_expect((size_t)(link->end - link->at) < most, 0)) {
         if (link->dead || packet_overhead(flags) + padded > link->body_max)
             return send_slow(link, msg, now);
-        if (!fits(link, msg, flags) && !link_roll(link, may_use_reserve(link, msg)))
+        if (!fits(link, msg, flags) && !roll(link, msg, may_use_reserve(link, msg)))
             return no_room(link, msg, now);
     }
 

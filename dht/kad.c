@@ -513,6 +513,7 @@ void kad_stats(const struct kad *kad, struct kad_stats *ret)
     ret->names = kad->names.count;
     ret->ops = kad->ops.used;
     ret->peers = kad->peers.count;
+    ret->peers_replaced = kad->peers.replaced;
 }
 
 unsigned kad_contacts(const struct kad *kad, struct kad_contact_info *ret, unsigned max)

@@ -149,8 +149,10 @@ uint32_t kad_announce(struct kad *kad, const struct kad_id *infohash, proa_ns de
                       proa_ns now);
 
 /* kad_get_peers finds nodes that announced it, this one left out.  KAD_PEERS: OK with up to
-   KAD_PEERS_MAX peers, which may be dead or lie; of more a random part.  NOT_FOUND, when the closest
-   live nodes answered and know of none; UNKNOWN, when none was found by the deadline; NOT_JOINED. */
+   KAD_PEERS_MAX peers, which may be dead or lie; of more a random part.  Those that more nodes told of
+   come first, and no node adds more than 8 that no other told of.  It takes a whole walk.  NOT_FOUND,
+   when the closest live nodes answered and know of none; UNKNOWN, when none was found by the deadline;
+   NOT_JOINED. */
 uint32_t kad_get_peers(struct kad *kad, const struct kad_id *infohash, proa_ns deadline,
                        proa_ns now);
 
@@ -161,7 +163,8 @@ void kad_heard(struct kad *kad, const struct kad_id *id, const struct proa_addr 
 
 /* kad_meet finds out who is at an address: whoever proves its key there within a second is told as
    KAD_HEARD with id and addr, also when it was heard less than a second ago.  Silence makes no event.
-   False when it is this node's own address or none, or when there is no room: try again. */
+   False when it is this node's own address or none, or when there is no room: try again.  A
+   third of the questions that may be under way are such ones at the most, so that operations go on. */
 bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now);
 
 /* kad_leave begins to leave: tombstones for all own names, contacts told.  Go on with input, output
@@ -215,7 +218,7 @@ struct kad_stats {
     uint64_t lookups;          /* walks begun */
     uint64_t puts, gets, stored, refused, notifies, watches; /* asked of us */
     uint32_t contacts, records, names, ops, peers;           /* at present */
-    uint64_t announces, peers_refused; /* asked of us; not kept, as a bound is reached */
+    uint64_t announces, peers_replaced; /* asked of us; dropped for others, at a bound */
     uint64_t peers_senseless; /* endpoints we were answered that cannot be any node's */
     uint64_t tx_dropped; /* the outbox was full: the caller did not call kad_output */
     uint64_t

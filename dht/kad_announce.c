@@ -8,33 +8,28 @@
 
 /* ---- What is kept for others ---- */
 
-bool kad_peer_keep(struct kad *kad, const struct kad_id *infohash,
+void kad_peer_keep(struct kad *kad, const struct kad_id *infohash,
                    const struct proa_addr *addr)
 {
     uint32_t number = kad_peers_add(&kad->peers, infohash, addr);
 
-    if (number == KAD_NONE) {
-        kad->stats.peers_refused++;
-        return false;
-    }
     kad_set_timer(kad, KAD_TIMED_PEER, number, kad->now + KAD_PEER_KEPT);
-    return true;
 }
 
 void kad_peer_due(struct kad *kad, uint32_t number)
 {
-    kad_peers_remove(&kad->peers, number);
+    if (kad->peers.peers[number].used) /* else it was replaced */
+        kad_peers_remove(&kad->peers, number);
 }
 
 uint32_t kad_peers_answer(struct kad *kad, const struct kad_id *infohash,
                           struct proa_addr *ret)
 {
-    uint32_t count = kad_peers_count(&kad->peers, infohash), skip = 0;
+    uint32_t skip = (uint32_t)kad_random_u64(&kad->random); /* not always the same part */
+    uint32_t count =
+        kad_peers_list(&kad->peers, infohash, skip, ret, PROA_KRPC_VALUES_MAX);
     uint32_t bytes = 0, fit = 0;
 
-    if (count > PROA_KRPC_VALUES_MAX / 2) /* not all may fit: not always the same */
-        skip = (uint32_t)(kad_random_u64(&kad->random) % count);
-    count = kad_peers_list(&kad->peers, infohash, skip, ret, PROA_KRPC_VALUES_MAX);
     for (; fit < count; fit++) {
         bytes += ret[fit].family == 4 ? 2 + 6 : 3 + 18; /* "6:" or "18:" before each */
         if (bytes > KAD_PEERS_BYTES)
@@ -95,9 +90,8 @@ static void tell_storer(struct kad *kad, struct kad_op *op, uint32_t i)
                                   .serial = op->number}};
 
     if (kad_id_equal(&storer->id, &kad->self.id)) {
-        bool kept = kad_peer_keep(kad, &op->target, &kad->address);
-
-        storer->state = kept ? KAD_STORER_ACKED : KAD_STORER_FAILED;
+        kad_peer_keep(kad, &op->target, &kad->address);
+        storer->state = KAD_STORER_ACKED;
     } else if (kad_rpc_ask(kad, &ask)) {
         storer->state = KAD_STORER_SENT;
     } else {
@@ -196,43 +190,102 @@ static bool is_endpoint(const struct kad *kad, const struct proa_addr *addr)
            memcmp(addr->ip, zero, sizeof(zero)) != 0;
 }
 
-static void gather(struct kad *kad, struct kad_op *op, const struct proa_addr *addrs,
-                   uint32_t count)
+/* Where one more that `from` tells of is put: when all places are taken it drives out the one whose
+   closest teller is farthest from the target, and farther than `from`.  KAD_NONE: there is none. */
+static uint32_t place_for(struct kad_op *op, const struct kad_teller *tellers,
+                          const struct kad_id *from)
 {
+    uint32_t farthest = 0;
+
+    if (op->peer_count < KAD_PEERS_MAX)
+        return op->peer_count++;
+    for (uint32_t i = 1; i < KAD_PEERS_MAX; i++)
+        if (kad_id_closer(&op->target, &tellers[i].closest, &tellers[farthest].closest) >
+            0)
+            farthest = i;
+    return kad_id_closer(&op->target, from, &tellers[farthest].closest) < 0 ? farthest
+                                                                            : KAD_NONE;
+}
+
+/* Takes in what one node told, each endpoint once: KAD_PEERS_SHARE that no other has told of, so that
+   nobody fills the answer alone. */
+static void gather(struct kad *kad, struct kad_op *op, const struct kad_id *from,
+                   const struct proa_addr *addrs, uint32_t count)
+{
+    struct kad_teller *tellers = kad->ops.searches[op->search].tellers;
+    bool told[KAD_PEERS_MAX] = {false};
+    uint32_t added = 0;
+
     for (uint32_t i = 0; i < count; i++) {
-        bool known = false;
+        uint32_t at = 0;
 
         if (!is_endpoint(kad, &addrs[i])) {
             kad->stats.peers_senseless += !kad_addr_equal(&addrs[i], &kad->address);
             continue;
         }
-        for (uint32_t j = 0; j < op->peer_count && !known; j++)
-            known = kad_addr_equal(&op->peers[j], &addrs[i]);
-        if (!known && op->peer_count < KAD_PEERS_MAX)
-            op->peers[op->peer_count++] = addrs[i];
+        while (at < op->peer_count && !kad_addr_equal(&op->peers[at], &addrs[i]))
+            at++;
+        if (at == op->peer_count) {
+            at = added < KAD_PEERS_SHARE ? place_for(op, tellers, from) : KAD_NONE;
+            if (at == KAD_NONE)
+                continue;
+            op->peers[at] = addrs[i];
+            tellers[at] = (struct kad_teller){.closest = *from};
+            told[at] = false;
+            added++;
+        }
+        if (told[at])
+            continue;
+        told[at] = true;
+        tellers[at].count++;
+        if (kad_id_closer(&op->target, from, &tellers[at].closest) < 0)
+            tellers[at].closest = *from;
     }
 }
 
-static void gather_own(struct kad *kad, struct kad_op *op)
+/* Those that more nodes told of come first. */
+static void rank(const struct kad *kad, struct kad_op *op)
 {
-    struct proa_addr own[KAD_PEERS_MAX];
+    struct kad_teller *tellers = kad->ops.searches[op->search].tellers;
 
-    gather(kad, op, own, kad_peers_list(&kad->peers, &op->target, 0, own, KAD_PEERS_MAX));
+    for (uint32_t i = 1; i < op->peer_count; i++) {
+        struct proa_addr addr = op->peers[i];
+        uint32_t count = tellers[i].count, at = i;
+
+        for (; at > 0 && tellers[at - 1].count < count; at--) {
+            op->peers[at] = op->peers[at - 1];
+            tellers[at].count = tellers[at - 1].count;
+        }
+        op->peers[at] = addr;
+        tellers[at].count = count;
+    }
 }
 
-void kad_peers_take(struct kad *kad, struct kad_op *op,
+void kad_peers_begin(struct kad *kad, struct kad_op *op)
+{
+    struct proa_addr own[KAD_PEERS_MAX];
+    uint32_t count = kad_peers_answer(kad, &op->target, own);
+
+    gather(kad, op, &kad->self.id, own, count);
+}
+
+void kad_peers_take(struct kad *kad, struct kad_op *op, const struct kad_id *from,
                     const struct krpc_message *message)
 {
-    gather(kad, op, message->values, message->value_count);
-    if (op->peer_count == KAD_PEERS_MAX)
-        kad_op_finish(kad, op, PROA_OK);
+    gather(kad, op, from, message->values, message->value_count);
+}
+
+/* Its search still has who told of them. */
+static void found(struct kad *kad, struct kad_op *op)
+{
+    rank(kad, op);
+    kad_op_finish(kad, op, PROA_OK);
 }
 
 void kad_peers_walked(struct kad *kad, struct kad_op *op)
 {
-    gather_own(kad, op);
     if (op->peer_count > 0)
-        kad_op_finish(kad, op, PROA_OK);
+        found(kad, op);
     else if (went_nowhere(kad, op))
         kad_op_rest(kad, op, KAD_EMPTY_WAIT);
     else
@@ -241,15 +294,14 @@ void kad_peers_walked(struct kad *kad, struct kad_op *op)
 
 void kad_announce_expired(struct kad *kad, struct kad_op *op)
 {
-    enum proa_outcome outcome = PROA_NO_QUORUM;
+    bool is_peers = op->kind == KAD_OP_PEERS;
 
-    if (op->kind == KAD_OP_PEERS) {
-        gather_own(kad, op);
-        outcome = op->peer_count > 0 ? PROA_OK : PROA_UNKNOWN;
-    } else if (op->state == KAD_OP_PUTTING && is_kept(op)) {
-        outcome = PROA_OK;
-    }
     if (!kad->join.joined)
-        outcome = PROA_NOT_JOINED;
-    kad_op_finish(kad, op, outcome);
+        kad_op_finish(kad, op, PROA_NOT_JOINED);
+    else if (is_peers && op->peer_count > 0)
+        found(kad, op);
+    else if (!is_peers && op->state == KAD_OP_PUTTING && is_kept(op))
+        kad_op_finish(kad, op, PROA_OK);
+    else
+        kad_op_finish(kad, op, is_peers ? PROA_UNKNOWN : PROA_NO_QUORUM);
 }

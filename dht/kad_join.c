@@ -247,7 +247,11 @@ bool kad_meet(struct kad *kad, const struct proa_addr *addr, proa_ns now)
     kad_set_now(kad, now);
     if (addr->family == 0 || addr->port == 0 || kad_addr_equal(addr, &kad->address))
         return false;
-    return ping(kad, NULL, addr, true, KAD_TAG_MEET);
+    if (kad->join.meeting >= kad->rpc.cap / KAD_MEET_PART ||
+        !ping(kad, NULL, addr, true, KAD_TAG_MEET))
+        return false;
+    kad->join.meeting++;
+    return true;
 }
 
 void kad_meet_result(struct kad *kad, const struct kad_request *request,
@@ -256,6 +260,9 @@ void kad_meet_result(struct kad *kad, const struct kad_request *request,
     struct kad_contact *contact = kad_table_find(&kad->table, &request->id);
 
     (void)message;
+    if (result == KAD_LATE)
+        return;
+    kad->join.meeting--;
     if (result != KAD_ANSWERED)
         return;
     if (contact != NULL && contact->told_at == kad->now)

@@ -30,6 +30,7 @@
 #define KAD_REFRESH_NEXT (10 * PROA_MS) /* between the walks of a join */
 #define KAD_PROBE_AFTER (300 * PROA_MS) /* a failure; doubled after the second */
 #define KAD_TELL_APART PROA_S           /* KAD_HEARD of one node */
+#define KAD_MEET_PART 4 /* of the requests under way, one such part for kad_meet */
 
 struct kad_newcomer {
     struct kad_id id;
@@ -42,7 +43,8 @@ struct kad_join {
     proa_ns seed_wait;
     bool joined, answered; /* a seed has answered; the first walk is under way */
     struct kad_newcomer newcomers[KAD_NEWCOMERS_MAX];
-    uint32_t count; /* of newcomers */
+    uint32_t count;   /* of newcomers */
+    uint32_t meeting; /* questions of kad_meet under way */
     proa_ns
         credit_at; /* the newcomers' rate: pings are 100 ms apart, 10 may be saved up */
     uint32_t refresh; /* the next bucket of the join's walks; KAD_NONE: done */

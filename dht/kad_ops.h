@@ -115,12 +115,22 @@ struct kad_found {
     uint8_t raw[PROA_RECORD_MAX];
 };
 
+/* Who told of one of a PEERS's endpoints. */
+struct kad_teller {
+    struct kad_id closest; /* to the target, of those that told of it */
+    uint32_t count;
+};
+
 struct kad_search {
     uint32_t op;   /* KAD_NONE: free */
     uint32_t next; /* free list */
     uint32_t found_count;
     struct kad_walk walk;
-    struct kad_found found[KAD_FOUND_MAX];
+    union {
+        struct kad_found found[KAD_FOUND_MAX];
+        struct kad_teller
+            tellers[KAD_PEERS_MAX]; /* of PEERS: of each of the operation's peers */
+    };
 };
 
 struct kad_ops {

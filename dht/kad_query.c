@@ -217,10 +217,8 @@ static void answer_announce(struct kad *kad, const struct proa_addr *from,
         return;
     if (!query->implied_port)
         addr.port = query->port;
-    if (kad_peer_keep(kad, &query->target, &addr))
-        finish(kad, answer, from);
-    else
-        send_error(kad, from, query, KRPC_ERROR_FULL, "full");
+    kad_peer_keep(kad, &query->target, &addr);
+    finish(kad, answer, from);
 }
 
 /* Who asks: a contact is heard, another node a newcomer, a leaving one gone. */

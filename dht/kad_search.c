@@ -236,6 +236,8 @@ void kad_op_begin(struct kad *kad, struct kad_op *op)
     kad_op_timer(kad, op, op->deadline);
     if (op->kind == KAD_OP_LOOKUP && op->fast && search->found_count > 0)
         kad_op_decide(kad, op);
+    if (op->kind == KAD_OP_PEERS)
+        kad_peers_begin(kad, op);
     if (op->state == KAD_OP_WALKING)
         kad_op_pump(kad, op);
 }
@@ -312,7 +314,7 @@ void kad_op_walk_result(struct kad *kad, const struct kad_request *request,
         if (op->kind == KAD_OP_LOOKUP)
             kad_op_decide(kad, op);
         if (op->kind == KAD_OP_PEERS)
-            kad_peers_take(kad, op, message);
+            kad_peers_take(kad, op, &request->id, message);
     }
     if (op->state == KAD_OP_WALKING)
         kad_op_pump(kad, op);

@@ -350,6 +350,7 @@ void mesh_answer(struct mesh *mesh, uint64_t node, uint32_t serial,
 void mesh_tick(struct mesh *mesh, proa_ns now)
 {
     mesh->now = now;
+    mesh->dropped = 0;
     if (mesh->leaving || now < mesh->next)
         return;
     mesh->next = PROA_NS_NEVER;
@@ -359,6 +360,7 @@ void mesh_tick(struct mesh *mesh, proa_ns now)
         if (!node->used)
             continue;
         mesh_pull_tick(mesh, node);
+        mesh_serve_tick(mesh, node);
         if (now >= node->due)
             mesh_node_due(mesh, node);
         if (node->used)

@@ -20,8 +20,12 @@
    Units:   proa_ns monotonic; bytes.
    Errors:  MESH_E_ values are positive; events tell the rest.
    Memory:  mesh_size bytes given to mesh_init; entries by the caller's alloc, bounded by entries_max
-            and published_max.  Without memory an entry is refused, counted, and asked for again by a
-            later digest, at most once in 10 s. */
+            and published_max.  A quarter of entries_max is kept in equal parts for each of
+            nodes_max, so that nobody takes the room of all others.  Beside the entries (81 bytes
+            and the name) there are the leaves of their sets, 1,040 bytes each, entries_max / 16 +
+            4 * nodes_max at most, and 9 KB a node.  Without room or memory an entry is refused
+            and counted, and asked for again: when there is room, after 10 s at first, twice as
+            long each time, up to 320 s; without room after 320 s. */
 #ifndef PROA_DHT_MESH_H
 #define PROA_DHT_MESH_H
 
@@ -174,9 +178,10 @@ enum mesh_event_kind {
                           expected, gone, before it */
     MESH_UNREACHABLE, /* addr, node (0: not known): a neighbour that was named does not answer for
                           10 s; at most once a minute */
-    MESH_LINKED,   /* node, addr: HELLOs were exchanged */
-    MESH_SYNCED,   /* node: all it had published when it linked is known here */
-    MESH_UNLINKED, /* node: left, dead or removed.  Its REMOVEDs follow */
+    MESH_LINKED, /* node, addr: HELLOs were exchanged */
+    MESH_SYNCED, /* node: all it had published when it linked is known here */
+    MESH_UNLINKED, /* node: left, dead or removed.  mesh_name and mesh_entry_at do not find its entries
+                      any more; its REMOVEDs follow, of all such nodes 4,096 from tick to tick */
     MESH_REFUSED, /* node, addr: nodes_max are linked, here or there.  Node is this one itself: the
                           neighbour named by addr is, and is not looked for any more */
     MESH_ADDED,        /* entry */
@@ -204,9 +209,13 @@ struct mesh_event {
     bool more;
 };
 
-/* mesh_event takes the next one out; false when there is none.  Call until false after every call that
-   takes `now`: none is lost.  While too many wait, mesh_input drops what comes (overflow). */
+/* mesh_event takes the next one out; false when there is none, or when the rest has to wait for the next
+   mesh_tick (mesh_deadline is then now).  Call until false after every call that takes `now`: none is
+   lost.  While too many wait, mesh_input drops what comes (overflow). */
 bool mesh_event(struct mesh *mesh, struct mesh_event *ret_event);
+
+/* mesh_is_dropping: REMOVEDs of nodes that are not linked any more wait. */
+bool mesh_is_dropping(const struct mesh *mesh);
 
 /* ---- For the caller ---- */
 

@@ -64,10 +64,15 @@ static void take_queued(struct mesh *mesh, struct mesh_event *ret)
     }
 }
 
-/* The next entry of a node that is no longer linked. */
+/* The next entry of a node that is no longer linked.  After a partition it may be a million of them:
+   the rest waits for the next tick, which is due now. */
 static bool take_dropped(struct mesh *mesh, struct mesh_event *ret)
 {
     while (mesh->dropping > 0) {
+        if (mesh->dropped == MESH_DROPS) {
+            mesh_arm(mesh, mesh->now);
+            return false;
+        }
         if (mesh->dropping_at >= mesh->node_high)
             mesh->dropping_at = 0;
         struct mesh_node *node = &mesh->nodes[mesh->dropping_at];
@@ -78,6 +83,7 @@ static bool take_dropped(struct mesh *mesh, struct mesh_event *ret)
             if (item->entry.kind == MESH_NAME)
                 mesh_names_remove(mesh, item);
             mesh->entries--;
+            mesh->dropped++;
             mesh_entry_copy(&mesh->event_was, &item->entry);
             mesh_item_free(mesh, item);
             ret->kind = MESH_REMOVED;
@@ -158,4 +164,9 @@ void mesh_events_fini(struct mesh *mesh)
         mesh_item_free(mesh, mesh->queue[mesh->queue_first].was);
         mesh->queue_first = (mesh->queue_first + 1) % MESH_QUEUE;
     }
+}
+
+bool mesh_is_dropping(const struct mesh *mesh)
+{
+    return mesh->dropping > 0;
 }

@@ -27,18 +27,28 @@
 #define MESH_WINDOW 16     /* leaves asked for of a node at once */
 #define MESH_WINDOW_ALL 64 /* and of all nodes: about 250 KB under way */
 #define MESH_QUEUE 4096    /* events; one message makes 2,048 at the most */
-#define MESH_LETTERS 32    /* messages kept as bytes */
+#define MESH_LEAF_SHARE 16 /* entries_max to the leaves there may be */
+#define MESH_ANSWERS_EVERY PROA_MS
+#define MESH_ANSWERS 256    /* RANGEs and HASHES to all nodes in that time */
+#define MESH_ANSWERS_ONE 32 /* to one node, 1,100 bytes each: 35 MB/s */
+#define MESH_DROPS                                                                       \
+    4096 /* entries of nodes that are no longer linked, told between two ticks */
+#define MESH_LETTERS 32 /* messages kept as bytes */
 #define MESH_HELLO_EVERY PROA_S
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
 #define MESH_RTO_MIN (50 * PROA_MS)
-#define MESH_RTO_MAX PROA_S
+#define MESH_RTO_MAX (2 * PROA_S)
+#define MESH_ASKED_MAX                                                                   \
+    (4 * PROA_S) /* until a leaf, of which parts come, is asked for anew */
 #define MESH_UNMET_LIFE (60 * PROA_S) /* of a node learnt from others that nobody met */
 #define MESH_GONE_LIFE (60 * PROA_S) /* a node that left is not learnt anew for so long */
 #define MESH_LOST_LIFE (24 * 3600 * PROA_S)
 #define MESH_REFUSED_EVERY (30 * PROA_S) /* a full node is asked again */
-#define MESH_LACK_WAIT (10 * PROA_S) /* until what found no memory is asked for again */
-#define MESH_LINKS_EVERY PROA_S      /* to one node, at most */
+#define MESH_LACK_WAIT                                                                   \
+    (10 * PROA_S) /* until what found no room is asked for again, at first */
+#define MESH_LACK_WAIT_MAX (320 * PROA_S)
+#define MESH_LINKS_EVERY PROA_S            /* to one node, at most */
 #define MESH_WANT_LINKS_EVERY (2 * PROA_S) /* of all nodes, at most */
 #define MESH_TOLD_AFTER (10 * PROA_S)      /* of silence: UNREACHABLE */
 #define MESH_TOLD_EVERY (60 * PROA_S)
@@ -55,15 +65,14 @@
 #define MESH_WORK_PULL 0x100u       /* leaves with `ask` */
 #define MESH_WORK_SERVE 0x200u      /* serve */
 
-/* A leaf that was asked for. */
+/* A leaf that is under way. */
 struct mesh_asked {
-    proa_ns at;       /* when, last */
+    proa_ns since;    /* when it was asked for */
+    proa_ns at;       /* when something new of it came, last; since: nothing yet */
     uint64_t covered; /* the indices an answer came for */
     uint16_t leaf;
-    uint8_t tries;
     bool used;
-    bool ask;     /* to be sent */
-    bool counted; /* among the window of all nodes: until its first time-out */
+    bool ask; /* to be sent */
 };
 
 struct mesh_node {
@@ -90,13 +99,21 @@ struct mesh_node {
 
     /* As the receiver of its set. */
     struct mesh_set set;
-    bool lacks;      /* an entry found no memory */
+    bool lacks;      /* an entry found no room; until all are here */
     proa_ns lack_at; /* when, last */
+    proa_ns lack_wait;
     bool repairing;
     proa_ns repair_at;
     uint64_t ask_mask;
     uint64_t wanted[MESH_LEAVES / 64]; /* leaves still to be asked for */
+    uint64_t again[MESH_LEAVES / 64];  /* those that were asked for in vain before */
     uint32_t wanted_count, asked_count;
+    uint32_t want_at; /* the next leaf to look at */
+    uint32_t
+        room; /* leaves it is asked for at once: 1 after a time-out, one more for each
+                         that came, up to MESH_WINDOW */
+    uint8_t backoff; /* times its time-out was doubled since the last sample */
+    proa_ns backed_at;
     uint16_t leaves_seen; /* of the snapshot */
     struct mesh_asked asked[MESH_WINDOW];
     proa_ns srtt, rttvar; /* 0: no sample */
@@ -106,6 +123,8 @@ struct mesh_node {
     uint64_t serve[MESH_LEAVES / 64];
     uint32_t serve_count;
     uint32_t serve_at; /* an index: the rest of its leaf is owed; 0 at a leaf's start */
+    uint32_t answers_turn,
+        answers; /* the last turn in which it wanted some; given in it */
 };
 
 struct mesh_neighbour {
@@ -166,7 +185,7 @@ struct mesh {
     uint32_t node_cap, node_high, node_free;
     uint32_t in_state[6]; /* nodes, by state */
     uint32_t unmet;       /* of those that are called: learnt from others and not met */
-    uint32_t lacking;     /* linked nodes of which an entry found no memory */
+    uint32_t lacking;     /* linked nodes of which an entry found no room */
     proa_ns unmet_until, crowded_until; /* mesh_complete is false so long */
     uint32_t *by_node, *by_addr;        /* heads of chains */
     uint32_t head_mask;
@@ -182,6 +201,13 @@ struct mesh {
         pull_last;    /* nodes with leaves wanted and room to ask for them */
     uint32_t window;  /* leaves under way */
     uint32_t entries; /* of others */
+    uint32_t leaves;  /* and in how many leaves */
+    /* Answers are given in turns of MESH_ANSWERS_EVERY. */
+    proa_ns answers_until;
+    uint32_t answers_turn;    /* its number */
+    uint32_t answers;         /* given in it */
+    uint32_t answers_wanting; /* nodes that want some in it */
+    uint32_t answers_each;    /* so many for each */
     struct mesh_cast cast;
     struct mesh_letter *letters;
     uint32_t letter_first, letter_count;
@@ -189,8 +215,9 @@ struct mesh {
     struct mesh_queued *queue;
     uint32_t queue_first, queue_count;
     uint32_t dropping,
-        dropping_at; /* nodes whose sets are being told; the next to look at */
-    bool resolves;   /* somebody is to be resolved, or is unreachable */
+        dropping_at;  /* nodes whose sets are being told; the next to look at */
+    uint32_t dropped; /* entries told of since the last tick */
+    bool resolves;    /* somebody is to be resolved, or is unreachable */
     uint32_t resolve_at;
     bool has_payload; /* the event in payload has not been taken */
     struct mesh_event payload;
@@ -280,13 +307,14 @@ void mesh_on_hashes(struct mesh *mesh, struct mesh_node *node,
                     const struct mesh_message *message);
 void mesh_on_entries(struct mesh *mesh, struct mesh_node *node,
                      const struct mesh_message *message);
-size_t mesh_write_pull(struct mesh_node *node, uint8_t *buf, proa_ns now);
+size_t mesh_write_pull(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 
 /* mesh_serve.c */
 void mesh_own_init(struct mesh_own *own, uint32_t published_max, uint32_t *lists);
 void mesh_own_digest(const struct mesh *mesh, struct mesh_digest *ret);
 void mesh_on_pull(struct mesh *mesh, struct mesh_node *node,
                   const struct mesh_message *message);
+void mesh_serve_tick(struct mesh *mesh, struct mesh_node *node);
 size_t mesh_write_range(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 size_t mesh_write_hashes(struct mesh *mesh, struct mesh_node *node, uint8_t *buf);
 size_t mesh_write_delta(struct mesh *mesh, uint8_t *buf);

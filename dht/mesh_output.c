@@ -168,7 +168,7 @@ static size_t write_one(struct mesh *mesh, struct mesh_node *node, uint32_t work
     case MESH_WORK_HASHES:
         return mesh_write_hashes(mesh, node, buf);
     case MESH_WORK_PULL:
-        return mesh_write_pull(node, buf, mesh->now);
+        return mesh_write_pull(mesh, node, buf);
     default:
         return mesh_write_range(mesh, node, buf);
     }

@@ -5,10 +5,35 @@
 
 #define ALL_COVERED UINT64_MAX /* all 64 indices of a leaf */
 
-#define REPAIR_TRIES                                                                     \
-    2 /* the time-out of a repair is that of a leaf asked for so often in vain */
+#define REPAIR_SHIFT 2 /* a repair has four times the time of a leaf */
+#define BACKOFF_MAX 6  /* times a time-out is doubled */
+#define PUMP_AT_ONCE 4 /* leaves a node asks for before it is the next one's turn */
 
 /* ---- Entries ---- */
+
+/* Who has `own` may have one more while all have so many: three quarters are for who comes first, the
+   rest is kept in equal parts for each of nodes_max.  So all together have `max` at most. */
+static bool fits(const struct mesh *mesh, uint32_t own, uint32_t all, uint32_t max)
+{
+    uint32_t kept = max / 4;
+
+    return all < max - kept || own < kept / mesh->nodes_max;
+}
+
+static bool has_room(const struct mesh *mesh, const struct mesh_node *node)
+{
+    return fits(mesh, node->set.count, mesh->entries, mesh->entries_max);
+}
+
+/* Entries far apart cost a leaf each, ten times as much as they do. */
+static bool has_room_at(const struct mesh *mesh, const struct mesh_node *node,
+                        uint32_t index)
+{
+    uint32_t max = mesh->entries_max / MESH_LEAF_SHARE + 4 * mesh->nodes_max;
+
+    return has_room(mesh, node) && (mesh_set_has_leaf(&node->set, index) ||
+                                    fits(mesh, node->set.leaves, mesh->leaves, max));
+}
 
 static void lack(struct mesh *mesh, struct mesh_node *node)
 {
@@ -41,7 +66,7 @@ static void tell_change(struct mesh *mesh, uint64_t node, struct mesh_item *was,
 static void apply(struct mesh *mesh, struct mesh_node *node, struct mesh_entry *entry)
 {
     struct mesh_item *was, *now;
-    bool full = mesh->entries >= mesh->entries_max;
+    bool full = !has_room_at(mesh, node, entry->index);
 
     entry->node = node->node;
     switch (mesh_set_apply(mesh, &node->set, entry, full, &was, &now)) {
@@ -81,27 +106,43 @@ static void apply_none(struct mesh *mesh, struct mesh_node *node, uint32_t first
 
 /* ---- Asking for leaves ---- */
 
-static bool is_wanted(const struct mesh_node *node, uint32_t leaf)
+static bool is_set(const uint64_t *bits, uint32_t leaf)
 {
-    return (node->wanted[leaf / 64] >> (leaf % 64) & 1) != 0;
+    return (bits[leaf / 64] >> (leaf % 64) & 1) != 0;
+}
+
+static void set(uint64_t *bits, uint32_t leaf)
+{
+    bits[leaf / 64] |= UINT64_C(1) << (leaf % 64);
+}
+
+static void clear(uint64_t *bits, uint32_t leaf)
+{
+    bits[leaf / 64] &= ~(UINT64_C(1) << (leaf % 64));
 }
 
 static void want(struct mesh_node *node, uint32_t leaf)
 {
-    if (is_wanted(node, leaf))
+    if (is_set(node->wanted, leaf))
         return;
     for (unsigned i = 0; i < MESH_WINDOW; i++)
         if (node->asked[i].used && node->asked[i].leaf == leaf)
             return;
-    node->wanted[leaf / 64] |= UINT64_C(1) << (leaf % 64);
+    set(node->wanted, leaf);
     node->wanted_count++;
+}
+
+static void unwant(struct mesh_node *node, uint32_t leaf)
+{
+    clear(node->wanted, leaf);
+    node->wanted_count--;
 }
 
 static void line_up(struct mesh *mesh, struct mesh_node *node)
 {
     uint32_t number = mesh_number(mesh, node);
 
-    if (node->in_pull || node->wanted_count == 0 || node->asked_count == MESH_WINDOW)
+    if (node->in_pull || node->wanted_count == 0 || node->asked_count >= node->room)
         return;
     node->in_pull = true;
     node->pull_next = MESH_NONE;
@@ -112,23 +153,39 @@ static void line_up(struct mesh *mesh, struct mesh_node *node)
     mesh->pull_last = number;
 }
 
-static uint32_t first_wanted(struct mesh_node *node)
+/* The leaves have their turns in a circle: what is wanted again comes after all others. */
+static uint32_t next_wanted(struct mesh_node *node)
 {
-    uint32_t word = 0;
+    uint32_t word = node->want_at / 64;
+    uint64_t bits = node->wanted[word] & UINT64_MAX << (node->want_at % 64);
 
-    while (node->wanted[word] == 0)
-        word++;
-    return word * 64 + (uint32_t)__builtin_ctzll(node->wanted[word]);
+    while (bits == 0) {
+        word = (word + 1) % (MESH_LEAVES / 64);
+        bits = node->wanted[word];
+    }
+    uint32_t leaf = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    node->want_at = (leaf + 1) % MESH_LEAVES;
+    return leaf;
 }
 
-static proa_ns timeout(const struct mesh_node *node, unsigned tries)
+static proa_ns timeout(const struct mesh_node *node, unsigned shift)
 {
     proa_ns rto = node->srtt == 0 ? MESH_RTO_START : node->srtt + 4 * node->rttvar;
 
     if (rto < MESH_RTO_MIN)
         rto = MESH_RTO_MIN;
-    rto <<= tries < 6 ? tries : 6;
-    return rto < MESH_RTO_MAX ? rto : MESH_RTO_MAX;
+    if (rto > MESH_RTO_MAX >> shift)
+        return MESH_RTO_MAX;
+    return rto << shift;
+}
+
+/* The moment a leaf that was asked for is given up, wait after something of it came. */
+static proa_ns expiry(const struct mesh_asked *asked, proa_ns wait)
+{
+    proa_ns part = asked->at + wait;
+    proa_ns all = asked->since + MESH_ASKED_MAX;
+
+    return part < all ? part : all;
 }
 
 static void ask_leaf(struct mesh *mesh, struct mesh_node *node, uint32_t leaf)
@@ -137,16 +194,10 @@ static void ask_leaf(struct mesh *mesh, struct mesh_node *node, uint32_t leaf)
 
     while (asked->used)
         asked++;
-    node->wanted[leaf / 64] &= ~(UINT64_C(1) << (leaf % 64));
-    node->wanted_count--;
+    unwant(node, leaf);
     node->asked_count++;
     mesh->window++;
-    *asked = (struct mesh_asked){.at = mesh->now,
-                                 .leaf = (uint16_t)leaf,
-                                 .used = true,
-                                 .ask = true,
-                                 .counted = true};
-    mesh_arm(mesh, mesh->now + timeout(node, 0));
+    *asked = (struct mesh_asked){.leaf = (uint16_t)leaf, .used = true, .ask = true};
     mesh_work(mesh, node, MESH_WORK_PULL);
 }
 
@@ -159,8 +210,10 @@ void mesh_pull_pump(struct mesh *mesh)
         mesh->pull_first = node->pull_next;
         node->in_pull = false;
         for (unsigned i = 0;
-             i < 4 && node->wanted_count > 0 && node->asked_count < MESH_WINDOW; i++)
-            ask_leaf(mesh, node, first_wanted(node));
+             i < PUMP_AT_ONCE && node->wanted_count > 0 &&
+             node->asked_count < node->room && mesh->window < MESH_WINDOW_ALL;
+             i++)
+            ask_leaf(mesh, node, next_wanted(node));
         line_up(mesh, node);
     }
 }
@@ -168,7 +221,7 @@ void mesh_pull_pump(struct mesh *mesh)
 static void drop_asked(struct mesh *mesh, struct mesh_node *node,
                        struct mesh_asked *asked)
 {
-    mesh->window -= asked->counted;
+    mesh->window--;
     node->asked_count--;
     asked->used = asked->ask = false;
 }
@@ -181,6 +234,7 @@ void mesh_pull_end(struct mesh *mesh, struct mesh_node *node)
         if (node->asked[i].used)
             drop_asked(mesh, node, &node->asked[i]);
     memset(node->wanted, 0, sizeof(node->wanted));
+    memset(node->again, 0, sizeof(node->again));
     node->wanted_count = 0;
     node->repairing = false;
     node->ask_mask = 0;
@@ -213,6 +267,10 @@ static void finish(struct mesh *mesh, struct mesh_node *node)
 void mesh_pull_begin(struct mesh *mesh, struct mesh_node *node,
                      const struct mesh_digest *digest)
 {
+    node->lack_wait = MESH_LACK_WAIT;
+    node->room = MESH_WINDOW;
+    node->backoff = 0;
+    node->want_at = 0;
     for (uint32_t leaf = 0; leaf < digest->leaves; leaf++)
         want(node, leaf);
     node->leaves_seen = digest->leaves;
@@ -221,7 +279,7 @@ void mesh_pull_begin(struct mesh *mesh, struct mesh_node *node,
     mesh_pull_pump(mesh);
 }
 
-size_t mesh_write_pull(struct mesh_node *node, uint8_t *buf, proa_ns now)
+size_t mesh_write_pull(struct mesh *mesh, struct mesh_node *node, uint8_t *buf)
 {
     uint32_t mid = MESH_NONE, mask = 0;
     struct mesh_writer w;
@@ -236,7 +294,8 @@ size_t mesh_write_pull(struct mesh_node *node, uint8_t *buf, proa_ns now)
         if (mid != asked->leaf / MESH_FAN)
             continue;
         asked->ask = false;
-        asked->at = now;
+        asked->since = asked->at = mesh->now;
+        mesh_arm(mesh, expiry(asked, timeout(node, node->backoff)));
         mask |= UINT32_C(1) << (asked->leaf % MESH_FAN);
     }
     if (mask == 0)
@@ -247,25 +306,39 @@ size_t mesh_write_pull(struct mesh_node *node, uint8_t *buf, proa_ns now)
     return w.len;
 }
 
+/* A leaf did not come in time.  It gives up its place, so that a silent node keeps no other waiting,
+   and the node has one place only until leaves come again. */
+static void give_up(struct mesh *mesh, struct mesh_node *node, struct mesh_asked *asked)
+{
+    /* Source: RFC 6298, 5.5 to 5.7.  Those asked for together are one loss. */
+    if (asked->since >= node->backed_at) {
+        node->backoff += node->backoff < BACKOFF_MAX;
+        node->backed_at = mesh->now;
+    }
+    node->room = 1;
+    drop_asked(mesh, node, asked);
+    set(node->again, asked->leaf);
+    set(node->wanted, asked->leaf);
+    node->wanted_count++;
+}
+
 void mesh_pull_tick(struct mesh *mesh, struct mesh_node *node)
 {
+    proa_ns wait = timeout(node, node->backoff);
+
     if (node->asked_count == 0)
         return;
     for (unsigned i = 0; i < MESH_WINDOW; i++) {
         struct mesh_asked *asked = &node->asked[i];
-        if (!asked->used)
+
+        if (!asked->used || asked->ask)
             continue;
-        if (mesh->now >= asked->at + timeout(node, asked->tries)) {
-            mesh->window -=
-                asked->counted; /* a silent node does not keep the others waiting */
-            asked->counted = false;
-            asked->tries += asked->tries < UINT8_MAX;
-            asked->ask = true;
-            asked->at = mesh->now;
-            mesh_work(mesh, node, MESH_WORK_PULL);
-        }
-        mesh_arm(mesh, asked->at + timeout(node, asked->tries));
+        if (mesh->now >= expiry(asked, wait))
+            give_up(mesh, node, asked);
+        else
+            mesh_arm(mesh, expiry(asked, wait));
     }
+    line_up(mesh, node);
 }
 
 /* ---- Answers ---- */
@@ -295,6 +368,18 @@ static uint64_t bits_of(uint32_t leaf, uint32_t first, uint32_t end)
     return below_to & ~((UINT64_C(1) << from) - 1);
 }
 
+/* An answer that came after the time-out counts too, if it is of a whole leaf. */
+static void cover_late(struct mesh_node *node, uint32_t first, uint32_t end)
+{
+    uint32_t leaf = (first + MESH_LEAF - 1) / MESH_LEAF;
+
+    for (; leaf < end / MESH_LEAF; leaf++)
+        if (is_set(node->wanted, leaf) && is_set(node->again, leaf)) {
+            unwant(node, leaf);
+            clear(node->again, leaf);
+        }
+}
+
 static void cover(struct mesh *mesh, struct mesh_node *node, uint32_t first, uint32_t end)
 {
     for (unsigned i = 0; i < MESH_WINDOW; i++) {
@@ -303,12 +388,21 @@ static void cover(struct mesh *mesh, struct mesh_node *node, uint32_t first, uin
         if (!asked->used || (asked->leaf + 1u) * MESH_LEAF <= first ||
             asked->leaf * MESH_LEAF >= end)
             continue;
-        if (asked->covered == 0 && asked->tries == 0 && !asked->ask)
-            sample(node, mesh->now - asked->at);
-        asked->covered |= bits_of(asked->leaf, first, end);
+        uint64_t bits = bits_of(asked->leaf, first, end);
+        if ((bits & ~asked->covered) == 0) /* nothing new */
+            continue;
+        /* Of a leaf asked for twice nobody knows which was answered: Karn's rule. */
+        if (asked->covered == 0 && !asked->ask && !is_set(node->again, asked->leaf)) {
+            sample(node, mesh->now - asked->since);
+            node->backoff = 0;
+        }
+        asked->covered |= bits;
         asked->at = mesh->now; /* it is coming: the next part's time begins */
-        if (asked->covered == ALL_COVERED)
-            drop_asked(mesh, node, asked);
+        if (asked->covered != ALL_COVERED)
+            continue;
+        clear(node->again, asked->leaf);
+        node->room += node->room < MESH_WINDOW;
+        drop_asked(mesh, node, asked);
     }
 }
 
@@ -327,6 +421,7 @@ static void on_range(struct mesh *mesh, struct mesh_node *node,
     }
     apply_none(mesh, node, at, message->end, message->version);
     cover(mesh, node, message->first, message->end);
+    cover_late(node, message->first, message->end);
     finish(mesh, node);
     line_up(mesh, node);
     mesh_pull_pump(mesh);
@@ -352,7 +447,24 @@ static void agree(struct mesh *mesh, struct mesh_node *node)
 {
     mesh->lacking -= node->lacks;
     node->lacks = false;
+    node->lack_wait = MESH_LACK_WAIT;
     finish(mesh, node);
+}
+
+/* Whether what found no room is asked for again: before there is some it would be sent in vain, but
+   something else may differ too. */
+static bool may_retry(const struct mesh *mesh, const struct mesh_node *node)
+{
+    proa_ns wait = has_room(mesh, node) ? node->lack_wait : MESH_LACK_WAIT_MAX;
+
+    return mesh->now - node->lack_at >= wait;
+}
+
+static void retry(struct mesh *mesh, struct mesh_node *node)
+{
+    node->lack_at = mesh->now;
+    if (node->lack_wait < MESH_LACK_WAIT_MAX)
+        node->lack_wait *= 2;
 }
 
 void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
@@ -376,12 +488,12 @@ void mesh_on_digest(struct mesh *mesh, struct mesh_node *node,
     line_up(mesh, node);
     mesh_pull_pump(mesh);
     if (node->wanted_count > 0 || node->asked_count > 0 ||
-        (node->repairing && mesh->now - node->repair_at < timeout(node, REPAIR_TRIES)) ||
-        (node->lacks && mesh->now - node->lack_at < MESH_LACK_WAIT))
+        (node->repairing && mesh->now - node->repair_at < timeout(node, REPAIR_SHIFT)) ||
+        (node->lacks && !may_retry(mesh, node)))
         return;
+    if (node->lacks)
+        retry(mesh, node);
     mesh->stats.resyncs++;
-    mesh->lacking -= node->lacks;
-    node->lacks = false;
     node->repairing = true;
     node->repair_at = mesh->now;
     node->ask_mask |= UINT64_C(1) << MESH_HASHES_TOP;

@@ -207,6 +207,44 @@ void mesh_on_pull(struct mesh *mesh, struct mesh_node *node,
     mesh_work(mesh, node, MESH_WORK_SERVE);
 }
 
+/* Whether a node may have one more answer now.  A request of 7 bytes asks for up to 2,048 entries, so
+   answers are given at a pace; what is left waits for the next turn.  How many each may have follows
+   from how many wanted some in the turn before; one, everybody. */
+static bool may_answer(struct mesh *mesh, struct mesh_node *node)
+{
+    if (mesh->now >= mesh->answers_until) {
+        uint32_t each = MESH_ANSWERS / (mesh->answers_wanting + 1);
+
+        if (each > MESH_ANSWERS_ONE)
+            each = MESH_ANSWERS_ONE;
+        mesh->answers_each = each > 0 ? each : 1;
+        mesh->answers_until = mesh->now + MESH_ANSWERS_EVERY;
+        mesh->answers_turn++;
+        mesh->answers = mesh->answers_wanting = 0;
+    }
+    if (node->answers_turn != mesh->answers_turn) {
+        node->answers_turn = mesh->answers_turn;
+        node->answers = 0;
+        mesh->answers_wanting++;
+    }
+    if (node->answers >= mesh->answers_each ||
+        (mesh->answers >= MESH_ANSWERS && node->answers > 0)) {
+        mesh_arm(mesh, mesh->answers_until);
+        return false;
+    }
+    node->answers++;
+    mesh->answers++;
+    return true;
+}
+
+void mesh_serve_tick(struct mesh *mesh, struct mesh_node *node)
+{
+    if (node->serve_count > 0)
+        mesh_work(mesh, node, MESH_WORK_SERVE);
+    if (node->hash_mask != 0)
+        mesh_work(mesh, node, MESH_WORK_HASHES);
+}
+
 static bool is_served(const struct mesh_node *node, uint32_t leaf)
 {
     return (node->serve[leaf / 64] >> (leaf % 64) & 1) != 0;
@@ -235,7 +273,7 @@ size_t mesh_write_range(struct mesh *mesh, struct mesh_node *node, uint8_t *buf)
     struct mesh_item *item;
     struct mesh_writer w;
 
-    if (node->serve_count == 0)
+    if (node->serve_count == 0 || !may_answer(mesh, node))
         return 0;
     uint32_t leaf = node->serve_at != 0 ? node->serve_at / MESH_LEAF : first_served(node);
     uint32_t first = node->serve_at != 0 ? node->serve_at : leaf * MESH_LEAF;
@@ -261,7 +299,7 @@ size_t mesh_write_hashes(struct mesh *mesh, struct mesh_node *node, uint8_t *buf
     uint64_t hashes[MESH_FAN];
     struct mesh_writer w;
 
-    if (node->hash_mask == 0)
+    if (node->hash_mask == 0 || !may_answer(mesh, node))
         return 0;
     uint32_t where = (uint32_t)__builtin_ctzll(node->hash_mask);
     node->hash_mask &= node->hash_mask - 1;

@@ -63,6 +63,11 @@ uint64_t mesh_set_version_at(const struct mesh_set *set, uint32_t index)
     return leaf != NULL ? leaf->version[index % MESH_LEAF] : 0;
 }
 
+bool mesh_set_has_leaf(const struct mesh_set *set, uint32_t index)
+{
+    return leaf_of(set, index) != NULL;
+}
+
 struct mesh_item *mesh_set_next(const struct mesh_set *set, uint32_t *index, uint32_t end)
 {
     uint32_t at = *index;
@@ -128,8 +133,10 @@ static struct mesh_leaf *leaf_for(struct mesh *mesh, struct mesh_set *set, uint3
     if (*mid == NULL && (*mid = zeroed(mesh, sizeof(**mid))) == NULL)
         return NULL;
     struct mesh_leaf **leaf = &(*mid)->leaf[index / MESH_LEAF % MESH_FAN];
-    if (*leaf == NULL)
-        *leaf = zeroed(mesh, sizeof(**leaf));
+    if (*leaf == NULL && (*leaf = zeroed(mesh, sizeof(**leaf))) != NULL) {
+        set->leaves++;
+        mesh->leaves += set != &mesh->own.set;
+    }
     return *leaf;
 }
 
@@ -198,6 +205,11 @@ enum mesh_applied mesh_set_apply(struct mesh *mesh, struct mesh_set *set,
     }
     if (old == NULL && entry->kind != 0 && full)
         return MESH_REFUSED_ENTRY;
+    if (entry->kind == 0 && !mesh_set_has_leaf(set, entry->index)) {
+        if (entry->version > set->version)
+            set->version = entry->version;
+        return MESH_SAME;
+    }
     struct mesh_leaf *leaf = leaf_for(mesh, set, entry->index);
     if (entry->kind != 0 && leaf != NULL)
         now = new_item(mesh, entry);
@@ -274,6 +286,7 @@ struct mesh_item *mesh_set_take(struct mesh *mesh, struct mesh_set *set)
                 return item;
             mesh_free(mesh, mid->leaf[l], sizeof(*mid->leaf[l]));
             mid->leaf[l] = NULL;
+            mesh->leaves -= set != &mesh->own.set;
         }
         mesh_free(mesh, mid, sizeof(*mid));
         set->mid[m] = NULL;

@@ -4,7 +4,9 @@
    65,536 indices; 64 make a leaf, 32 leaves a mid, 32 mids the set.  A hash is the XOR of the keyed
    hashes of all entries below, so that a change costs three XORs, and two sets that differ are
    compared along the branches that differ.  An index remembers the version of its last change, of its
-   entry's removal too: what is older comes too late and changes nothing.
+   entry's removal too: what is older comes too late and changes nothing.  A leaf in which there was
+   never an entry remembers nothing: a removal there takes no memory, and an older entry that comes
+   after it is found out by the next digest.
 
    Threads: one owner.
    Memory:  the mesh's alloc; leaves and mids as needed, given back by mesh_set_drop. */
@@ -36,7 +38,7 @@ struct mesh_mid {
 struct mesh_set {
     uint64_t root;
     uint64_t version; /* the newest seen */
-    uint32_t count, names;
+    uint32_t count, names, leaves;
     struct mesh_mid *mid[MESH_FAN];
 };
 
@@ -49,6 +51,7 @@ enum mesh_applied {
 
 struct mesh_item *mesh_set_get(const struct mesh_set *set, uint32_t index);
 uint64_t mesh_set_version_at(const struct mesh_set *set, uint32_t index);
+bool mesh_set_has_leaf(const struct mesh_set *set, uint32_t index);
 
 /* mesh_set_apply makes entry (kind 0: removed) what is at its index, if it is newer.  *ret_old is the
    caller's, to be freed by mesh_item_free.  full: there is no room for another entry. */

@@ -33,9 +33,9 @@ extern "C" {
 /* proa_join makes self a member of group.  It is visible on this node when `then` (may be NULL) is
    called, microseconds later, and on the others one way later.  Joining twice is one membership.
    At once: OK; INVALID (also a group of PROA_GROUP_TYPE); AGAIN; LIMIT (registry calls under way
-   of this lane); STOPPED (in stop, or the node leaves).  then runs once with OK{ref: self}, or
-   LIMIT: the node publishes `mesh.published_max` names and memberships already (event
-   PUBLISH_LIMIT). */
+   of this lane); STOPPED (in stop, or the node leaves).  then runs once with OK{ref: self}; LIMIT:
+   the node publishes `mesh.published_max` names and memberships already (event PUBLISH_LIMIT); or
+   UNKNOWN: no answer within 5 s, self may be a member: leave, or join again. */
 PROA_API enum proa_outcome proa_join(struct proa_actor *self, const char *group,
                                      proa_named then, const void *ctx, size_t ctx_len);
 
@@ -54,7 +54,8 @@ struct proa_members {
 /* proa_lookup_all copies up to max references of group's members; behaviour (may be NULL): only
    its actors; flags: PROA_ALL_.  Wait-free.  *ret (may be NULL) is set in all cases.
    OK: there is one at least.  NOT_FOUND: known to have none.  UNKNOWN: nobody asked yet, or all
-   were not heard from lately: proa_find_group.  WRONG_TYPE: members, but none of that behaviour.
+   were not heard from lately: proa_find_group; with version 0, for once, none of what this reader
+   knew is void: groups went faster than it could look, ask again.  WRONG_TYPE: members, but none of that behaviour.
    INVALID. */
 PROA_API enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
                                            const struct proa_behaviour *behaviour,
@@ -106,7 +107,8 @@ struct proa_change {
 /* proa_watch tells self, by PROA_SIGNAL_CHANGED, first the current SET (ALL: none) and then every
    change, each once and in order, until proa_unwatch or self's end (a restart too).  When self, or its
    lane, does not keep up, the changes it missed are replaced by one new SET; 1,024 of one watch are
-   kept.  A restarted member is a LEFT and a JOINED.
+   kept, as long as those of the lane's watches hold no more than 1/8 of its memory for messages.  A
+   restarted member is a LEFT and a JOINED.
    OK, INVALID, AGAIN, LIMIT (PROA_WATCHES_MAX of this lane), STOPPED (in stop). */
 #define PROA_WATCHES_MAX 4096
 PROA_API enum proa_outcome proa_watch(struct proa_actor *self, enum proa_watch_what what,
@@ -120,7 +122,8 @@ PROA_API bool proa_unwatch(struct proa_actor *self, struct proa_watching watchin
 
 enum proa_policy {
     PROA_ROUTE_RANDOM,
-    PROA_ROUTE_ROUND_ROBIN,  /* in turn, of this lane's picks */
+    PROA_ROUTE_ROUND_ROBIN, /* in turn, of this lane's picks; a lane that does so in more than
+                                four groups may begin the round of one anew */
     PROA_ROUTE_LEAST_LOADED, /* the shorter mailbox of two taken at random */
     PROA_ROUTE_HASH, /* the same member for the same key, on every node that knows the same
                                 members; when one of n leaves, only the keys it had move, at most
@@ -142,16 +145,24 @@ PROA_API enum proa_outcome proa_route(struct proa_actor *self, const char *group
 
 #define PROA_MULTICAST_MAX                                                               \
     1024 /* bytes of payload: one packet, unless the name is long */
+#define PROA_MULTICAST_ORDERED 64 /* members, on all nodes */
 
 /* proa_multicast tells every living member of group that this node knows (self too, if it is one):
    one message per node, handed out there to the members that node has itself.  Each copy has an
    outcome as a tell's; refused ones are UNDELIVERED to self.  Where a whole node or lane could not
-   take it later, UNDELIVERED.to has its node and lane and generation 0.  It is in order with self's
-   tells to each member, but for those that do not fit a packet.  Each lane does its part in one go,
-   at the cost of so many tells.  *ret_members (may be NULL): how
-   many members it went to, as known here.
+   take it later (each lane keeps 64 multicasts to large groups waiting), UNDELIVERED.to has its node
+   and lane and generation 0.
+
+   Order: to a group of up to PROA_MULTICAST_ORDERED members it is in order with self's tells to each
+   member, but for those that do not fit a packet.  To a larger one it comes behind earlier tells and
+   earlier multicasts to large groups, but a tell sent later may come before it: other lanes and nodes
+   hand it out in parts, so that they have time for others.  Self's own lane does its part inside the
+   call, in order, at the cost of so many tells.
+
+   *ret_members (may be NULL): how many members it went to, as known here.
    OK; NOT_FOUND, UNKNOWN: as proa_route; TOO_LARGE; INVALID; AGAIN: a node or lane could not take
-   it: nothing happened there, *ret_members counts the others. */
+   it: nothing happened there, *ret_members counts the others.  Which one is not said: sending it
+   again tells the others twice.  WRITABLE follows when one of them has room. */
 PROA_API enum proa_outcome proa_multicast(struct proa_actor *self, const char *group,
                                           uint32_t type, const void *data, size_t len,
                                           uint32_t *ret_members);

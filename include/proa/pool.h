@@ -38,13 +38,15 @@ struct proa_pool {
     struct proa_ref keeper;
 };
 
-/* outcome OK: all `started` workers run and have been sent to join their group.  Else none runs, and
-   pool is none: LIMIT (slots, memory), STOPPED (a start failed, the pool was stopped, or the node
-   leaves), AGAIN (a lane could not take the request). */
+/* outcome OK: all `started` workers run and have been sent to join their group.  Else none runs (was
+   the pool stopped by others meanwhile, its last ones are about to end), and pool is none: LIMIT (slots,
+   memory, monitors), STOPPED (a start failed, the pool was stopped, or the node leaves), AGAIN (a
+   lane could not take the request). */
 typedef void (*proa_pooled)(struct proa_actor *self, enum proa_outcome outcome,
                             struct proa_pool pool, uint32_t started, const void *ctx);
 
-/* proa_pool_start makes a pool; then (may be NULL) runs once, later, unless self has ended.  ctx_len
+/* proa_pool_start makes a pool; then (may be NULL: nobody hears of a start that fails later) runs
+   once, later, unless self has ended.  ctx_len
    <= PROA_POOL_CONTEXT_MAX.  The pool ends with self, by proa_pool_stop, or when its workers fail
    too often on one lane (PROA_CODE_LIMIT): then self, if its behaviour has `traps`, gets DOWN{to:
    keeper, FAILED}, else it fails too.  A worker that is not restarted is missed by nobody.

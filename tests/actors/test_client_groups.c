@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients and groups: reading, picking, telling all, watching. */
+/* Clients and groups: reading, picking, telling all, watching.  Link with --wrap=malloc. */
 #include "sched_world.h"
 
 #include "client_home.h"
@@ -18,6 +18,16 @@ static struct punt_watch last_watch;
 static struct punt_name last_name;
 static uint32_t watches_begun, watches_ended;
 static enum proa_outcome name_outcome;
+
+static bool memory_fails;
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return memory_fails ? NULL : __real_malloc(size);
+}
 
 static proa_ns clock_of_world(void *ctx)
 {
@@ -421,6 +431,53 @@ static void watch__slow_client_gets_a_new_set(void **state)
     assert_true(count > WATCH_QUEUED_MAX);
 }
 
+/* The SET is owed until it can be read; what comes meanwhile is in it. */
+static void watch__without_memory_the_set_comes_later(void **state)
+{
+    struct proa_client_event event;
+    const struct proa_change *c;
+    uint64_t v;
+
+    (void)state;
+    v = join(1);
+    publish();
+    watch(PROA_WATCH_GROUP, "g");
+    say(PROA_CHANGE_SET, v, 0, "g");
+    memory_fails = true;
+    assert_int_equal(proa_client_take(client, PROA_MS, &event), PROA_TIMEOUT);
+    v = join(2);
+    say(PROA_CHANGE_JOINED, v, 2, "g");
+    assert_int_equal(proa_client_take(client, PROA_MS, &event), PROA_TIMEOUT);
+    memory_fails = false;
+    assert_int_equal(proa_client_take(client, PROA_MS, &event), PROA_TIMEOUT);
+    publish(); /* before this, what can be read is too old */
+    c = taken(&event);
+    assert_int_equal(c->kind, PROA_CHANGE_SET);
+    assert_int_equal(c->count, 2);
+    assert_true(c->version == v);
+    say(PROA_CHANGE_JOINED, join(3), 3, "g");
+    c = taken(&event);
+    assert_int_equal(c->kind, PROA_CHANGE_JOINED);
+    assert_int_equal(c->ref.slot, 3);
+}
+
+static void watch__that_owes_a_set_may_end(void **state)
+{
+    struct proa_client_event event;
+    struct proa_watching id;
+
+    (void)state;
+    join(1);
+    publish();
+    id = watch(PROA_WATCH_GROUP, "g");
+    say(PROA_CHANGE_SET, 1, 0, "g");
+    memory_fails = true;
+    assert_int_equal(proa_client_take(client, PROA_MS, &event), PROA_TIMEOUT);
+    memory_fails = false;
+    assert_true(proa_client_unwatch(client, id));
+    assert_int_equal(proa_client_take(client, PROA_MS, &event), PROA_TIMEOUT);
+}
+
 static void close__ends_its_watches(void **state)
 {
     (void)state;
@@ -444,6 +501,8 @@ int main(void)
         test(unwatch__nothing_comes_after_it),
         test(watch__bad_arguments_and_bounds),
         test(watch__slow_client_gets_a_new_set),
+        test(watch__without_memory_the_set_comes_later),
+        test(watch__that_owes_a_set_may_end),
         test(close__ends_its_watches),
     };
 

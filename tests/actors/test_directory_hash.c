@@ -174,6 +174,33 @@ static void hash__silent_members_are_passed_over(void **state)
     directory_destroy(w.dir);
 }
 
+/* The same with so many silent that the ring is searched node by node: up to all but one of 60. */
+static void hash__most_nodes_are_silent(void **state)
+{
+    static const uint32_t living[] = {20, 7, 2, 1};
+
+    (void)state;
+    for (uint32_t k = 0; k < sizeof(living) / sizeof(living[0]); k++) {
+        struct world w, rest;
+
+        create(&w, 1);
+        create(&rest, 2);
+        for (uint32_t i = 0; i < 1800; i++) {
+            join(&w, FAR(i % 60), i);
+            if (i % 60 < living[k])
+                join(&rest, FAR(i % 60), i);
+        }
+        publish(&w);
+        publish(&rest);
+        for (uint32_t node = living[k]; node < 60; node++)
+            directory_node_dead(w.dir, FAR(node));
+        for (uint64_t key = 0; key < 5000; key++)
+            assert_int_equal(owner(&w, key), owner(&rest, key));
+        directory_destroy(w.dir);
+        directory_destroy(rest.dir);
+    }
+}
+
 /* Slots that were chosen so that the points of all lie in one place: still found, and in order. */
 static void hash__points_in_one_bucket(void **state)
 {
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test(hash__equal_in_all_directories),
         cmocka_unit_test(hash__next_life_keeps_its_keys),
         cmocka_unit_test(hash__silent_members_are_passed_over),
+        cmocka_unit_test(hash__most_nodes_are_silent),
         cmocka_unit_test(hash__points_in_one_bucket),
     };
 

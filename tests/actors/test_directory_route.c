@@ -167,6 +167,35 @@ static void round_robin__each_once_a_round(void **state)
     directory_destroy(w.dir);
 }
 
+/* The places of all these are in one set. */
+static void round_robin__of_several_groups_in_between(void **state)
+{
+    struct world w;
+    uint32_t seen[ROUTE_WAYS] = {0};
+    char name[32];
+
+    (void)state;
+    create(&w, 1);
+    assert_non_null(directory_node_add(w.dir, FAR(1), ALIVE));
+    for (uint32_t i = 0; i < ROUTE_SETS * ROUTE_WAYS; i++)
+        for (uint32_t slot = 0; slot < 4; slot++)
+            assert_true(directory_join(w.dir, name, (size_t)sprintf(name, "group-%u", i),
+                                       (struct proa_ref){FAR(1), slot, 1}, 0) > 0);
+    publish(&w);
+    for (uint32_t k = 0; k < 4 * ROUTE_WAYS; k++) {
+        uint32_t number = k % ROUTE_WAYS;
+        int len = sprintf(name, "group-%u", number * ROUTE_SETS);
+        struct proa_ref got;
+
+        assert_int_equal(directory_route(w.dir, name, (size_t)len, PROA_ROUTE_ROUND_ROBIN,
+                                         0, NOW, &w.turn, &got),
+                         PROA_OK);
+        assert_int_equal(seen[number] & 1u << got.slot, 0);
+        seen[number] |= 1u << got.slot;
+    }
+    directory_destroy(w.dir);
+}
+
 static void prefer_local__here_while_there_is_one(void **state)
 {
     uint32_t seen = 0;
@@ -231,6 +260,79 @@ static void route__finds_the_only_living_one(void **state)
     for (int policy = PROA_ROUTE_RANDOM; policy <= PROA_ROUTE_IDLE_FIRST; policy++)
         for (uint32_t i = 0; i < 20; i++)
             assert_int_equal(pick(&w, (enum proa_policy)policy, i).slot, 77777);
+    directory_destroy(w.dir);
+}
+
+/* Forty nodes of 25 members, of which the first `living` are heard from. */
+static void fill_nodes(struct world *w, uint32_t living)
+{
+    create(w, 1);
+    for (uint32_t i = 0; i < 1000; i++)
+        join(w, FAR(i % 40), i);
+    publish(w);
+    for (uint32_t node = living; node < 40; node++)
+        directory_node_dead(w->dir, FAR(node));
+}
+
+/* In turn each living one once, in the order of the view: no more and no less by way of the nodes. */
+static void route__in_turn_among_silent_nodes(void **state)
+{
+    static const uint32_t living[] = {40, 20, 3, 2, 1};
+
+    (void)state;
+    for (uint32_t k = 0; k < sizeof(living) / sizeof(living[0]); k++) {
+        for (int idle = 0; idle < 2; idle++) {
+            enum proa_policy policy =
+                idle ? PROA_ROUTE_IDLE_FIRST : PROA_ROUTE_ROUND_ROBIN;
+            uint8_t seen[1000] = {0};
+            struct world w;
+
+            fill_nodes(&w, living[k]);
+            for (uint32_t i = 0; i < 2 * 25 * living[k]; i++) {
+                struct proa_ref got = proa_ref_none();
+
+                assert_int_equal(route(&w, policy, 0, NOW, &got), PROA_OK);
+                assert_true(got.node < FAR(living[k]));
+                seen[got.slot]++;
+            }
+            for (uint32_t i = 0; i < 1000; i++)
+                assert_int_equal(seen[i], i % 40 < living[k] ? 2 : 0);
+            directory_destroy(w.dir);
+        }
+    }
+}
+
+static void route__nobody_lives(void **state)
+{
+    struct proa_ref got;
+    struct world w;
+
+    (void)state;
+    fill_nodes(&w, 0);
+    for (int policy = PROA_ROUTE_RANDOM; policy <= PROA_ROUTE_IDLE_FIRST; policy++)
+        assert_int_equal(route(&w, (enum proa_policy)policy, 1, NOW, &got), PROA_UNKNOWN);
+    directory_destroy(w.dir);
+}
+
+/* Of 40 members here 39 have ended, and far ones are silent: the other one, by each policy. */
+static void route__the_only_one_here_that_has_not_ended(void **state)
+{
+    struct proa_ref got;
+    struct world w;
+
+    (void)state;
+    fill_nodes(&w, 0);
+    for (uint32_t i = 0; i < 40; i++) {
+        join(&w, HERE, i);
+        atomic_store(&w.words[i], i == 17 ? 60000 : LOAD_ENDED);
+    }
+    publish(&w);
+    for (int policy = PROA_ROUTE_RANDOM; policy <= PROA_ROUTE_IDLE_FIRST; policy++)
+        for (uint64_t key = 0; key < 50; key++)
+            assert_int_equal(pick(&w, (enum proa_policy)policy, key).slot, 17);
+    atomic_store(&w.words[17], LOAD_ENDED);
+    for (int policy = PROA_ROUTE_RANDOM; policy <= PROA_ROUTE_IDLE_FIRST; policy++)
+        assert_int_equal(route(&w, (enum proa_policy)policy, 1, NOW, &got), PROA_UNKNOWN);
     directory_destroy(w.dir);
 }
 
@@ -323,9 +425,13 @@ int main(void)
         cmocka_unit_test(least_loaded__wants_loads_of_far_ones),
         cmocka_unit_test(random__all_about_as_often),
         cmocka_unit_test(round_robin__each_once_a_round),
+        cmocka_unit_test(round_robin__of_several_groups_in_between),
         cmocka_unit_test(prefer_local__here_while_there_is_one),
         cmocka_unit_test(idle_first__in_turn_those_that_are_idle),
         cmocka_unit_test(route__finds_the_only_living_one),
+        cmocka_unit_test(route__in_turn_among_silent_nodes),
+        cmocka_unit_test(route__nobody_lives),
+        cmocka_unit_test(route__the_only_one_here_that_has_not_ended),
         cmocka_unit_test(route__forgets_a_group_that_was_removed),
         cmocka_unit_test(lane_loads__given_late_or_too_short),
     };

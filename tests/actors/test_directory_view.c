@@ -298,6 +298,57 @@ static void publish__random_changes_agree_with_a_model(void **state)
     directory_destroy(w.dir);
 }
 
+/* ---- Load words ---- */
+
+static _Atomic uint16_t *word_of(struct world *w, uint32_t number)
+{
+    const struct group_view *view = atomic_load(&group_get(w->dir, G, strlen(G))->view);
+
+    for (uint32_t i = 0; i < view->count; i++)
+        if (view->members[i].slot == number)
+            return view->members[i].load;
+    fail();
+    return NULL;
+}
+
+/* A reader may be about to add to the word of who has left: nobody else has it before that is over. */
+static void words__given_back_with_the_view(void **state)
+{
+    struct world w;
+    _Atomic uint16_t *word;
+    int reader;
+
+    (void)state;
+    create(&w, 1);
+    reader = directory_reader_add(w.dir);
+    directory_online(w.dir, reader);
+    join(&w, FAR(1), 1);
+    publish(&w);
+    word = word_of(&w, 1);
+    leave(&w, FAR(1), 1);
+    for (uint32_t i = 2; i < 6; i++) {
+        join(&w, FAR(1), i);
+        publish(&w);
+        directory_reclaim(w.dir);
+        assert_ptr_not_equal(word_of(&w, i), word);
+    }
+    atomic_store(word, 501);
+    directory_quiescent(w.dir, reader);
+    directory_reclaim(w.dir);
+    directory_offline(w.dir, reader);
+    directory_reader_remove(w.dir, reader);
+    directory_reclaim(w.dir);
+    join(&w, FAR(1), 6);
+    publish(&w);
+    assert_ptr_equal(word_of(&w, 6), word);
+    assert_int_equal(atomic_load(word), 0);
+    /* Of who was in no view it is given back at once. */
+    join(&w, FAR(1), 7);
+    leave(&w, FAR(1), 7);
+    assert_int_equal(w.dir->filling.count, 1); /* the view of five */
+    directory_destroy(w.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +358,7 @@ int main(void)
         cmocka_unit_test(publish__in_turn),
         cmocka_unit_test(publish__waits_when_a_reader_is_stuck),
         cmocka_unit_test(publish__random_changes_agree_with_a_model),
+        cmocka_unit_test(words__given_back_with_the_view),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

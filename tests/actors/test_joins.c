@@ -2,6 +2,8 @@
 /* Actors of published behaviours join the group of their type. */
 #include "up_world.h"
 
+#include "scheduler_internal.h"
+
 /* ---- Published behaviours ---- */
 
 static uint16_t load_of(struct proa_ref ref)
@@ -171,72 +173,112 @@ static void restart__before_the_join_was_told_joins_as_the_new_life(void **state
     assert_int_equal(next_up().kind, 0);
 }
 
-/* Whatever the ring's room, whoever lives has joined in the end, once, and who has joined and
-   ended is told of. */
+/* ---- At random ---- */
+
+/* What the control thread believes, by slot index. */
+static struct {
+    uint8_t member[1024];
+    uint32_t generation[1024];
+} believed;
+
+static void believe(const struct up *u)
+{
+    if (u->kind == PUNT_NAME) {
+        assert_int_equal(believed.member[u->name.slot], 0);
+        believed.member[u->name.slot] = 1;
+        believed.generation[u->name.slot] = u->name.generation;
+    } else if (u->kind == PUNT_ACTOR_RESTARTED) {
+        assert_int_equal(believed.member[u->restart.slot], 1);
+        assert_int_equal(believed.generation[u->restart.slot], u->restart.generation);
+        believed.generation[u->restart.slot] = u->restart.now;
+    } else if (u->kind == PUNT_ACTOR_STOPPED) {
+        assert_int_equal(believed.member[u->actor.slot], 1);
+        assert_int_equal(believed.generation[u->actor.slot], u->actor.generation);
+        believed.member[u->actor.slot] = 0;
+    }
+}
+
+static const struct slot *slot_now(struct proa_ref ref)
+{
+    return &w->lane[0].s->slots.slots[ref.slot];
+}
+
+struct random_life {
+    struct proa_ref ref, parent; /* parent: none, it is nobody's child */
+};
+
+static struct random_life begin_life(void)
+{
+    struct random_life life = {.parent = proa_ref_none()};
+
+    if (rand() % 2 == 0) {
+        life.ref = spawn_kind(w, 0, &pub_log, &published);
+        return life;
+    }
+    life.parent = supervise();
+    life.ref = child;
+    return life;
+}
+
+static void act_at_random(struct random_life *live, uint32_t *count)
+{
+    struct random_life *one = *count > 0 ? &live[(uint32_t)rand() % *count] : NULL;
+    int what = rand() % 10;
+    struct up u;
+
+    if (what < 3 && *count < 64) {
+        live[(*count)++] = begin_life();
+    } else if (what < 5 && one != NULL) {
+        stop(w, proa_ref_is_none(one->parent) ? one->ref : one->parent);
+        *one = live[--*count];
+    } else if (what < 7 && one != NULL && !proa_ref_is_none(one->parent) &&
+               slot_now(one->ref)->state == SLOT_LIVE) { /* not between two lives */
+        one->ref.generation = slot_now(one->ref)->generation;
+        in(w, one->ref, act_fail, NULL);
+        w->now += 10 * PROA_S; /* else it fails too often */
+    } else if (what == 7) {
+        fill_up();
+    } else if (what == 8) {
+        for (int n = rand() % 40; n > 0 && (u = next_up()).kind != 0; n--)
+            believe(&u);
+    } else {
+        w->now += PROA_MS;
+    }
+}
+
+/* Whatever the ring's room, whoever lives has joined in the end, once, in the life that it has now,
+   and who has joined and ended is told of. */
 static void published__random_lives_and_a_ring_that_is_often_full(void **state)
 {
-    static uint8_t member[1024]; /* by slot index */
-    static uint32_t generation[1024];
-    struct proa_ref live[64];
+    struct random_life live[64];
     uint32_t count = 0;
     unsigned seed = 20260101;
     struct up u;
 
     (void)state;
-    memset(member, 0, sizeof(member));
+    memset(&believed, 0, sizeof(believed));
     print_message("seed %u\n", seed);
     srand(seed);
-    for (int step = 0; step < 4000; step++) {
-        int what = rand() % 8;
-
+    for (int step = 0; step < 6000; step++) {
         pub_log.count = 0;
-        if (what < 3 && count < 64) {
-            live[count++] = spawn_kind(w, 0, &pub_log, &published);
-        } else if (what < 5 && count > 0) {
-            uint32_t i = (uint32_t)rand() % count;
-
-            stop(w, live[i]);
-            live[i] = live[--count];
-        } else if (what == 5) {
-            fill_up();
-        } else if (what == 6) {
-            for (int n = rand() % 40; n > 0 && (u = next_up()).kind != 0; n--) {
-                uint32_t slot = u.kind == PUNT_NAME ? u.name.slot : u.actor.slot;
-
-                if (u.kind == PUNT_NAME) {
-                    assert_int_equal(member[slot], 0);
-                    member[slot] = 1;
-                    generation[slot] = u.name.generation;
-                } else if (u.kind == PUNT_ACTOR_STOPPED) {
-                    assert_int_equal(member[slot], 1);
-                    assert_int_equal(generation[slot], u.actor.generation);
-                    member[slot] = 0;
-                }
-            }
-        } else {
-            w->now += PROA_MS;
-        }
+        act_at_random(live, &count);
         lane_loop(w, 0);
     }
     for (int i = 0; i < 50; i++) {
         w->now += PROA_MS;
         lane_loop(w, 0);
-        while ((u = next_up()).kind != 0) {
-            if (u.kind == PUNT_NAME) {
-                member[u.name.slot]++;
-                generation[u.name.slot] = u.name.generation;
-            } else if (u.kind == PUNT_ACTOR_STOPPED) {
-                member[u.actor.slot]--;
-            }
-        }
+        while ((u = next_up()).kind != 0)
+            believe(&u);
     }
+    assert_true(STAT(w, 0, restarts) > 100);
     for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(member[live[i].slot], 1);
-        assert_int_equal(generation[live[i].slot], live[i].generation);
-        member[live[i].slot] = 0;
+        assert_int_equal(believed.member[live[i].ref.slot], 1);
+        assert_int_equal(believed.generation[live[i].ref.slot],
+                         slot_now(live[i].ref)->generation);
+        believed.member[live[i].ref.slot] = 0;
     }
     for (uint32_t i = 0; i < 1024; i++)
-        assert_int_equal(member[i], 0);
+        assert_int_equal(believed.member[i], 0);
 }
 
 int main(void)

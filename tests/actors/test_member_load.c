@@ -223,15 +223,63 @@ static void load__of_who_becomes_a_member_in_a_turn(void **state)
 
 /* ---- Ends ---- */
 
+#define HERE ((uint64_t)7)
+
+/* A directory in which the worker and one more of its lane are a group. */
+static struct directory *group_of(struct load_world *l, struct proa_ref other)
+{
+    const uint8_t seed[32] = {1};
+    struct directory *dir = directory_create(10, seed);
+    struct proa_ref members[2] = {l->worker, other};
+    uint32_t slots;
+    _Atomic uint16_t *words = sched_loads(l->s, &slots);
+
+    assert_non_null(dir);
+    directory_self(dir, HERE);
+    assert_non_null(directory_node_add(dir, HERE, PROA_NS_NEVER));
+    directory_lane_loads(dir, 0, words, slots);
+    for (int i = 0; i < 2; i++) {
+        members[i].node = HERE;
+        assert_true(directory_join(dir, "g", 1, members[i], 0) > 0);
+    }
+    directory_groups_publish(dir, 1);
+    return dir;
+}
+
+/* How often the worker was among many picks of each policy; UINT32_MAX: nobody could be picked. */
+static uint32_t picked(struct directory *dir, const struct load_world *l)
+{
+    struct route_turn turn = {.random = 5};
+    struct proa_ref got;
+    uint32_t count = 0;
+
+    for (int policy = PROA_ROUTE_RANDOM; policy <= PROA_ROUTE_IDLE_FIRST; policy++) {
+        for (uint32_t key = 0; key < 100; key++) {
+            if (directory_route(dir, "g", 1, (enum proa_policy)policy, key, 1, &turn,
+                                &got) != PROA_OK)
+                return UINT32_MAX;
+            count += got.slot == l->worker.slot;
+        }
+    }
+    return count;
+}
+
 static void load__nobody_picks_who_has_ended(void **state)
 {
     struct load_world *l = create();
-    struct proa_ref next;
+    struct proa_ref next, other = spawn(l->w, 0, &l->other);
+    struct directory *dir = group_of(l, other);
 
     (void)state;
+    slot_member(l->s, slot_of_ref(l, other));
+    assert_true(picked(dir, l) > 100);
     send(l, 1);
     stop(l->w, l->worker);
     assert_int_equal(load(l), UINT16_MAX);
+    assert_int_equal(picked(dir, l), 0);
+    stop(l->w, other);
+    assert_int_equal(picked(dir, l), UINT32_MAX);
+    directory_destroy(dir);
     world_settle(l->w);
     assert_int_equal(load(l), UINT16_MAX);
     /* Another actor in the same slot is no member until it says so. */

@@ -117,6 +117,27 @@ static void crew__that_ends_unheard_of_is_missed(void **state)
     }
 }
 
+/* ---- A crew that cannot link itself ---- */
+
+/* Its lane has no monitor left. */
+static void crew__that_cannot_link_is_a_limit(void **state)
+{
+    struct monitor_table *t = &w->lane[1].s->monitors;
+    uint32_t max = t->max;
+
+    (void)state;
+    t->max = t->in_use;
+    assert_int_equal(begin((struct proa_pool_config){
+                         .behaviour = &worker, .count = 2, .first_lane = 1, .lanes = 1}),
+                     PROA_OK);
+    world_settle(w);
+    t->max = max;
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.outcome, PROA_LIMIT);
+    assert_true(proa_ref_is_none(told.pool.keeper));
+    assert_int_equal(actors(), 0);
+}
+
 /* ---- At random ---- */
 
 /* Pools are begun and, at any moment, stopped, or lose one of their actors.  What is left is whole
@@ -171,6 +192,7 @@ int main(void)
         T(order__of_somebody_else_is_not_obeyed),
         cmocka_unit_test_setup_teardown(crew__that_ends_unheard_of_is_missed, setup_large,
                                         teardown),
+        T(crew__that_cannot_link_is_a_limit),
         T(random__all_or_nothing),
     };
 

@@ -299,6 +299,117 @@ static void random__belief_never_breaks_and_ends_true(void **state)
     }
 }
 
+/* ---- Memory ---- */
+
+#define MEMORY (1u << 20)
+#define WATCHES 40u
+
+static int setup_little(void **state)
+{
+    little_memory = MEMORY;
+    return setup(state);
+}
+
+static int teardown_little(void **state)
+{
+    little_memory = 0;
+    return teardown(state);
+}
+
+static void act_tell_a(struct proa_actor *self, void *ctx)
+{
+    *(enum proa_outcome *)ctx = proa_tell(self, a, 1, "x", 1);
+}
+
+/* Who does not read what he watches leaves the memory to others' messages, and is right in the end. */
+static void memory__unread_changes_leave_most_of_it(void **state)
+{
+    struct punt_watch ups[WATCHES];
+    enum proa_outcome outcome;
+    uint32_t sets[WATCHES] = {0};
+    char name[PROA_NAME_MAX + 1];
+
+    (void)state;
+    memset(name, 'n', PROA_NAME_MAX);
+    name[PROA_NAME_MAX] = '\0';
+    for (uint32_t i = 0; i < WATCHES; i++)
+        watch(PROA_WATCH_ALL, NULL, &ups[i]);
+    for (uint64_t v = 1; v <= 1000; v++)
+        for (uint32_t i = 0; i < WATCHES; i++)
+            say(&ups[i], PROA_CHANGE_JOINED, v, far_ref(1), name, true);
+    lane_loop(w, 0);
+    assert_true(STAT(w, 0, slab_used) <= MEMORY / WATCH_SHARE);
+    for (uint64_t v = 1001; v <= 1100; v++)
+        for (uint32_t i = 0; i < WATCHES; i++)
+            say(&ups[i], PROA_CHANGE_JOINED, v, far_ref(1), name, true);
+    in(w, a, act_tell_a, &outcome);
+    assert_int_equal(outcome, PROA_OK);
+    world_advance(w, PROA_MS);
+    for (uint32_t i = 0; i < told_count; i++)
+        for (uint32_t k = 0; k < WATCHES; k++)
+            sets[k] +=
+                told[i].watching.index == ups[k].index && told[i].kind == PROA_CHANGE_SET;
+    for (uint32_t k = 0; k < WATCHES; k++)
+        assert_true(sets[k] >= 1); /* some were missed */
+    told_count = 0;
+    for (uint32_t i = 0; i < WATCHES; i++)
+        say(&ups[i], PROA_CHANGE_LEFT, 2000, far_ref(1), name, true);
+    world_settle(w);
+    assert_int_equal(told_count, WATCHES); /* and nothing more is */
+}
+
+/* What waits for an actor that ends gives its share back. */
+static void memory__is_given_back_at_the_end(void **state)
+{
+    struct punt_watch up;
+
+    (void)state;
+    for (uint32_t life = 0; life < 30; life++) {
+        watch(PROA_WATCH_ALL, NULL, &up);
+        for (uint64_t v = 1; v <= 900; v++)
+            say(&up, PROA_CHANGE_JOINED, v, far_ref(1), "g", true);
+        stop(w, a);
+        world_settle(w);
+        while (byte_ring_peek(w->lane[0].up) != NULL)
+            byte_ring_pop(w->lane[0].up);
+        assert_int_equal(sched_spawn(w->lane[0].s, &watcher, NULL, 0, &a), PROA_OK);
+        assert_int_equal(told_count, 0);
+    }
+    watch(PROA_WATCH_ALL, NULL, &up);
+    for (uint64_t v = 1; v <= 900; v++)
+        say(&up, PROA_CHANGE_JOINED, v, far_ref(1), "g", true);
+    world_settle(w);
+    assert_int_equal(told_count, 900);
+}
+
+/* Too old a set is not told: what has been kept to be told after it would contradict it. */
+static void read__too_old_a_set_is_read_again(void **state)
+{
+    struct punt_watch up;
+    uint64_t v;
+
+    (void)state;
+    join("g", 1);
+    v = join("g", 2);
+    publish();
+    watch(PROA_WATCH_GROUP, "g", &up);
+    say_set(&up, v);
+    reads_fail = 3;
+    world_settle(w);
+    assert_int_equal(told_count, 0);
+    assert_int_equal(reads_fail, 2);
+    say_left(&up, leave("g", 2), 2); /* is in the set that follows */
+    publish();
+    world_advance(w, PROA_MS);
+    world_advance(w, PROA_MS);
+    world_advance(w, PROA_MS);
+    assert_int_equal(reads_fail, 0);
+    assert_int_equal(told_count, 1);
+    assert_int_equal(told[0].kind, PROA_CHANGE_SET);
+    assert_int_equal(told[0].count, 1);
+    assert_true(has(&told[0], 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +423,12 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(end__restart_is_one_too, setup, teardown),
         cmocka_unit_test_setup_teardown(random__belief_never_breaks_and_ends_true, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(memory__unread_changes_leave_most_of_it,
+                                        setup_little, teardown_little),
+        cmocka_unit_test_setup_teardown(memory__is_given_back_at_the_end, setup_little,
+                                        teardown_little),
+        cmocka_unit_test_setup_teardown(read__too_old_a_set_is_read_again, setup,
                                         teardown),
     };
 

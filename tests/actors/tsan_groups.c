@@ -4,7 +4,9 @@
    Views, groups and node records are not atomic, so that an order that is too weak is a data race,
    and so is memory reused before its readers were quiescent, or a node's record while a view still
    has members of it.  TSan reports G1, G2, G3 and G4 when they are made relaxed.  It cannot see G5
-   and G6, which order atomics among themselves: what a reader knows of versions is checked. */
+   to G9, which order atomics among themselves: what a reader knows of versions is checked, and a
+   removed group that a reader still remembers is freed memory.  test_directory_removal.c takes the
+   steps of both one by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +27,7 @@
 #define STEADY                                                                           \
     4u /* members of each group that never leave, of node 0, which never goes */
 #define UPDATES 20000u
+#define COMINGS 50000u
 #define NOW PROA_S
 #define MEMBERS_MAX 1024u
 
@@ -238,8 +241,8 @@ static void groups__whole_members_while_the_writer_runs(void **state)
             directory_reclaim(run.dir);
         if (i % 64 == 0)
             reboot(&run);
-        if (i % 256 == 0)
-            empty(&run);
+        if (i % 16 == 6)
+            empty(&run); /* published two changes later: it is there half of the time */
         if (i % 512 == 0) {
             directory_loads_wanted(run.dir, on_wanted, &wanted);
             sched_yield();
@@ -261,9 +264,82 @@ static void groups__whole_members_while_the_writer_runs(void **state)
     directory_destroy(run.dir);
 }
 
+/* ---- One group that comes and goes ---- */
+
+/* Readers remember where it is, and the writer frees it as soon as they let go. */
+static bool look_at_it(struct run *run, struct route_turn *turn, uint64_t *last)
+{
+    struct proa_members found;
+    struct proa_ref got;
+    enum proa_outcome outcome =
+        directory_route(run->dir, "it", 2, PROA_ROUTE_LEAST_LOADED, 0, NOW, turn, &got);
+
+    if (outcome == PROA_OK ? !is_whole(got) : outcome != PROA_UNKNOWN)
+        return false;
+    outcome = directory_members(run->dir, "it", 2, 0, PROA_ALL_UNREACHABLE, NOW, NULL, 0,
+                                &found);
+    if (outcome == PROA_UNKNOWN && found.version == 0 && *last != 0)
+        return true; /* groups went during each search */
+    if (found.version < *last || (outcome == PROA_OK) != (found.count > 0))
+        return false;
+    *last = found.version;
+    return true;
+}
+
+static void *read_it(void *arg)
+{
+    struct run *run = arg;
+    int reader = directory_reader_add(run->dir);
+    struct route_turn turn = {.random = 99};
+    uint64_t last = 0;
+
+    directory_online(run->dir, reader);
+    atomic_fetch_add(&run->online, 1);
+    while (!atomic_load_explicit(&run->done, memory_order_relaxed)) {
+        if (!look_at_it(run, &turn, &last))
+            return arg; /* failed */
+        directory_quiescent(run->dir, reader);
+    }
+    directory_reader_remove(run->dir, reader);
+    return NULL;
+}
+
+static void groups__one_that_comes_and_goes(void **state)
+{
+    const uint8_t seed[32] = {9};
+    struct run run = {.dir = directory_create(100, seed)};
+    void *failed = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_non_null(run.dir);
+    directory_self(run.dir, node_id(0));
+    assert_non_null(directory_node_add(run.dir, node_id(1), 2 * NOW));
+    assert_int_equal(pthread_create(&thread, NULL, read_it, &run), 0);
+    while (atomic_load(&run.online) == 0)
+        sched_yield();
+    for (uint32_t i = 0; i < COMINGS; i++) {
+        directory_join(run.dir, "it", 2, ref(1, 5, 1), 0);
+        directory_join(run.dir, "it", 2, ref(1, 6, 1), 0);
+        directory_groups_publish(run.dir, NOW);
+        directory_leave(run.dir, "it", 2, ref(1, 5, 1));
+        directory_leave(run.dir, "it", 2, ref(1, 6, 1));
+        directory_groups_publish(run.dir, NOW);
+        for (uint32_t k = 0; k < 4 + i % 8; k++)
+            directory_reclaim(run.dir);
+        if (i % 64 == 0)
+            sched_yield();
+    }
+    atomic_store(&run.done, true);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    directory_destroy(run.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(groups__one_that_comes_and_goes),
         cmocka_unit_test(groups__whole_members_while_the_writer_runs),
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch_world.h - one actor `a` that watches, and the control thread's part, for the tests of
-   watching.c.  Link with --wrap=arena_alloc: memory can be made to fail.  Include first. */
+   watching.c.  Link with --wrap=arena_alloc and --wrap=directory_members: memory and reads can be
+   made to fail.  Include first. */
 #ifndef WATCH_WORLD_H
 #define WATCH_WORLD_H
 
@@ -69,16 +70,44 @@ void *__wrap_arena_alloc(struct arena *arena, size_t len, size_t align)
                                                 : __real_arena_alloc(arena, len, align);
 }
 
+/* ---- Reads that give up ---- */
+
+static uint32_t
+    reads_fail; /* so many of the next ones with room find nothing, of version 0 */
+
+enum proa_outcome __real_directory_members(const struct directory *d, const char *name,
+                                           size_t len, uint32_t type, unsigned flags,
+                                           proa_ns now, struct proa_ref *refs,
+                                           uint32_t max, struct proa_members *ret);
+enum proa_outcome __wrap_directory_members(const struct directory *d, const char *name,
+                                           size_t len, uint32_t type, unsigned flags,
+                                           proa_ns now, struct proa_ref *refs,
+                                           uint32_t max, struct proa_members *ret);
+
+enum proa_outcome __wrap_directory_members(const struct directory *d, const char *name,
+                                           size_t len, uint32_t type, unsigned flags,
+                                           proa_ns now, struct proa_ref *refs,
+                                           uint32_t max, struct proa_members *ret)
+{
+    if (reads_fail == 0 || max == 0)
+        return __real_directory_members(d, name, len, type, flags, now, refs, max, ret);
+    reads_fail--;
+    *ret = (struct proa_members){0, 0};
+    return PROA_UNKNOWN;
+}
+
 /* ---- The world, and the control thread's part ---- */
 
 static struct world *w;
 static struct directory *dir;
 static int reader;
 static struct proa_ref a;
+static uint64_t little_memory; /* for messages; 0: as usual */
 
 static void tweak(struct sched_config *c)
 {
     c->directory = dir;
+    c->slab_limit = little_memory;
 }
 
 static int setup(void **state)
@@ -88,6 +117,7 @@ static int setup(void **state)
     (void)state;
     told_count = 0;
     fails_from = 0;
+    reads_fail = 0;
     on_change = NULL;
     dir = directory_create(1024, seed);
     directory_self(dir, WORLD_NODE);

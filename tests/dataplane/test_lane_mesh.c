@@ -45,7 +45,7 @@ static void open_side(struct side *s, uint64_t node)
 
     *s = (struct side){.node = node};
     s->arena = arena_create();
-    s->pool = pool_plain_create(1024, 32, 2048);
+    s->pool = pool_plain_create(4096, 32, 2048); /* more than a flood has in flight */
     s->up = byte_ring_create(UP_BYTES);
     s->down = byte_ring_create(1u << 18);
     s->directory = directory_create(64, seed);
@@ -325,6 +325,51 @@ static void mesh__dies_with_its_link(void **state)
     assert_int_equal(next_mesh(&sides[0], &node, &fill), 0);
 }
 
+static enum proa_outcome tell_b(struct side *s)
+{
+    static const uint8_t bytes[600];
+    struct proa_msg tell = {.data = bytes,
+                            .len = sizeof(bytes),
+                            .type = 5,
+                            .from = {NODE_A, 7, 1},
+                            .to = {NODE_B, 3, 1}};
+    enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *message);
+
+    return lane_below_send(s->lane, &tell);
+}
+
+/* Registry messages come as fast as they drain, or faster: who tells does not notice. */
+static void mesh__a_flood_leaves_actors_their_room(void **state)
+{
+    const uint64_t to_b = NODE_B;
+    uint64_t sent_before;
+
+    (void)state;
+    link_sides();
+    for (unsigned i = 0; i < 100; i++) {
+        for (unsigned k = 0; k < 60; k++)
+            send_mesh(&sides[0], &to_b, 1, (uint8_t)i, 1100);
+        for (int j = 0; j < 4; j++) {
+            step(&sides[0]);
+            now += 5 * PROA_US;
+        }
+        assert_int_equal(tell_b(&sides[0]), PROA_OK);
+        step(&sides[1]);
+        while (byte_ring_peek(sides[1].up) != NULL)
+            byte_ring_pop(sides[1].up);
+    }
+    assert_true(STAT(&sides[0], registry_dropped) > 0); /* it was one */
+    /* Nor do registries notice actors that keep their part of the outbox full. */
+    run(20 * PROA_MS);
+    while (tell_b(&sides[0]) == PROA_OK)
+        ;
+    sent_before = STAT(&sides[0], registry_tx);
+    send_mesh(&sides[0], &to_b, 1, 1, 1100);
+    lane_poll(sides[0].lane, now);
+    lane_step(sides[0].lane, now);
+    assert_int_equal(STAT(&sides[0], registry_tx), sent_before + 1);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -335,6 +380,7 @@ int main(void)
         test(mesh__to_several_nodes_is_sent_to_each_and_counted),
         test(mesh__what_no_registry_says_is_bad),
         test(mesh__takes_half_of_the_ring_at_most),
+        test(mesh__a_flood_leaves_actors_their_room),
         test(mesh__dies_with_its_link),
     };
 

@@ -26,6 +26,12 @@ struct net_book {
     uint32_t count;
 };
 
+/* What a node was told of another that does not live any more, or that the test plays. */
+struct net_other {
+    uint64_t node;
+    struct net_book book;
+};
+
 struct net_counts {
     unsigned linked, unlinked, synced, refused, unreachable, resolved;
     unsigned added, changed, removed;
@@ -41,13 +47,16 @@ struct net_node {
     proa_ns next;
     struct net_book own;                 /* published, by those who call net_publish */
     struct net_book seen[NET_NODES_MAX]; /* of each, as told by events */
-    bool reaches[NET_NODES_MAX];         /* it has not been told that the node is down */
+    struct net_other *others;
+    unsigned other_count;
+    bool reaches[NET_NODES_MAX]; /* it has not been told that the node is down */
     struct net_counts counts;
     struct mesh_event
         last; /* of REFUSED, UNREACHABLE, LOADS_WANTED, ASKED, ...: its pointers are stale */
     struct mesh_load loads[256];
     struct mesh_ref refs[MESH_REFS_MAX];
     char group_name[PROA_NAME_MAX + 1];
+    unsigned taken; /* events, the last time it was settled */
     uint64_t received_bytes, sent, received;
     size_t allocated, allocations_left; /* left: 0 means without end */
 };
@@ -94,9 +103,18 @@ void net_republish(struct net *net, unsigned i, uint32_t index, struct mesh_entr
                    uint32_t generation);
 void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry *entry);
 
+/* net_publish_many publishes so many names, under the indices from 0 on. */
+void net_publish_many(struct net *net, unsigned i, unsigned count);
+
+/* net_play links node i with one that the test plays itself, the n-th, and that says it has so many
+   leaves; returns its number.  What it is sent is lost. */
+uint64_t net_play(struct net *net, unsigned i, unsigned n, uint16_t leaves);
+
 /* Does every living node of each group have exactly what every other of it has published, and is it
-   linked with all of it and synced? */
+   linked with all of it and synced, and were all entries of former lives told as removed? */
 bool net_agrees(const struct net *net);
+/* net_verify: what the calls of each living node's mesh find is what all others have published. */
+void net_verify(const struct net *net);
 /* net_until runs until that is so, or `span` is over; returns how long it took, PROA_NS_NEVER. */
 proa_ns net_until(struct net *net, proa_ns span);
 
@@ -109,6 +127,8 @@ int net_state(const struct net *net, unsigned i, unsigned n);
 uint64_t net_hash(uint64_t hash, const void *bytes, size_t len);
 bool net_reachable(const struct net *net, unsigned a, unsigned b);
 void net_book_entry(struct net_book *book, const struct mesh_entry *entry, int sign);
+struct net_book *net_other_book(struct net *net, unsigned i, uint64_t node);
+void net_forget_others(struct net *net, unsigned i);
 struct mesh_stats net_stats(const struct net *net, unsigned i);
 
 #endif

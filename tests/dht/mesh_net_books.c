@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was published, beside the meshes, and whether all know it. */
 #include "mesh_net.h"
+#include "mesh_wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t entry_hash(const struct mesh_entry *entry)
@@ -23,6 +26,27 @@ void net_book_entry(struct net_book *book, const struct mesh_entry *entry, int s
 {
     book->hash ^= entry_hash(entry);
     book->count += (uint32_t)sign;
+}
+
+struct net_book *net_other_book(struct net *net, unsigned i, uint64_t node)
+{
+    struct net_node *self = &net->nodes[i];
+
+    for (unsigned n = 0; n < self->other_count; n++)
+        if (self->others[n].node == node)
+            return &self->others[n].book;
+    self->others =
+        realloc(self->others, (self->other_count + 1) * sizeof(self->others[0]));
+    assert_non_null(self->others);
+    self->others[self->other_count] = (struct net_other){.node = node};
+    return &self->others[self->other_count++].book;
+}
+
+void net_forget_others(struct net *net, unsigned i)
+{
+    free(net->nodes[i].others);
+    net->nodes[i].others = NULL;
+    net->nodes[i].other_count = 0;
 }
 
 /* ---- Publishing ---- */
@@ -78,6 +102,37 @@ void net_withdraw(struct net *net, unsigned i, uint32_t index, struct mesh_entry
     net_settle(net, i);
 }
 
+void net_publish_many(struct net *net, unsigned i, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        struct mesh_entry entry;
+        char name[32];
+
+        snprintf(name, sizeof(name), "name %u of %u", n, i);
+        net_entry(&entry, MESH_NAME, name, n);
+        assert_int_equal(net_publish(net, i, &entry), n);
+    }
+}
+
+uint64_t net_play(struct net *net, unsigned i, unsigned n, uint16_t leaves)
+{
+    struct mesh_digest digest = {
+        .version = 100000, .root = 123, .count = leaves, .leaves = leaves};
+    struct proa_addr addr = {.family = 4, .port = (uint16_t)(5000 + n)};
+    struct kad_id id = {.b = {0}};
+    uint8_t buf[MESH_MESSAGE_MAX];
+    struct mesh_writer w;
+
+    addr.ip[10] = addr.ip[11] = 0xff;
+    addr.ip[12] = 10;
+    for (unsigned b = 0; b < sizeof(id.b); b++)
+        id.b[b] = (uint8_t)net_random(net);
+    mesh_begin(&w, buf, MESH_M_HELLO);
+    mesh_put_hello(&w, 0, &id, &addr, &digest);
+    assert_true(net_inject(net, i, kad_id_node64(&id), buf, w.len));
+    return kad_id_node64(&id);
+}
+
 /* ---- Judging ---- */
 
 static bool knows_all(const struct net *net, unsigned i)
@@ -97,6 +152,10 @@ static bool knows_all(const struct net *net, unsigned i)
         if (!there && (seen->count != 0 || seen->hash != 0))
             return false;
     }
+    for (unsigned n = 0; n < net->nodes[i].other_count; n++)
+        if (net->nodes[i].others[n].book.count != 0 ||
+            net->nodes[i].others[n].book.hash != 0)
+            return false;
     return net_stats(net, i).linked == others && mesh_complete(net->nodes[i].mesh);
 }
 
@@ -106,6 +165,37 @@ bool net_agrees(const struct net *net)
         if (net->nodes[i].mesh != NULL && !knows_all(net, i))
             return false;
     return true;
+}
+
+static void verify(const struct net *net, unsigned i, unsigned n)
+{
+    const struct mesh *mesh = net->nodes[i].mesh;
+    const struct net_book *own = &net->nodes[n].own;
+    struct net_book found = {0};
+
+    for (uint32_t at = 0; at < MESH_PUBLISHED_MAX; at++) {
+        const struct mesh_entry *entry = mesh_entry_at(mesh, net->nodes[n].node, at);
+
+        if (entry == NULL)
+            continue;
+        net_book_entry(&found, entry, 1);
+        if (entry->kind != MESH_NAME)
+            continue;
+        const struct mesh_entry *best = mesh_name(mesh, entry->name, entry->len);
+        assert_non_null(best);
+        assert_false(mesh_beats(entry, best));
+    }
+    assert_int_equal(found.count, own->count);
+    assert_true(found.hash == own->hash);
+}
+
+void net_verify(const struct net *net)
+{
+    assert_true(net_agrees(net));
+    for (unsigned i = 0; i < net->count; i++)
+        for (unsigned n = 0; n < net->count; n++)
+            if (n != i && net_reachable(net, i, n))
+                verify(net, i, n);
 }
 
 proa_ns net_until(struct net *net, proa_ns span)

@@ -123,23 +123,57 @@ static void meet__refuses_own_address_and_none(void **state)
     net_destroy(net);
 }
 
-static void meet__refuses_when_there_is_no_room(void **state)
+/* Meets whoever is at each port of an address until it is refused. */
+static unsigned meet_silent(struct net *net, unsigned i)
 {
-    struct net *net = net_create(1, SEED);
-    struct proa_addr addr;
+    struct proa_addr addr = net->nodes[i].addr;
     unsigned met = 0;
+
+    addr.ip[13] = 1; /* nobody is there */
+    for (addr.port = 1; kad_meet(net->nodes[i].kad, &addr, net->now); addr.port++) {
+        net_settle(net, i);
+        assert_true(++met < 10000);
+    }
+    return met;
+}
+
+static void meet__has_a_share_and_leaves_room_for_others(void **state)
+{
+    struct net *net = net_create(3, SEED);
+    struct kad_event event;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        net_start(net, i, 0);
+    net_run_joined(net, 2, PROA_S);
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(meet_silent(net, 0), 64); /* of 256: kad_net.c's walks_max */
+        assert_int_equal(net_register(net, 0,
+                                      round == 0   ? "a"
+                                      : round == 1 ? "b"
+                                                   : "c",
+                                      100 * PROA_MS),
+                         PROA_OK);
+        assert_int_equal(net_lookup(net, 0, "a", false, 100 * PROA_MS, &event), PROA_OK);
+        net_run(net, 2 * PROA_S); /* they have failed, and make room */
+    }
+    net_destroy(net);
+}
+
+static void meet__answers_make_room(void **state)
+{
+    struct net *net = net_create(2, SEED);
 
     (void)state;
     net_start(net, 0, 0);
-    addr = net->nodes[0].addr;
-    addr.ip[13] = 1; /* nobody is there */
-    while (kad_meet(net->nodes[0].kad, &addr, net->now)) {
+    net_start(net, 1, 0);
+    net_run_joined(net, 1, PROA_S);
+    for (unsigned i = 0; i < 300; i++) {
+        assert_true(kad_meet(net->nodes[0].kad, &net->nodes[1].addr, net->now));
         net_settle(net, 0);
-        assert_true(++met < 100000);
+        net_run(net, PROA_MS);
     }
-    assert_true(met >= 64);
-    net_run(net, 2 * PROA_S); /* they have failed */
-    assert_true(kad_meet(net->nodes[0].kad, &addr, net->now));
+    assert_int_equal(meet_silent(net, 0), 64);
     net_destroy(net);
 }
 
@@ -282,7 +316,8 @@ int main(void)
         cmocka_unit_test(meet__silence_makes_no_event),
         cmocka_unit_test(meet__a_node_of_another_cluster_is_silent),
         cmocka_unit_test(meet__refuses_own_address_and_none),
-        cmocka_unit_test(meet__refuses_when_there_is_no_room),
+        cmocka_unit_test(meet__has_a_share_and_leaves_room_for_others),
+        cmocka_unit_test(meet__answers_make_room),
         cmocka_unit_test(held__says_what_the_record_says),
         cmocka_unit_test(yield__of_what_is_not_held_changes_nothing),
         cmocka_unit_test(yield__leaves_the_name_to_be_claimed),

@@ -35,6 +35,7 @@ static void cluster__partition_heals(void **state)
         printf("seed %llu: healed after %.1f ms\n", (unsigned long long)seed,
                (double)took / 1e6);
         assert_true(took <= 5 * PROA_S);
+        net_verify(net);
         net_destroy(net);
     }
 }
@@ -160,6 +161,7 @@ static void cluster__random_life(void **state)
         printf("seed %llu: agreed after %.1f ms\n", (unsigned long long)seed,
                (double)took / 1e6);
         assert_true(took <= 10 * PROA_S);
+        net_verify(net);
         net_destroy(net);
     }
 }

@@ -20,6 +20,7 @@
 #define VICTIM 0
 #define GOOD 1
 #define BAD 2
+#define ENTRIES_MAX 10000
 
 static const char *const names[] = {"hello",      "links",      "want_links", "delta",
                                     "digest",     "ask_hashes", "hashes",     "pull",
@@ -31,7 +32,7 @@ static struct net *cluster(uint64_t seed)
 {
     struct net *net = net_create(3, seed);
 
-    net->entries_max = 3000;
+    net->entries_max = ENTRIES_MAX;
     for (unsigned i = 0; i < 3; i++) {
         net_start(net, i);
         for (unsigned n = 0; n < 200; n++) {
@@ -63,7 +64,7 @@ static void check(struct net *net)
     struct net_node *victim = &net->nodes[VICTIM];
     struct mesh_entry entry;
 
-    assert_true(net_stats(net, VICTIM).entries <= 3000);
+    assert_true(net_stats(net, VICTIM).entries <= ENTRIES_MAX);
     net_entry(&entry, MESH_NAME, "afterwards", 1);
     net_publish(net, GOOD, &entry);
     net_run(net, 3 * PROA_S);

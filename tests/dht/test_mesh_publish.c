@@ -190,6 +190,13 @@ static void delta__old_and_repeated_ones_change_nothing(void **state)
     struct mesh_writer w, v;
 
     (void)state;
+    net_entry(&entry, MESH_NAME, "neighbour", 1); /* its leaf remembers versions */
+    entry.version = 1;
+    entry.index = 501;
+    mesh_begin(&w, add, MESH_M_DELTA);
+    mesh_put_entry(&w, &entry);
+    assert_true(net_inject(net, 1, from->node, add, w.len));
+    assert_int_equal(net->nodes[1].counts.added, 1);
     net_entry(&entry, MESH_NAME, "late", 1);
     entry.version = 10;
     entry.index = 500;
@@ -200,13 +207,13 @@ static void delta__old_and_repeated_ones_change_nothing(void **state)
     mesh_put_entry(&v, &removed);
     assert_true(net_inject(net, 1, from->node, remove, v.len)); /* overtook the other */
     assert_true(net_inject(net, 1, from->node, add, w.len));
-    assert_int_equal(net->nodes[1].counts.added, 0);
+    assert_int_equal(net->nodes[1].counts.added, 1);
     entry.version = 12;
     mesh_begin(&w, add, MESH_M_DELTA);
     mesh_put_entry(&w, &entry);
     for (unsigned i = 0; i < 3; i++)
         assert_true(net_inject(net, 1, from->node, add, w.len));
-    assert_int_equal(net->nodes[1].counts.added, 1);
+    assert_int_equal(net->nodes[1].counts.added, 2);
     assert_true(net_inject(net, 1, from->node, remove, v.len));
     assert_int_equal(net->nodes[1].counts.removed, 0);
     assert_non_null(mesh_name(net->nodes[1].mesh, "late", 4));
@@ -351,65 +358,59 @@ static void repair__digest_ahead_of_its_changes_costs_little(void **state)
     net_destroy(net);
 }
 
-/* ---- Bounds of the receiver ---- */
+/* ---- The end of a set ---- */
 
-static void bound__entries_max(void **state)
+/* Takes out all events, REMOVEDs of the node only; returns how many. */
+static unsigned drain_removed(struct mesh *mesh, uint64_t node)
 {
-    struct net *net = net_create(3, SEED);
+    struct mesh_event event;
+    unsigned count = 0;
+
+    for (; mesh_event(mesh, &event); count++) {
+        assert_int_equal(event.kind, MESH_REMOVED);
+        assert_true(event.node == node && event.entry->node == node);
+    }
+    return count;
+}
+
+static void removed__so_many_from_tick_to_tick(void **state)
+{
+    struct net *net = pair(3);
+    struct mesh *mesh = net->nodes[1].mesh;
+    uint64_t gone = net->nodes[0].node;
+    struct mesh_event event;
     char name[24];
 
     (void)state;
-    net->entries_max = 100;
-    net_start(net, 1);
-    net->entries_max = 0;
-    net_start(net, 0);
-    net_start(net, 2);
-    for (unsigned n = 0; n < 150; n++) {
-        snprintf(name, sizeof(name), "name %u", n);
+    for (unsigned n = 0; n < 10000; n++) {
+        snprintf(name, sizeof(name), "n%u", n);
         publish(net, 0, MESH_NAME, name, n);
     }
-    net_add(net, 1, 0);
-    net_run(net, 9 * PROA_S);
-    struct mesh_stats stats = net_stats(net, 1);
-    assert_int_equal(stats.entries, 100);
-    assert_int_equal(stats.refused, 50);
-    assert_false(mesh_complete(net->nodes[1].mesh));
-    assert_int_equal(net->nodes[1].counts.synced, 0);
-    net_run(net, 20 * PROA_S);
-    assert_in_range(net_stats(net, 1).refused, 51, 200); /* each 10 s */
-    for (uint32_t n = 0; n < 60; n++)
-        mesh_withdraw(net->nodes[0].mesh, n, net->now);
-    net_settle(net, 0);
-    net_run(net, 21 * PROA_S);
-    assert_int_equal(net_stats(net, 1).entries, 90);
-    assert_int_equal(net->nodes[1].counts.synced, 1);
-    assert_true(mesh_complete(net->nodes[1].mesh));
-    net_destroy(net);
-}
+    publish(net, 2, MESH_NAME, "n9999", 77);
+    assert_true(net_until(net, PROA_S) != PROA_NS_NEVER);
+    mesh_tick(mesh, net->now);
+    mesh_down(mesh, gone, false, net->now);
+    assert_true(mesh_event(mesh, &event));
+    assert_int_equal(event.kind, MESH_UNLINKED);
+    assert_int_equal(drain_removed(mesh, gone), MESH_DROPS);
+    assert_true(mesh_deadline(mesh) == net->now);
+    for (unsigned n = 0; n < 9999; n++) { /* those not told yet are not found either */
+        int len = snprintf(name, sizeof(name), "n%u", n);
 
-static void bound__no_memory(void **state)
-{
-    (void)state;
-    for (unsigned left = 1; left < 40; left++) {
-        struct net *net = net_create(2, SEED);
-        char name[24];
-
-        net_start(net, 0);
-        net_start(net, 1);
-        for (unsigned n = 0; n < 30; n++) {
-            snprintf(name, sizeof(name), "name %u", n);
-            publish(net, 0, MESH_NAME, name, n);
-        }
-        net->nodes[1].allocations_left = left;
-        net_add(net, 1, 0);
-        net_run(net, 5 * PROA_S);
-        assert_int_equal(net_stats(net, 1).entries, net->nodes[1].seen[0].count);
-        assert_in_range(net_stats(net, 1).entries + net_stats(net, 1).refused, 30, 60);
-        net->nodes[1].allocations_left = 0;
-        net_run(net, 22 * PROA_S);
-        assert_true(net_agrees(net));
-        net_destroy(net);
+        assert_null(mesh_name(mesh, name, (size_t)len));
+        assert_null(mesh_entry_at(mesh, gone, n));
     }
+    assert_int_equal(mesh_name(mesh, "n9999", 5)->slot, 77);
+    assert_int_equal(drain_removed(mesh, gone), 0);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), MESH_DROPS);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), 10000 - 2 * MESH_DROPS);
+    assert_true(mesh_deadline(mesh) > net->now);
+    mesh_tick(mesh, net->now);
+    assert_int_equal(drain_removed(mesh, gone), 0);
+    assert_int_equal(net_stats(net, 1).entries, 1);
+    net_destroy(net);
 }
 
 /* ---- Names ---- */
@@ -515,8 +516,7 @@ int main(void)
         cmocka_unit_test(snapshot__of_65536),
         cmocka_unit_test(repair__pulls_only_what_differs),
         cmocka_unit_test(repair__digest_ahead_of_its_changes_costs_little),
-        cmocka_unit_test(bound__entries_max),
-        cmocka_unit_test(bound__no_memory),
+        cmocka_unit_test(removed__so_many_from_tick_to_tick),
         cmocka_unit_test(name__higher_term_smaller_claim_smaller_id),
         cmocka_unit_test(name__best_of_all_nodes),
         cmocka_unit_test(name__one_node_with_the_same_name_often),
