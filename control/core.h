@@ -88,7 +88,7 @@ unsigned core_mesh_nodes(const struct core *core, struct core_mesh_info *ret,
 struct core_mesh_own {
     uint32_t names, members;           /* published now */
     uint32_t nodes_max, published_max; /* as configured */
-    uint32_t known, linked;            /* other nodes */
+    uint32_t known, linked;            /* other nodes, former lives not among them */
     bool complete; /* what is not in the directory is not in the cluster */
 };
 void core_mesh_own(const struct core *core, struct core_mesh_own *ret);

@@ -241,15 +241,16 @@ uint64_t core_mesh_find(const struct core *core, const struct proa_addr *addr)
 
 void core_mesh_own(const struct core *core, struct core_mesh_own *ret)
 {
+    const struct mesh_port *mesh = &core->mesh_port;
     struct mesh_stats stats;
 
-    mesh_stats(core->mesh_port.mesh, &stats);
+    mesh_stats(mesh->mesh, &stats);
     *ret = (struct core_mesh_own){
         .names = core->mesh_port.names,
         .members = core->mesh_port.members,
         .nodes_max = core->mesh_port.nodes_max,
         .published_max = core->mesh_port.published_max,
-        .known = stats.nodes,
+        .known = mesh_nodes(mesh->mesh, mesh->nodes, MESH_NODES_MAX),
         .linked = stats.linked,
         .complete = core->complete,
     };

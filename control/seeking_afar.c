@@ -50,18 +50,34 @@ static void ask(struct core *core, struct sought *sought, struct sought_node *no
     mesh_port_flush(core);
 }
 
+/* A place for one more: a free one, or that of a node whose members have left. */
+static struct sought_node *node_place(struct sought *sought)
+{
+    if (sought->node_count < SEEKING_NODES_MAX)
+        return &sought->nodes[sought->node_count++];
+    for (unsigned i = 0; i < sought->node_count; i++) {
+        struct sought_node *node = &sought->nodes[i];
+        if (node->node == 0 || !node->answered || node->count > 0)
+            continue;
+        free(node->coming);
+        return node;
+    }
+    return NULL;
+}
+
 static struct sought_node *node_add(struct sought *sought, const struct proa_addr *addr)
 {
     if (sought->nodes == NULL)
         sought->nodes = calloc(SEEKING_NODES_MAX, sizeof(*sought->nodes));
-    if (sought->nodes == NULL || sought->node_count == SEEKING_NODES_MAX)
+    if (sought->nodes == NULL)
         return NULL;
     for (unsigned i = 0; i < sought->node_count; i++) {
         if (addr_equal(&sought->nodes[i].addr, addr))
             return NULL;
     }
-    struct sought_node *node = &sought->nodes[sought->node_count++];
-    *node = (struct sought_node){.addr = *addr};
+    struct sought_node *node = node_place(sought);
+    if (node != NULL)
+        *node = (struct sought_node){.addr = *addr};
     return node;
 }
 

@@ -6,144 +6,8 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <string.h>
-
-#include "core_internal.h"
-#include "core_net.h"
-#include "directory_group.h"
-#include "seeking.h"
-
-#define SLOT(lane, index) ((uint32_t)(lane) << 24 | (index))
-#define GENERATION 7 /* of the actors of core_net.c */
-#define WORKER 99    /* a type id */
-
-static struct net *net;
-
-/* count nodes whose registry messages arrive, each with the first as its seed, joined. */
-static void cluster(unsigned count, uint64_t seed, uint32_t nodes_max,
-                    uint32_t published_max)
-{
-    net = net_create(2, seed);
-    net->mesh = true;
-    net->mesh_nodes_max = nodes_max;
-    net->mesh_published_max = published_max;
-    for (unsigned i = 0; i < count; i++) {
-        net_add(net, i == 0 ? -1 : 0);
-        net_run(net, 500 * PROA_MS);
-    }
-    net_run(net, 2 * PROA_S);
-    for (unsigned i = 0; i < count; i++) {
-        struct core_mesh_own own;
-
-        core_mesh_own(net->nodes[i].core, &own);
-        assert_true(core_joined(net->nodes[i].core));
-        assert_int_equal(own.complete, nodes_max != 1 || count == 1);
-        assert_int_equal(own.linked, nodes_max != 1 ? count - 1 : 0);
-    }
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    net_destroy(net);
-    return 0;
-}
-
-static struct proa_ref ref(unsigned node, uint32_t slot)
-{
-    return (struct proa_ref){net_id(net, node), slot, GENERATION};
-}
-
-/* ---- Calls and reads ---- */
-
-static uint32_t awaited_node, awaited_correlation;
-
-static bool is_answered(struct net *n)
-{
-    return net_said(n, awaited_node, PUNT_NAME_ANSWER, awaited_correlation) != NULL;
-}
-
-static const struct net_record *answer(unsigned node, uint32_t correlation, proa_ns span)
-{
-    awaited_node = node;
-    awaited_correlation = correlation;
-    assert_true(net_until(net, is_answered, span));
-    return net_said(net, node, PUNT_NAME_ANSWER, correlation);
-}
-
-static enum proa_outcome call(unsigned node, enum punt_name_op op, const char *name,
-                              uint32_t slot)
-{
-    static uint32_t correlation = 1000;
-
-    net_name(net, node, op, name, slot, ++correlation, WORKER, 2 * PROA_S);
-    return answer(node, correlation, 3 * PROA_S)->answer.outcome;
-}
-
-struct members {
-    enum proa_outcome outcome;
-    struct proa_ref refs[16];
-    struct proa_members is;
-};
-
-static struct members members_of(unsigned node, const char *group)
-{
-    struct directory *dir = net->nodes[node].directory;
-    int reader = directory_reader_add(dir);
-    struct members m = {0};
-
-    directory_online(dir, reader);
-    m.outcome =
-        directory_members(dir, group, strlen(group), 0, 0, net->now, m.refs, 16, &m.is);
-    directory_offline(dir, reader);
-    directory_reader_remove(dir, reader);
-    return m;
-}
-
-static const char *expected_group;
-static uint32_t expected_count;
-
-static bool all_have(struct net *n)
-{
-    for (unsigned i = 0; i < n->count; i++) {
-        struct members m = members_of(i, expected_group);
-        if (n->nodes[i].core != NULL && m.is.count != expected_count)
-            return false;
-    }
-    return true;
-}
-
-static void expect_everywhere(const char *group, uint32_t count, proa_ns span)
-{
-    expected_group = group;
-    expected_count = count;
-    assert_true(net_until(net, all_have, span));
-}
-
-static void actor_stops(unsigned node, uint32_t slot)
-{
-    struct punt_actor actor = {slot, GENERATION};
-
-    net_push(net, node, slot >> 24, PUNT_ACTOR_STOPPED, &actor, sizeof(actor), NULL, 0);
-}
-
-static unsigned events_of(unsigned node, enum proa_event_kind kind,
-                          struct proa_event *ret_last)
-{
-    struct proa_event events[PROA_EVENTS_KEPT];
-    uint64_t next = 0;
-    unsigned n = core_events(net->nodes[node].core, &next, events, PROA_EVENTS_KEPT);
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        if (events[i].kind != kind)
-            continue;
-        count++;
-        *ret_last = events[i];
-    }
-    return count;
-}
+#include "registries_net.h"
+#include "seeking_internal.h"
 
 /* ---- Memberships ---- */
 
@@ -253,6 +117,7 @@ static void join__over_the_limit_is_refused_and_told_once_a_second(void **state)
 
 static void leave__takes_everything_of_a_node_away(void **state)
 {
+    struct core_mesh_own own;
     struct proa_event event;
 
     (void)state;
@@ -265,148 +130,10 @@ static void leave__takes_everything_of_a_node_away(void **state)
     assert_int_equal(members_of(0, "g").is.count, 1);
     assert_int_equal(members_of(1, "g").is.count, 1);
     assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_UNLINKED, &event), 1);
+    core_mesh_own(net->nodes[0].core, &own);
+    assert_int_equal(own.known, 1); /* it is no other node any more */
     assert_int_equal(event.node, net_id(net, 2));
     assert_string_equal(event.text, "left or restarted");
-}
-
-static void unlinked__event_says_why(void **state)
-{
-    struct proa_event event;
-    char err[128];
-
-    (void)state;
-    cluster(3, 17, 0, 0);
-    assert_int_equal(
-        core_mesh_remove(net->nodes[0].core, net_id(net, 1), net->now, err, sizeof(err)),
-        PROA_OK);
-    net_run(net, 5 * PROA_MS);
-    for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(events_of(i, PROA_EVENT_REGISTRY_UNLINKED, &event), 1);
-        assert_int_equal(event.node, net_id(net, 1 - i));
-        assert_string_equal(event.text, "its link was removed");
-    }
-    net_stop(net, 2);
-    net_run(net, 90 * PROA_S);
-    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_UNLINKED, &event), 2);
-    assert_string_equal(event.text, "silent");
-}
-
-static void link__address_of_no_node_is_refused(void **state)
-{
-    struct proa_addr addr;
-    char err[128] = "";
-
-    (void)state;
-    cluster(2, 18, 0, 0);
-    addr = net->nodes[1].addr;
-    memset(addr.ip, 0xff, sizeof(addr.ip));
-    net->nodes[0].core->config.port_count = 0; /* as if its port reached everything */
-    assert_int_equal(core_mesh_add(net->nodes[0].core, &addr, net->now, err, sizeof(err)),
-                     PROA_INVALID);
-    assert_non_null(strstr(err, "no node can be reached there"));
-}
-
-/* More nodes than the mesh remembers are refused again each time that they are met. */
-static void refused__is_one_event_a_node(void **state)
-{
-    struct proa_event event;
-    struct core *core;
-
-    (void)state;
-    cluster(2, 19, 2, 0);
-    core = net->nodes[0].core;
-    for (unsigned i = 0; i < 400; i++) {
-        struct proa_addr addr = net->nodes[1].addr;
-        struct kad_id id = {{0}};
-
-        id.b[0] = (uint8_t)(1 + i % 100);
-        addr.port = (uint16_t)(8000 + i % 100);
-        struct peer *peer = peers_add(&core->peers, &id);
-        peers_hint(peer, &addr);
-        mesh_port_met(core, peer);
-    }
-    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_REFUSED, &event), 100);
-}
-
-/* What the directory has no room for, this node does not know. */
-static void full__directory_is_not_complete(void **state)
-{
-    struct directory *dir;
-    struct core_mesh_own own;
-    char group[16];
-
-    (void)state;
-    cluster(2, 20, 0, 0);
-    dir = net->nodes[0].directory;
-    for (uint32_t i = 0; i < DIRECTORY_GROUPS_MAX; i++) {
-        snprintf(group, sizeof(group), "fill-%u", i);
-        directory_join(dir, group, strlen(group), ref(0, SLOT(0, 1)), 0);
-    }
-    assert_int_equal(members_of(0, "g").outcome, PROA_NOT_FOUND);
-    assert_int_equal(call(1, PUNT_JOIN, "g", SLOT(0, 1)), PROA_OK);
-    net_run(net, 5 * PROA_MS);
-    assert_int_equal(members_of(0, "g").outcome, PROA_UNKNOWN);
-    core_mesh_own(net->nodes[0].core, &own);
-    assert_false(own.complete);
-    assert_int_equal(call(1, PUNT_LEAVE, "g", SLOT(0, 1)), PROA_OK);
-    net_run(net, 5 * PROA_MS);
-    assert_int_equal(members_of(0, "g").outcome, PROA_NOT_FOUND);
-}
-
-static void mesh__message_of_a_node_that_is_not_alive_is_no_news(void **state)
-{
-    struct punt_mesh head = {.node = 0x1234};
-
-    (void)state;
-    cluster(2, 7, 0, 0);
-    net_push(net, 0, 0, PUNT_MESH, &head, sizeof(head), "abcdefgh", 8);
-    net_run(net, PROA_MS);
-    assert_int_equal(net_stats(net, 0).mesh_stale, 1);
-}
-
-static void neighbour__that_is_oneself_is_one_event(void **state)
-{
-    struct proa_event event;
-
-    (void)state;
-    net = net_create(1, 14);
-    net->mesh = true;
-    net_add(net, 0); /* its seed has its own address */
-    net_run(net, 30 * PROA_S);
-    assert_true(core_joined(net->nodes[0].core));
-    assert_int_equal(events_of(0, PROA_EVENT_REGISTRY_REFUSED, &event), 1);
-    assert_int_equal(event.node, net_id(net, 0));
-    assert_string_equal(event.text, "10.0.0.1:7400 is this node's own address");
-    assert_int_equal(net->nodes[0].mesh_sent, 0);
-}
-
-/* A step takes some of it, the next one comes at once. */
-static void dead__large_node_is_taken_away_in_steps(void **state)
-{
-    struct directory_group_stats stats;
-    struct core *core;
-    unsigned steps = 0;
-
-    (void)state;
-    cluster(2, 21, 0, 0);
-    core = net->nodes[0].core;
-    for (uint32_t slot = 1; slot <= 3 * MESH_DROPS; slot++) {
-        net_name(net, 1, PUNT_JOIN, "g", SLOT(0, slot), 0, WORKER, PROA_S);
-        if (slot % 100 == 0)
-            net_run(net, PROA_MS);
-    }
-    net_run(net, PROA_S);
-    assert_int_equal(members_of(0, "g").is.count, 3 * MESH_DROPS);
-    mesh_port_down(core, peers_find(&core->peers, net_id(net, 1)), false);
-    net_stop(net, 1);
-    do {
-        core_step(core, net->now, net_wall(net));
-        directory_group_stats(net->nodes[0].directory, &stats);
-        steps++;
-        assert_true(stats.members >= (3 - steps) * MESH_DROPS);
-        assert_true(stats.members == 0 || core_deadline(core) <= net->now);
-    } while (stats.members > 0);
-    assert_int_equal(steps, 3);
 }
 
 /* ---- Finding ---- */
@@ -503,6 +230,33 @@ static void afar__dead_node_has_no_members(void **state)
     assert_int_equal(members_of(0, "g").is.count, 1);
 }
 
+/* All who are known say that they have none, but the search for others failed. */
+static void afar__failed_search_is_no_no(void **state)
+{
+    struct sought *sought;
+    struct core *core;
+
+    (void)state;
+    cluster(3, 22, 1, 0);
+    core = net->nodes[0].core;
+    assert_int_equal(call(2, PUNT_JOIN, "g", SLOT(0, 1)), PROA_OK);
+    net_run(net, 2 * PROA_S);
+    assert_int_equal(call(0, PUNT_FIND_GROUP, "g", SLOT(0, 9)), PROA_OK);
+    sought = (struct sought *)(void *)name_table_find(&core->seeking->groups, "g", 1);
+    assert_non_null(sought);
+    assert_true(sought->searched);
+    sought->searched = false;
+    sought->search_at = PROA_NS_NEVER;
+    actor_stops(2, SLOT(0, 1));
+    net_run(net, PROA_S);
+    assert_int_equal(members_of(0, "g").outcome, PROA_UNKNOWN);
+    net_name(net, 0, PUNT_FIND_GROUP, "g", SLOT(0, 9), 50, 0, 12 * PROA_S);
+    assert_int_equal(answer(0, 50, 13 * PROA_S)->answer.outcome, PROA_UNKNOWN);
+    sought->search_at = 0;
+    net_name(net, 0, PUNT_FIND_GROUP, "g", SLOT(0, 9), 51, 0, 12 * PROA_S);
+    assert_int_equal(answer(0, 51, 13 * PROA_S)->answer.outcome, PROA_NOT_FOUND);
+}
+
 /* More parts of an answer than the mesh keeps at a time. */
 static void afar__long_answer_is_whole(void **state)
 {
@@ -564,14 +318,6 @@ int main(void)
         cmocka_unit_test_teardown(join__over_the_limit_is_refused_and_told_once_a_second,
                                   finish),
         cmocka_unit_test_teardown(leave__takes_everything_of_a_node_away, finish),
-        cmocka_unit_test_teardown(unlinked__event_says_why, finish),
-        cmocka_unit_test_teardown(link__address_of_no_node_is_refused, finish),
-        cmocka_unit_test_teardown(refused__is_one_event_a_node, finish),
-        cmocka_unit_test_teardown(full__directory_is_not_complete, finish),
-        cmocka_unit_test_teardown(mesh__message_of_a_node_that_is_not_alive_is_no_news,
-                                  finish),
-        cmocka_unit_test_teardown(neighbour__that_is_oneself_is_one_event, finish),
-        cmocka_unit_test_teardown(dead__large_node_is_taken_away_in_steps, finish),
         cmocka_unit_test_teardown(find__is_answered_from_what_is_known, finish),
         cmocka_unit_test_teardown(find__before_joining_says_so_at_the_deadline, finish),
         cmocka_unit_test_teardown(afar__members_are_asked_for, finish),
@@ -579,6 +325,7 @@ int main(void)
         cmocka_unit_test_teardown(afar__changes_come_as_long_as_the_group_is_read,
                                   finish),
         cmocka_unit_test_teardown(afar__dead_node_has_no_members, finish),
+        cmocka_unit_test_teardown(afar__failed_search_is_no_no, finish),
         cmocka_unit_test_teardown(afar__long_answer_is_whole, finish),
         cmocka_unit_test_teardown(afar__many_groups_of_one_node, finish),
     };

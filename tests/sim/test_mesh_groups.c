@@ -330,7 +330,6 @@ static void kill__workers_vanish_and_every_ask_ends(void **state)
         proa_test_check(test, proa_test_until(test, all_gone, NULL, 1010 * PROA_MS),
                         "the dead node's workers gone within 1 s and a loop gap");
         gone = proa_test_now(test);
-        proa_test_check(test, load.last_routed <= gone, "nothing routed to it after");
         ok = load.ok;
         for (unsigned i = 0; i < ASKERS; i++)
             proa_test_call_actor(test, askers[i], ask_eight, NULL);

@@ -359,11 +359,13 @@ static void link__bad_input_is_one_error_each(void **state)
     assert_int_equal(proa_test_link_add(test, 0, 1, err, sizeof(err)), PROA_OK);
     proa_test_advance(test, 2 * PROA_S);
     assert_int_equal(mesh_sim_events(&books[0], PROA_EVENT_REGISTRY_LINKED, 0), 2);
-    /* One that is not. */
+    /* That of a node that is dead: it is given up. */
     proa_test_kill(test, 2);
     proa_test_advance(test, 5 * PROA_S);
-    assert_int_equal(proa_test_link_remove(test, 0, 1, err, sizeof(err)), PROA_OK);
+    assert_int_equal(mesh_sim_events(&books[0], PROA_EVENT_REGISTRY_UNLINKED, 0), 1);
+    assert_int_equal(proa_test_link_remove(test, 0, 2, err, sizeof(err)), PROA_OK);
     proa_test_advance(test, PROA_S);
+    assert_int_equal(mesh_sim_events(&books[0], PROA_EVENT_REGISTRY_UNLINKED, 0), 1);
 }
 
 static void link__silent_neighbour_is_told_once_a_minute(void **state)
