@@ -292,6 +292,7 @@ static void snapshot__of_65536(void **state)
     net_run(net, 2 * PROA_S);
     assert_int_equal(net->nodes[1].counts.removed, MESH_PUBLISHED_MAX);
     assert_int_equal(net_stats(net, 1).entries, 0);
+    assert_int_equal(net->nodes[1].mesh->leaves, 0);
     assert_null(mesh_name(net->nodes[1].mesh, "name 0", 6));
     net_destroy(net);
 }

@@ -111,6 +111,18 @@ static void window__of_all_nodes_also_after_time_outs(void **state)
     net_destroy(net);
 }
 
+static void window__is_filled_exactly(void **state)
+{
+    struct net *net = one();
+
+    (void)state;
+    for (unsigned n = 0; n < 21; n++)
+        net_play(net, 0, n, 3);
+    net_play(net, 0, 21, 40);
+    assert_int_equal(under_way(net, 0), MESH_WINDOW_ALL);
+    net_destroy(net);
+}
+
 /* Four send one index of each leaf they were asked for, again and again: the fifth has its turn. */
 static void window__is_not_held_by_those_that_send_the_same(void **state)
 {
@@ -514,6 +526,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(window__of_all_nodes_also_after_time_outs),
+        cmocka_unit_test(window__is_filled_exactly),
         cmocka_unit_test(window__is_not_held_by_those_that_send_the_same),
         cmocka_unit_test(window__is_not_held_by_those_that_dribble),
         cmocka_unit_test(again__long_round_trips_cost_nothing_more),
