@@ -145,6 +145,7 @@ static void hello__false_address_hinders_nobody(void **state)
     net_add(net, 0, 1);
     net_run(net, PROA_S);
     assert_true(say_hello(net, 0, &mad, &net->nodes[2].addr, 0));
+    assert_int_equal(net_add(net, 0, 2), MESH_OK); /* it is not known who is there */
     net_start(net, 2);
     mesh_met(net->nodes[0].mesh, &net->nodes[2].id, &net->nodes[2].addr, net->now);
     net_settle(net, 0);
