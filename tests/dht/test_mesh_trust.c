@@ -145,6 +145,7 @@ static void hello__false_address_hinders_nobody(void **state)
     net_add(net, 0, 1);
     net_run(net, PROA_S);
     assert_true(say_hello(net, 0, &mad, &net->nodes[2].addr, 0));
+    assert_int_equal(net_add(net, 0, 2), MESH_OK); /* it is not known who is there */
     net_start(net, 2);
     mesh_met(net->nodes[0].mesh, &net->nodes[2].id, &net->nodes[2].addr, net->now);
     net_settle(net, 0);
@@ -218,9 +219,11 @@ static void complete__what_one_tells_is_waited_for_a_while(void **state)
 
     (void)state;
     assert_true(say_hello(net, 0, &mad, &mad.addr, 0));
-    uint64_t sent = net->nodes[0].sent;
+    uint64_t sent = net->nodes[0].sent, ours = mesh_hash_id(&mad.id);
+    for (unsigned i = 0; i < 3; i++)
+        ours ^= mesh_hash_id(&net->nodes[i].id);
     for (unsigned t = 0; t < 600; t++) { /* 10 minutes */
-        say_digest(net, 0, mad.node, t % 3 == 0 ? 0 : net_random(net));
+        say_digest(net, 0, mad.node, t % 3 == 0 ? ours : net_random(net));
         say_links(net, 0, mad.node, 3);
         net_run(net, PROA_S);
         complete += mesh_complete(net->nodes[0].mesh);
@@ -267,6 +270,27 @@ static void complete__who_serves_nothing_is_unlinked(void **state)
     }
     assert_in_range(complete, 1200 - 6 * 17, 1200 - 3 * 10);
     assert_int_equal(net_stats(net, 0).linked, 2);
+    net_destroy(net);
+}
+
+/* The others are complete again soon after one joined. */
+static void complete__again_after_a_join(void **state)
+{
+    struct net *net = net_create(8, SEED);
+
+    (void)state;
+    for (unsigned i = 0; i < 7; i++) {
+        net_start(net, i);
+        net_add(net, i, (i + 6) % 7);
+    }
+    net_run(net, 5 * PROA_S);
+    net_start(net, 7);
+    net_add(net, 7, 0);
+    net_run(net, 350 * PROA_MS);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(net_stats(net, i).linked, 7);
+        assert_true(mesh_complete(net->nodes[i].mesh));
+    }
     net_destroy(net);
 }
 
@@ -498,6 +522,7 @@ int main(void)
         cmocka_unit_test(complete__what_one_tells_is_waited_for_a_while),
         cmocka_unit_test(complete__not_while_others_know_more_than_may_be),
         cmocka_unit_test(complete__who_serves_nothing_is_unlinked),
+        cmocka_unit_test(complete__again_after_a_join),
         cmocka_unit_test(links__mad_digests_take_no_turn),
         cmocka_unit_test(links__go_to_who_asks),
         cmocka_unit_test(links__one_teller_does_not_fill_the_table),
