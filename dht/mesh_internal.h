@@ -32,7 +32,7 @@
 #define MESH_ANSWERS_EVERY PROA_MS
 #define MESH_ANSWERS 256    /* RANGEs and HASHES to all nodes in that time */
 #define MESH_ANSWERS_ONE 32 /* to one node, 1,100 bytes each: 35 MB/s */
-#define MESH_LETTERS 32 /* messages kept as bytes */
+#define MESH_LETTERS 32     /* messages kept as bytes */
 #define MESH_HELLO_EVERY PROA_S
 #define MESH_HELLO_SELDOM (5 * PROA_S)
 #define MESH_RTO_START (300 * PROA_MS)
