@@ -15,6 +15,7 @@
 #include <proa/le.h>
 #include <proa/node.h>
 #include <proa/registry.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,10 +228,15 @@ int main(int argc, char **argv)
     struct proa_node *node;
     struct proa_client *client;
     char err[PROA_TEXT_MAX];
+    sigset_t wait_for_run;
 
     if (argc < 6)
         return 2;
     bool is_a = strcmp(argv[1], "a") == 0;
+    /* TERM may come as soon as the actors talk: it waits until the node is run. */
+    sigemptyset(&wait_for_run);
+    sigaddset(&wait_for_run, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &wait_for_run, NULL);
     proa_config_init(&config);
     config.port_count = 1;
     snprintf(config.ports[0].spec, PROA_TEXT_MAX, "%s", argv[2]);

@@ -137,7 +137,10 @@ def counts(world, path):
 def everything(world):
     capture = world.capture("all.pcapng")
     world.await_tap("all.pcapng")
+    third, _ = world.node("c", world.port_a)  # a and b are linked already
     world.ask(10)
+    third.terminate()
+    assert third.wait(PATIENCE) == 0
     file = world.stop(capture, "all.pcapng")
     path = world.path("all.pcapng")
     total = len(file["packets"])
