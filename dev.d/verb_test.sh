@@ -71,9 +71,9 @@ if wanted asan; then
     if check configure-asan configure_asan && check build-asan compile asan; then
         meson_suite asan fast
         # Instrumented, a cluster takes ten times as long.
-        export PROA_SIM_SEEDS=50 PROA_SIM_TELLS=100000
+        export PROA_SIM_SEEDS_MOST=50 PROA_SIM_TELLS=100000
         meson_suite asan sim
-        unset PROA_SIM_SEEDS PROA_SIM_TELLS
+        unset PROA_SIM_SEEDS_MOST PROA_SIM_TELLS
     fi
 fi
 

@@ -2,6 +2,7 @@
 /* sim.h - what the simulated clusters share: which seeds to run.
 
    PROA_SIM_SEEDS: how many seeds (./dev sim runs more than the test command).
+   PROA_SIM_SEEDS_MOST: so many at the most, where they are dear.
    PROA_SIM_SEED:  only this one, to see a failure again.
 
    Threads: one.  Units: counts.  Errors: none. */
@@ -22,10 +23,15 @@ static inline struct sim_seeds sim_seeds(uint64_t count)
 {
     const char *only = getenv("PROA_SIM_SEED");
     const char *more = getenv("PROA_SIM_SEEDS");
+    const char *most = getenv("PROA_SIM_SEEDS_MOST");
 
     if (only != NULL)
         return (struct sim_seeds){strtoull(only, NULL, 0), 1};
-    return (struct sim_seeds){1, more != NULL ? strtoull(more, NULL, 0) : count};
+    if (more != NULL)
+        count = strtoull(more, NULL, 0);
+    if (most != NULL && strtoull(most, NULL, 0) < count)
+        count = strtoull(most, NULL, 0);
+    return (struct sim_seeds){1, count};
 }
 
 /* splitmix64, for what a test draws from its own seed.  Source: S. Vigna, public domain. */
