@@ -131,14 +131,21 @@ static proa_ns ping_at(const struct link *link)
 
 static proa_ns death_at(const struct link *link)
 {
-    proa_ns at = link->heard_at + LINK_SILENCE - LINK_LAST_CALL;
-    proa_ns answered_by = link->pinged_at + LINK_LAST_CALL;
-
     if (link->pings < LINK_SILENT_PINGS)
         return PROA_NS_NEVER;
     if (link->last_call != 0)
         return link->last_call;
-    return at > answered_by ? at : answered_by;
+    return link->heard_at + LINK_SILENCE - LINK_LAST_CALL;
+}
+
+/* The last ping before the end, unless one has just gone out. */
+static void last_call(struct link *link, bool again, proa_ns now)
+{
+    if (again || now - link->pinged_at >= LINK_LAST_CALL)
+        link_ping(link, 0, now);
+    link->last_call = link->pinged_at + LINK_LAST_CALL;
+    if (link->last_call < link->heard_at + LINK_SILENCE)
+        link->last_call = link->heard_at + LINK_SILENCE;
 }
 
 /* Only silence kills, and only silence that we were awake to hear: before the end one more ping
@@ -152,8 +159,7 @@ static void silence_tick(struct link *link, proa_ns now)
             link_die(link, LINK_DEAD_SILENT);
             return;
         }
-        link_ping(link, 0, now);
-        link->last_call = now + LINK_LAST_CALL;
+        last_call(link, paused, now);
     } else if (now >= ping_at(link)) {
         link_ping(link, 0, now);
     }
