@@ -252,7 +252,7 @@ void sched_flush(struct sched *s)
         cross_flush(s);
     if (s->joins.first != SLOT_NONE)
         joins_flush(s);
-    if (s->watchings.todo_count > 0)
+    if (s->watchings.marked_count > 0)
         watching_flush(s);
     again_check(s);
     if (s->clients_touched != NULL)

@@ -13,7 +13,7 @@
 bool watching_table_init(struct watching_table *t)
 {
     *t = (struct watching_table){
-        .free = WATCH_NONE, .todo_first = WATCH_NONE, .todo_last = WATCH_NONE};
+        .free = WATCH_NONE, .marked_first = WATCH_NONE, .marked_last = WATCH_NONE};
     memset(t->buckets, 0xff, sizeof(t->buckets));
     t->all = pages_map(PROA_WATCHES_MAX * sizeof(struct watching));
     return t->all != NULL;
@@ -88,31 +88,31 @@ static struct watching *find(struct watching_table *t, uint32_t index, uint32_t 
 
 /* ---- What is to be done ---- */
 
-static void todo_add(struct watching_table *t, struct watching *e)
+static void marked_add(struct watching_table *t, struct watching *e)
 {
     uint32_t index = index_of(t, e);
 
-    if (e->todo)
+    if (e->marked)
         return;
-    e->todo = true;
-    e->todo_next = WATCH_NONE;
-    if (t->todo_last != WATCH_NONE)
-        t->all[t->todo_last].todo_next = index;
+    e->marked = true;
+    e->marked_next = WATCH_NONE;
+    if (t->marked_last != WATCH_NONE)
+        t->all[t->marked_last].marked_next = index;
     else
-        t->todo_first = index;
-    t->todo_last = index;
-    t->todo_count++;
+        t->marked_first = index;
+    t->marked_last = index;
+    t->marked_count++;
 }
 
-static struct watching *todo_take(struct watching_table *t)
+static struct watching *marked_take(struct watching_table *t)
 {
-    struct watching *e = &t->all[t->todo_first];
+    struct watching *e = &t->all[t->marked_first];
 
-    t->todo_first = e->todo_next;
-    if (t->todo_first == WATCH_NONE)
-        t->todo_last = WATCH_NONE;
-    t->todo_count--;
-    e->todo = false;
+    t->marked_first = e->marked_next;
+    if (t->marked_first == WATCH_NONE)
+        t->marked_last = WATCH_NONE;
+    t->marked_count--;
+    e->marked = false;
     return e;
 }
 
@@ -133,7 +133,7 @@ static void due(struct sched *s, struct watching *e, uint64_t need)
 {
     e->state = WATCH_DUE;
     e->need = need;
-    todo_add(&s->watchings, e);
+    marked_add(&s->watchings, e);
 }
 
 static uint64_t size_of(const struct node *node)
@@ -233,17 +233,17 @@ static bool do_one(struct sched *s, struct watching *e)
 void watching_flush(struct sched *s)
 {
     struct watching_table *t = &s->watchings;
-    uint32_t count = t->todo_count < WATCH_TODO_MAX ? t->todo_count : WATCH_TODO_MAX;
+    uint32_t count = t->marked_count < WATCH_TODO_MAX ? t->marked_count : WATCH_TODO_MAX;
 
-    if (s->now < t->todo_at)
+    if (s->now < t->marked_at)
         return;
     for (; count > 0; count--) {
-        struct watching *e = todo_take(t);
+        struct watching *e = marked_take(t);
 
         if (do_one(s, e))
             continue;
-        todo_add(t, e);
-        t->todo_at = s->now + WATCH_RETRY;
+        marked_add(t, e);
+        t->marked_at = s->now + WATCH_RETRY;
     }
 }
 
@@ -251,7 +251,7 @@ proa_ns watching_deadline(const struct sched *s)
 {
     const struct watching_table *t = &s->watchings;
 
-    return t->todo_count == 0 ? PROA_NS_NEVER : t->todo_at;
+    return t->marked_count == 0 ? PROA_NS_NEVER : t->marked_at;
 }
 
 /* ---- From the control thread ---- */
@@ -359,7 +359,7 @@ static void tell_members(struct proa_actor *self, struct watching *e,
                            set_alloc, set_free, s->arena, &refs, &members)) {
         e->blank = true;
         due(s, e, e->need);
-        s->watchings.todo_at = s->now + WATCH_RETRY;
+        s->watchings.marked_at = s->now + WATCH_RETRY;
         return;
     }
     e->told = change->version = members.version;
@@ -455,7 +455,7 @@ static void end_one(struct watching_table *t, struct watching *e)
 {
     unlink_entry(t, e);
     e->state = WATCH_ENDED;
-    todo_add(t, e);
+    marked_add(t, e);
 }
 
 bool watching_stop(struct sched *s, const struct slot *slot,

@@ -62,12 +62,12 @@ struct watching {
     uint32_t serial; /* of its present or last use */
     uint32_t slot, generation;
     uint32_t next, prev; /* of its bucket; next: of the free ones */
-    uint32_t todo_next;
+    uint32_t marked_next;
     uint32_t queued; /* nodes in the mailbox */
     uint8_t state;   /* enum watch_state */
     uint8_t what;    /* enum proa_watch_what */
     uint8_t len;     /* of name */
-    bool todo;       /* in the list of those to look at */
+    bool marked;     /* in the list of those to look at */
     bool blank;      /* the actor has no set to which changes could be told */
     uint64_t need, told;
     struct proa_ref holder; /* of a name */
@@ -77,9 +77,9 @@ struct watching {
 struct watching_table {
     struct watching *all; /* PROA_WATCHES_MAX */
     uint32_t fresh, free, in_use;
-    uint32_t todo_first, todo_last, todo_count;
-    proa_ns todo_at; /* when to look */
-    uint64_t unread; /* bytes of nodes in mailboxes, but for SETs */
+    uint32_t marked_first, marked_last, marked_count;
+    proa_ns marked_at; /* when to look */
+    uint64_t unread;   /* bytes of nodes in mailboxes, but for SETs */
     uint32_t buckets[WATCH_BUCKETS];
 };
 
