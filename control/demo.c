@@ -12,6 +12,7 @@
 #include "demo_balancer.h"
 #include "demo_family.h"
 #include "demo_visitor.h"
+#include "demo_clock.h"
 
 #define SILENCE_FOR (60 * PROA_S) /* no line for so long: something hangs */
 
@@ -31,14 +32,6 @@ struct demo {
     bool over;
     int status;
 };
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 static char name_of(unsigned which)
 {

@@ -11,6 +11,7 @@
 
 #include "demo_family.h"
 #include "demo_worker.h"
+#include "demo_clock.h"
 
 #define SILENCE_FOR (20 * PROA_S) /* no line for so long: something hangs */
 #define MESSAGES 30u
@@ -48,14 +49,6 @@ struct demo {
     bool over;
     int status;
 };
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 static void fail(struct demo *demo, const char *who, const char *why)
 {

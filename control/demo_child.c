@@ -19,14 +19,7 @@
 #include "demo_visitor.h"
 #include "eal.h"
 #include "node_internal.h"
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
+#include "demo_clock.h"
 
 void child_say(const char *format, ...)
 {

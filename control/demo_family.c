@@ -15,14 +15,7 @@
 #include <unistd.h>
 
 #include "demo.h"
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
+#include "demo_clock.h"
 
 static bool fail(char *err, size_t err_len, const char *what)
 {

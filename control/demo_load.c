@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "histogram.h"
+#include "demo_clock.h"
 
 #define PING_DEADLINE (2 * PROA_S)
 #define ACCOUNT_DEADLINE (10 * PROA_S)
@@ -16,14 +17,6 @@ struct payload {
 };
 
 _Static_assert(sizeof(struct payload) == LOAD_TELL_LEN, "a tell has 32 bytes");
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 static inline struct payload payload_of(uint64_t number)
 {

@@ -16,6 +16,7 @@
 #include "demo_visitor.h"
 #include "demo_worker.h"
 #include "node_internal.h"
+#include "demo_clock.h"
 
 struct child {
     struct demo_child all;
@@ -24,14 +25,6 @@ struct child {
     bool raw_up;          /* and said so */
     proa_ns late_at;      /* when A registers DEMO_LATE; PROA_NS_NEVER */
 };
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 /* ---- Starting ---- */
 

@@ -10,6 +10,7 @@
 
 #include "builtin.h"
 #include "demo_load.h"
+#include "demo_clock.h"
 
 #define FIND_FOR (20 * PROA_S) /* A may still be starting */
 #define ASK_FOR (5 * PROA_S)
@@ -19,14 +20,6 @@ struct visitor {
     struct visitor_arg arg;
     proa_ns began;
 };
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 /* ---- Notes ---- */
 

@@ -14,6 +14,7 @@
 #include "demo.h"
 #include "demo_child.h"
 #include "demo_visitor.h"
+#include "demo_clock.h"
 
 #define JOB_FOR (10 * PROA_S)
 #define TALLY_MAX 32u
@@ -21,14 +22,6 @@
 #define WORKER_GROUP PROA_GROUP_TYPE WORKER_TYPE
 
 enum { WORKER_JOB = 1, DESK_SEND = 2 };
-
-static proa_ns clock_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 /* ---- A worker: knows its number and answers with it ---- */
 
