@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=${2:?--seconds needs a number}; shift ;;
     --merge) merge=yes ;;
     --only) only=${2:?--only needs a name}; shift ;;
-    [0-9]*) seconds=$(($1 * 60)) ;;
+    [1-9]*) seconds=$(($1 * 60)) ;;
     *) die "fuzz: what is '$1'?" ;;
     esac
     shift
@@ -55,7 +55,7 @@ merge_corpus() # NAME
     local kept=$ROOT/tests/fuzz/corpus/$1 before
     mkdir -p "$kept"
     before=$(find "$kept" -type f | wc -l)
-    "$BUILD/fuzz/tests/fuzz/fuzz_$1" -merge=1 "$kept" "$BUILD/fuzz-corpus/$1" \
+    "$BUILD/fuzz/tests/fuzz/fuzz_$1" -merge=1 -use_counters=0 "$kept" "$BUILD/fuzz-corpus/$1" \
         >"$BUILD/logs/merge-$1.log" 2>&1
     say "$1: $before inputs kept before, $(find "$kept" -type f | wc -l) now"
 }

@@ -7,6 +7,8 @@
         where it asked, and with a proof of the key when it wants one
      2  time passes: as many milliseconds as the two bytes say
      3  the node is asked for something: by the first byte, a name or group by the second
+     4  a crowd announces itself: four times the first byte, 64 at each host.  Of the second byte half
+        chooses the group, half the first host
 
    Whatever comes: what it sends can be read, and its tables keep their bounds. */
 #include "envelope.h"
@@ -19,9 +21,11 @@
 
 #define MEMBERS 4
 #define STORE 64
-#define PEERS 96
+#define PEERS 1088 /* more than one group may have */
+#define HOSTS 64   /* the members live at the first ones */
 #define CONTACTS 64
 #define STEPS 96
+#define CROWD_MAX 1152
 #define QUESTIONS 32 /* the last ones */
 #define WALL 1790000000000u
 
@@ -37,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct cluster_keys keys;
 static struct identity self, members[MEMBERS];
 static void *memory;
-static uint8_t tokens[MEMBERS]
+static uint8_t tokens[HOSTS]
                      [8]; /* the same in each run, until the node changes its secret */
 
 /* What the node has asked, and whom. */
@@ -53,6 +57,7 @@ struct world {
     proa_ns now;
     struct question questions[QUESTIONS];
     uint32_t asked, answered;
+    uint32_t crowd; /* have announced themselves */
 };
 
 static struct proa_addr address(uint8_t host)
@@ -153,12 +158,12 @@ static void learn_tokens(void)
     struct proa_addr to;
     size_t len;
 
-    for (uint8_t i = 0; i < MEMBERS; i++) {
+    for (uint8_t i = 0; i < HOSTS; i++) {
         struct proa_addr from = address(1 + i);
 
         krpc_message_init(&message, KRPC_QUERY, "t", 1);
         message.query = KRPC_PING;
-        message.id = members[i].id;
+        message.id = members[i % MEMBERS].id;
         message.has = KRPC_HAS_ID | KRPC_HAS_AN;
         len = krpc_encode(&message, buf, sizeof(buf));
         MUST(envelope_seal(&keys, buf, len, WALL + 1000000, 0, 0) == 0);
@@ -272,6 +277,30 @@ static void ask(struct world *w, uint8_t what, uint8_t whom)
     drain(w);
 }
 
+/* Step 4 */
+static void crowd(struct world *w, uint8_t fours, uint8_t start)
+{
+    struct krpc_message message;
+    uint8_t pkt[KAD_PACKET_MAX];
+
+    for (unsigned i = 0; i < 4u * fours && w->crowd < CROWD_MAX; i++, w->crowd++) {
+        uint8_t host = (uint8_t)((start / 16 * 4 + i / 64) % HOSTS);
+        struct proa_addr from = address(1 + host);
+
+        krpc_message_init(&message, KRPC_QUERY, "c", 1);
+        message.query = KRPC_ANNOUNCE_PEER;
+        message.id = members[host % MEMBERS].id;
+        message.has = KRPC_HAS_ID | KRPC_HAS_TARGET | KRPC_HAS_PORT | KRPC_HAS_AN;
+        kad_id_of_group("a", 1, &message.target);
+        message.target.b[0] = start % 16;
+        message.port = (uint16_t)(1000 + i % 64);
+        message.token = (struct bencode_span){tokens[host], sizeof(tokens[host])};
+        size_t len = krpc_encode(&message, pkt, sizeof(pkt));
+        MUST(len > 0);
+        hand_in(w, &from, pkt, len);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world w = {.now = 1000 * PROA_S};
@@ -280,7 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w.kad = kad_init(memory, &c, w.now, wall(&w));
     drain(&w);
     for (int step = 0; step < STEPS && size >= 3; step++) {
-        uint8_t kind = data[0] % 4;
+        uint8_t kind = data[0] % 5;
         size_t len = (size_t)data[1] << 8 | data[2];
         bool has_bytes = kind < 2;
 
@@ -292,6 +321,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             answer(&w, data + 3, len);
         else if (kind == 3)
             ask(&w, data[1], data[2]);
+        else if (kind == 4)
+            crowd(&w, data[1], data[2]);
         else
             w.now += len * PROA_MS;
         kad_tick(w.kad, w.now, wall(&w));

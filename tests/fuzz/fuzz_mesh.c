@@ -8,6 +8,9 @@
      9 to 14  down, gone, met, removed, added by address (argument: whose), published, withdrawn
      15       memory ends, or is there again
 
+   The two have been met, but for an input with its first byte's highest bit.  More can be, by 10: bits
+   0 to 2 of the argument are who, 3 to 5 where.
+
    Held against a plain table: an entry is ADDED where there was none, CHANGED and REMOVED where there
    was one.  All that goes out must decode, and all memory must come back. */
 #include "mesh_wire.h"
@@ -148,11 +151,19 @@ static void publish(struct fuzz *fuzz, uint8_t argument)
         fuzz->published[fuzz->published_count++] = index;
 }
 
+/* The two that speak, and some that do not. */
+static struct kad_id who(uint8_t n)
+{
+    struct kad_id other = {{n}};
+
+    return n < NODES ? ids[n] : other;
+}
+
 static void act(struct fuzz *fuzz, uint8_t step, uint8_t argument)
 {
-    const struct kad_id *id = &ids[argument % NODES];
-    struct proa_addr addr = address((uint8_t)(1 + argument % 4));
-    uint64_t node = kad_id_node64(id);
+    struct kad_id id = who(argument % 8);
+    struct proa_addr addr = address((uint8_t)(1 + argument / 8 % 8));
+    uint64_t node = kad_id_node64(&id);
 
     switch (step) {
     case 8:
@@ -160,10 +171,10 @@ static void act(struct fuzz *fuzz, uint8_t step, uint8_t argument)
         mesh_tick(fuzz->mesh, fuzz->now);
         break;
     case 9:
-        mesh_down(fuzz->mesh, node, (argument & 2) != 0, fuzz->now);
+        mesh_down(fuzz->mesh, node, (argument & 8) != 0, fuzz->now);
         break;
     case 10:
-        mesh_met(fuzz->mesh, id, &addr, fuzz->now);
+        mesh_met(fuzz->mesh, &id, &addr, fuzz->now);
         break;
     case 11:
         mesh_remove(fuzz->mesh, node, fuzz->now);
@@ -231,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory = aligned_alloc(PROA_CACHE_LINE, mesh_size(&config));
     MUST(memory != NULL);
     fuzz.mesh = mesh_init(memory, &config, fuzz.now);
-    for (unsigned n = 0; n < NODES; n++) {
+    for (unsigned n = 0; n < NODES && size > 0 && data[0] < 128; n++) {
         struct proa_addr addr = address((uint8_t)(1 + n));
 
         mesh_met(fuzz.mesh, &ids[n], &addr, fuzz.now);
