@@ -32,6 +32,8 @@ struct lane *lane_create(const struct lane_config *config)
     lane->budget.bulk_max = 64u << 20;
     lane->bulk.limit = lane->budget.bulk_max;
     lane_env_init(lane);
+    for (unsigned i = 0; i < config->port_count; i++)
+        lane->dear_looks |= config->ports[i]->dear_look;
 
     struct sched_config *sc = &lane->config.sched;
     sc->node = config->node;
@@ -127,10 +129,9 @@ static void note_gap(struct lane *lane, proa_ns now)
         atomic_store_explicit(&lane->stats.gap_max_ns, gap, memory_order_relaxed);
 }
 
+/* After sched_flush or sched_flush_first: refusals and WRITABLEs of this loop leave in its packets. */
 static void send_out(struct lane *lane)
 {
-    sched_flush(
-        lane->sched); /* refusals and WRITABLEs of this loop leave in its packets */
     lane_links_flush(lane);
     lane_send_queued(lane);
     lane_links_flushed(lane);
@@ -149,13 +150,16 @@ bool lane_step(struct lane *lane, proa_ns now)
     work += lane_receive(lane);
     work += sched_poll(sched);
     work += sched_run(sched);
-    if (work != 0)
+    if (work != 0) {
+        sched_flush_first(sched);
         send_out(lane);
+    }
     work += lane_punt(lane);
     work += sched_timers(sched);
     lane_links_tick(lane);
     lane_marks_push(lane);
     lane_pending_tick(lane);
+    sched_flush(sched);
     send_out(lane);
     lane_reports_flush(lane);
     lane_snapshot(lane);

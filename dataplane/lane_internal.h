@@ -133,9 +133,10 @@ struct lane {
     proa_ns next_tick;  /* no link's deadline is before this */
     proa_ns gap_window; /* start of the present window */
     proa_ns gap_now, gap_before, last_now;
-    bool slept;  /* since the last loop */
-    bool worked; /* the last loop */
-    bool put_up; /* something for the control thread, in this loop */
+    bool slept;      /* since the last loop */
+    bool worked;     /* the last loop */
+    bool put_up;     /* something for the control thread, in this loop */
+    bool dear_looks; /* a port is asked by a system call, which costs more than a loop */
 
     struct tap_point tap; /* tap.now: looked at for each packet */
 

@@ -120,6 +120,7 @@ struct port {
     uint16_t mtu;   /* of an IP packet */
     bool far; /* it knows ways to other networks: a gateway, or the kernel's routes */
     bool one_source; /* sends from its own UDP port only */
+    bool dear_look;  /* rx is a system call even when nothing arrived */
     bool steers;     /* which queue a packet arrives on may follow from its UDP ports */
     bool
         spreads; /* so it does: lanes of a peer are spread over ours (else as they arrive) */

@@ -481,6 +481,7 @@ struct port *port_udp_open(const struct port_open_args *args, char *err, size_t 
         return NULL;
     }
     port->base.one_source = true;
+    port->base.dear_look = true;
     port->base.queues = 0; /* counts those that are there, for udp_close */
     if (!udp_sockets_open(&sockets, args, &port->base, err, err_len)) {
         udp_close(&port->base);
