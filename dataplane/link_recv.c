@@ -287,9 +287,11 @@ static void drop(struct link *link, struct pkt *p, uint64_t *counter)
 
 bool link_input(struct link *link, struct pkt *p, proa_ns now)
 {
-    uint32_t una = link->una;
+    uint32_t una;
     struct packet_header h;
 
+    link_settle(link);
+    una = link->una;
     link->stats.rx_packets++;
     if (link->dead) {
         drop(link, p, &link->stats.rx_outside);
@@ -309,7 +311,13 @@ bool link_input(struct link *link, struct pkt *p, proa_ns now)
     if (h.flags & PACKET_ACK_VALID) {
         const uint8_t *body = p->data + PACKET_HEADER_LEN;
         size_t len = verdict == BARE ? p->len - (size_t)PACKET_HEADER_LEN : 0;
-        link_ack_input(link, &h, body, len, now);
+
+        if (verdict == FRESH && link_ack_may_wait(link, &h)) {
+            link->late = h;
+            link->late_at = now;
+        } else {
+            link_ack_input(link, &h, body, len, now);
+        }
     }
     if (verdict == BARE) {
         link->stats.acks_rx++;
