@@ -52,7 +52,7 @@ static void refuse_ask(struct link *link, const struct proa_msg *msg, proa_ns no
         link->env.refuse(link->env.ctx, msg->from.node, &r);
 }
 
-/* What is neither a plain tell nor a plain reply. */
+/* What is neither a plain tell nor an ask or reply of an actor of the peer's. */
 static __attribute__((noinline)) void deliver_odd(struct link *link,
                                                   const struct packet_message *m,
                                                   struct proa_msg *msg, proa_ns at,
@@ -81,6 +81,36 @@ static __attribute__((noinline)) void deliver_odd(struct link *link,
     msg->correlation = 0;
 }
 
+static inline void set_pair(struct proa_msg *msg, uint64_t dst, uint64_t src)
+{
+    msg->to.slot = (uint32_t)dst;
+    msg->to.generation = (uint32_t)(dst >> 32);
+    msg->from.slot = (uint32_t)src;
+    msg->from.generation = (uint32_t)(src >> 32);
+}
+
+/* An ask or a reply of an actor of the peer's.  False: it is not what judge saw. */
+static inline bool deliver_call(struct link *link, struct proa_msg *msg,
+                                const uint8_t *extension, proa_ns at, proa_ns now)
+{
+    uint32_t us_left = proa_get_le32(extension + 4);
+
+    if (us_left > PACKET_US_LEFT_MAX)
+        return false;
+    msg->correlation = proa_get_le32(extension);
+    msg->data = extension + PACKET_EXT_ASK;
+    msg->deadline = msg->flags & PROA_MSG_ASK ? at + us_left * PROA_US : 0;
+    if ((msg->flags & PROA_MSG_ASK) && link_out_count(link) >= LINK_OUTBOX_BUSY) {
+        refuse_ask(link, msg, now);
+    } else {
+        link->stats.rx_messages++;
+        link->env.deliver(link->env.ctx, link, msg, true);
+    }
+    msg->deadline = 0;
+    msg->correlation = 0;
+    return true;
+}
+
 /* Hands the messages of one packet up.  Its bytes have been checked by judge.  Each field is
    read once: the neighbour may still be able to write them. */
 static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
@@ -99,17 +129,18 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
     while (at < end) {
         uint64_t head = proa_get_le64(at);
         bool same = head >> 16 & PACKET_MSG_SAME;
+        bool tell = packet_head_is_plain(head), call = !tell && packet_head_is_call(head);
         size_t fixed = same ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
+        size_t whole = fixed + packet_padded(head & 0xffff);
 
-        if (__builtin_expect(!packet_head_is_plain(head), 0)) {
+        if (__builtin_expect(call, 0))
+            whole += PACKET_EXT_ASK;
+        if (__builtin_expect(!tell && !call, 0)) {
             at = packet_message_get(at, end, &m);
             if (at == NULL)
                 break;
             PROA_ASSERT(((uintptr_t)m.payload & 7) == 0);
-            msg.from.slot = (uint32_t)m.src;
-            msg.from.generation = (uint32_t)(m.src >> 32);
-            msg.to.slot = (uint32_t)m.dst;
-            msg.to.generation = (uint32_t)(m.dst >> 32);
+            set_pair(&msg, m.dst, m.src);
             msg.data = m.payload;
             msg.len = m.len;
             msg.type = m.type;
@@ -119,23 +150,26 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
             deliver_odd(link, &m, &msg, p->sent_at, now);
             continue;
         }
-        msg.len = head & 0xffff;
-        if ((size_t)(end - at) < fixed + packet_padded(msg.len))
+        if ((size_t)(end - at) < whole)
             break;
         if (!same) {
             m.dst = proa_get_le64(at + 8);
             m.src = proa_get_le64(at + 16);
-            msg.to.slot = (uint32_t)m.dst;
-            msg.to.generation = (uint32_t)(m.dst >> 32);
-            msg.from.slot = (uint32_t)m.src;
-            msg.from.generation = (uint32_t)(m.src >> 32);
+            set_pair(&msg, m.dst, m.src);
         }
+        msg.len = head & 0xffff;
         msg.type = (uint32_t)(head >> 32);
         msg.flags = 0;
         msg.cls = head >> 24 & 3;
         msg.hops = head >> 26 & 0x3f;
         msg.data = at + fixed;
-        at = packet_step(at, fixed + packet_padded(msg.len), &last);
+        at = packet_step(at, whole, &last);
+        if (__builtin_expect(call, 0)) {
+            msg.flags = head >> 16 & (PROA_MSG_ASK | PROA_MSG_REPLY);
+            if (!deliver_call(link, &msg, msg.data, p->sent_at, now))
+                break;
+            continue;
+        }
         plain++;
         deliver(ctx, link, &msg, true);
     }
