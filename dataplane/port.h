@@ -56,6 +56,9 @@ struct port_stats {
     _Atomic uint64_t drops[PORT_DROP_COUNT];
 };
 
+_Static_assert(sizeof(struct port_stats) % PROA_CACHE_LINE == 0,
+               "queues must not share a line: each has a lane that writes it");
+
 /* port_stat_add adds to a counter of one's own queue.  relaxed: only its lane writes it. */
 static inline void port_stat_add(_Atomic uint64_t *counter, uint64_t n)
 {
