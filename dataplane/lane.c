@@ -144,7 +144,6 @@ bool lane_step(struct lane *lane, proa_ns now)
     struct sched *sched = lane->sched;
     uint32_t work = 0;
 
-    note_gap(lane, now);
     lane->now = now;
     sched_begin(sched, now);
     work += lane_receive(lane);
@@ -154,6 +153,7 @@ bool lane_step(struct lane *lane, proa_ns now)
         sched_flush_first(sched);
         send_out(lane);
     }
+    note_gap(lane, now); /* before whoever asks for the gap: timers, pings */
     work += lane_punt(lane);
     work += sched_timers(sched);
     lane_links_tick(lane);
