@@ -111,6 +111,35 @@ static inline bool deliver_call(struct link *link, struct proa_msg *msg,
     return true;
 }
 
+/* Reads a message whose head is plain or a call's; the pair of one with SAME stays. */
+static inline void open_message(struct proa_msg *msg, uint64_t head, const uint8_t *at,
+                                size_t fixed)
+{
+    if (fixed == PACKET_MSG_HEAD)
+        set_pair(msg, proa_get_le64(at + 8), proa_get_le64(at + 16));
+    msg->len = head & 0xffff;
+    msg->type = (uint32_t)(head >> 32);
+    msg->flags = 0;
+    msg->cls = head >> 24 & 3;
+    msg->hops = head >> 26 & 0x3f;
+    msg->data = at + fixed;
+}
+
+/* What is neither: all of its fields have been read. */
+static void deliver_read(struct link *link, const struct packet_message *m,
+                         struct proa_msg *msg, proa_ns at, proa_ns now)
+{
+    PROA_ASSERT(((uintptr_t)m->payload & 7) == 0);
+    set_pair(msg, m->dst, m->src);
+    msg->data = m->payload;
+    msg->len = m->len;
+    msg->type = m->type;
+    msg->flags = m->flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
+    msg->cls = m->cls;
+    msg->hops = m->hops;
+    deliver_odd(link, m, msg, at, now);
+}
+
 /* Hands the messages of one packet up.  Its bytes have been checked by judge.  Each field is
    read once: the neighbour may still be able to write them. */
 static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
@@ -128,50 +157,34 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
     m.seen = true; /* judge has seen to it */
     while (at < end) {
         uint64_t head = proa_get_le64(at);
-        bool same = head >> 16 & PACKET_MSG_SAME;
-        bool tell = packet_head_is_plain(head), call = !tell && packet_head_is_call(head);
-        size_t fixed = same ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
+        size_t fixed =
+            head >> 16 & PACKET_MSG_SAME ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
         size_t whole = fixed + packet_padded(head & 0xffff);
 
-        if (__builtin_expect(call, 0))
+        if (__builtin_expect(packet_head_is_plain(head), 1)) {
+            if ((size_t)(end - at) < whole)
+                break;
+            open_message(&msg, head, at, fixed);
+            at = packet_step(at, whole, &last);
+            plain++;
+            deliver(ctx, link, &msg, true);
+        } else if (packet_head_is_call(head)) {
             whole += PACKET_EXT_ASK;
-        if (__builtin_expect(!tell && !call, 0)) {
+            if ((size_t)(end - at) < whole)
+                break;
+            open_message(&msg, head, at, fixed);
+            msg.flags = head >> 16 & (PROA_MSG_ASK | PROA_MSG_REPLY);
+            at = packet_step(at, whole, &last);
+            if (!deliver_call(link, &msg, msg.data, p->sent_at, now))
+                break;
+        } else {
+            m.dst = packet_actor(msg.to.slot, msg.to.generation); /* for SAME */
+            m.src = packet_actor(msg.from.slot, msg.from.generation);
             at = packet_message_get(at, end, &m);
             if (at == NULL)
                 break;
-            PROA_ASSERT(((uintptr_t)m.payload & 7) == 0);
-            set_pair(&msg, m.dst, m.src);
-            msg.data = m.payload;
-            msg.len = m.len;
-            msg.type = m.type;
-            msg.flags = m.flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
-            msg.cls = m.cls;
-            msg.hops = m.hops;
-            deliver_odd(link, &m, &msg, p->sent_at, now);
-            continue;
+            deliver_read(link, &m, &msg, p->sent_at, now);
         }
-        if ((size_t)(end - at) < whole)
-            break;
-        if (!same) {
-            m.dst = proa_get_le64(at + 8);
-            m.src = proa_get_le64(at + 16);
-            set_pair(&msg, m.dst, m.src);
-        }
-        msg.len = head & 0xffff;
-        msg.type = (uint32_t)(head >> 32);
-        msg.flags = 0;
-        msg.cls = head >> 24 & 3;
-        msg.hops = head >> 26 & 0x3f;
-        msg.data = at + fixed;
-        at = packet_step(at, whole, &last);
-        if (__builtin_expect(call, 0)) {
-            msg.flags = head >> 16 & (PROA_MSG_ASK | PROA_MSG_REPLY);
-            if (!deliver_call(link, &msg, msg.data, p->sent_at, now))
-                break;
-            continue;
-        }
-        plain++;
-        deliver(ctx, link, &msg, true);
     }
     link->stats.rx_messages += plain;
 }
