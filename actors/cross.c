@@ -308,6 +308,15 @@ static void nodes_home(struct sched *s, struct pair_ring *ring)
     }
 }
 
+bool cross_called(struct sched *s)
+{
+    for (uint32_t lane = 0; lane < s->lanes; lane++) {
+        if (s->in[lane] != NULL && pair_ring_peek(s->in[lane]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 uint32_t cross_poll(struct sched *s)
 {
     uint32_t n = 0;

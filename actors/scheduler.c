@@ -171,6 +171,13 @@ uint32_t sched_poll(struct sched *s)
     return n;
 }
 
+bool sched_called(struct sched *s)
+{
+    if (s->inbox != NULL && inbox_peek(s->inbox) != NULL)
+        return true;
+    return s->lanes > 1 && cross_called(s);
+}
+
 static void sample_when_due(struct sched *s)
 {
     if (s->hot.mailbox >= s->sample.next)
@@ -243,7 +250,7 @@ static void publish(struct sched *s)
     STAT_SET(s, slots_retired, s->slots.retired);
 }
 
-void sched_flush(struct sched *s)
+void sched_flush_first(struct sched *s)
 {
     refuse_flush(s);
     if (s->monitors.queued > 0)
@@ -259,6 +266,11 @@ void sched_flush(struct sched *s)
         clients_flush(s);
     if (s->control != NULL && sched_put_up(s))
         doorbell_ring(s->control);
+}
+
+void sched_flush(struct sched *s)
+{
+    sched_flush_first(s);
     publish(s);
 }
 

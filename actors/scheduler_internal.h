@@ -540,6 +540,7 @@ enum proa_outcome cross_send(struct sched *s, uint32_t lane, const struct proa_m
 bool cross_body(struct sched *s, uint32_t lane, uint32_t kind, const void *body,
                 size_t len, bool privileged);
 void cross_refusal(struct sched *s, uint32_t lane, const struct refusal *refusal);
+bool cross_called(struct sched *s);
 uint32_t cross_poll(struct sched *s);
 void cross_flush(struct sched *s);
 void cross_fini(struct sched *s);

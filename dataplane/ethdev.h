@@ -34,6 +34,9 @@ struct ethdev_lane {
     struct tx_backlog backlog;
 };
 
+_Static_assert(sizeof(struct ethdev_lane) % PROA_CACHE_LINE == 0,
+               "lanes must not share a line");
+
 struct ethdev_port {
     struct port base; /* first */
 

@@ -32,6 +32,8 @@ struct lane *lane_create(const struct lane_config *config)
     lane->budget.bulk_max = 64u << 20;
     lane->bulk.limit = lane->budget.bulk_max;
     lane_env_init(lane);
+    for (unsigned i = 0; i < config->port_count; i++)
+        lane->dear_looks |= config->ports[i]->dear_look;
 
     struct sched_config *sc = &lane->config.sched;
     sc->node = config->node;
@@ -127,10 +129,9 @@ static void note_gap(struct lane *lane, proa_ns now)
         atomic_store_explicit(&lane->stats.gap_max_ns, gap, memory_order_relaxed);
 }
 
+/* After sched_flush or sched_flush_first: refusals and WRITABLEs of this loop leave in its packets. */
 static void send_out(struct lane *lane)
 {
-    sched_flush(
-        lane->sched); /* refusals and WRITABLEs of this loop leave in its packets */
     lane_links_flush(lane);
     lane_send_queued(lane);
     lane_links_flushed(lane);
@@ -143,19 +144,22 @@ bool lane_step(struct lane *lane, proa_ns now)
     struct sched *sched = lane->sched;
     uint32_t work = 0;
 
-    note_gap(lane, now);
     lane->now = now;
     sched_begin(sched, now);
     work += lane_receive(lane);
     work += sched_poll(sched);
     work += sched_run(sched);
-    if (work != 0)
+    if (work != 0) {
+        sched_flush_first(sched);
         send_out(lane);
+    }
+    note_gap(lane, now); /* before whoever asks for the gap: timers, pings */
     work += lane_punt(lane);
     work += sched_timers(sched);
     lane_links_tick(lane);
     lane_marks_push(lane);
     lane_pending_tick(lane);
+    sched_flush(sched);
     send_out(lane);
     lane_reports_flush(lane);
     lane_snapshot(lane);

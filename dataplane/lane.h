@@ -57,8 +57,8 @@ void lane_destroy(struct lane *lane);
 /* lane_poll fetches packets from the ports whose last ones have all been taken.  Call it before
    each lane_step, and read the clock in between: then no packet came after the `now` it is
    taken at, whatever interrupted the thread, and measured round trips are never too short.
-   now: may be the last loop's. */
-void lane_poll(struct lane *lane, proa_ns now);
+   now: may be the last loop's.  True: there are packets for lane_step. */
+bool lane_poll(struct lane *lane, proa_ns now);
 
 /* lane_step runs one loop.  Returns true when there was any work. */
 bool lane_step(struct lane *lane, proa_ns now);

@@ -15,6 +15,7 @@
     (500 * PROA_US) /* longest sleep when a port has no fd.  Source: wire.md */
 #define IDLE_LONGEST (100 * PROA_MS) /* longest sleep at all: *stop is looked at */
 #define IDLE_FDS_MAX (PROA_PORTS_MAX + 1)
+#define IDLE_LOOKS 8 /* at the ports, for one loop without work */
 #define IDLE_SPIN_MIN (2 * PROA_US)
 
 struct idle {
@@ -69,9 +70,14 @@ static void wait_until(struct idle *idle, proa_ns span)
     epoll_pwait2(idle->epoll, events, IDLE_FDS_MAX, &ts, NULL);
 }
 
+/* A packet waits for the loop before it to end.  A loop that finds nothing takes some 100 ns, a
+   look at a port 20: so the ports are looked at several times before one. */
 static bool loop(struct lane *lane)
 {
-    lane_poll(lane, lane->now);
+    unsigned looks = lane->worked || lane->dear_looks ? 1 : IDLE_LOOKS;
+
+    while (!lane_poll(lane, lane->now) && --looks > 0 && !sched_called(lane->sched))
+        ;
     return lane_step(lane, clock_ns());
 }
 

@@ -5,6 +5,9 @@
 #ifndef LANE_INTERNAL_H
 #define LANE_INTERNAL_H
 
+#include <stdalign.h>
+#include <stddef.h>
+
 #include "bulk.h"
 #include "lane.h"
 #include "sysmsg.h"
@@ -124,8 +127,13 @@ struct lane_report {
 
 struct lane {
     struct lane_config config;
-    struct lane_stats stats;
-    struct sched *sched;
+
+    /* Written by the lane, read by others: lines of their own, so that reading takes no other from the
+       lane. */
+    alignas(PROA_CACHE_LINE) struct lane_stats stats;
+
+    /* The lane's. */
+    alignas(PROA_CACHE_LINE) struct sched *sched;
     struct link_env env;
     struct link_budget budget;
     struct bulk_budget bulk; /* buffers that links fill or send */
@@ -133,13 +141,20 @@ struct lane {
     proa_ns next_tick;  /* no link's deadline is before this */
     proa_ns gap_window; /* start of the present window */
     proa_ns gap_now, gap_before, last_now;
-    bool slept;  /* since the last loop */
-    bool worked; /* the last loop */
-    bool put_up; /* something for the control thread, in this loop */
+    bool slept;      /* since the last loop */
+    bool worked;     /* the last loop */
+    bool put_up;     /* something for the control thread, in this loop */
+    bool dear_looks; /* a port is asked by a system call, which costs more than a loop */
 
-    struct tap_point tap; /* tap.now: looked at for each packet */
+    /* Written by others: whoever captures, or asks what links do (lane_snapshot.c). */
+    alignas(
+        PROA_CACHE_LINE) struct tap_point tap; /* tap.now: looked at for each packet */
+    _Atomic uint32_t snapshot_state;
+    uint32_t snapshot_count;
+    struct lane_link_info *snapshot;
 
-    struct lane_link *links; /* by slot, LANE_LINKS_MAX */
+    /* The lane's again. */
+    alignas(PROA_CACHE_LINE) struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;
     uint32_t *active; /* slots in use */
     uint32_t *dirty;  /* slots to flush */
@@ -162,14 +177,18 @@ struct lane {
     struct lane_report *reports; /* LANE_REPORTS_MAX */
     uint32_t report_count;
 
-    _Atomic uint32_t snapshot_state; /* lane_snapshot.c */
-    struct lane_link_info *snapshot;
-    uint32_t snapshot_count;
-
     struct lane_rxq rxq[PROA_PORTS_MAX];
     uint32_t rx_first; /* the port whose turn it is */
     struct lane_txq txq[PROA_PORTS_MAX];
 };
+
+_Static_assert(offsetof(struct lane, sched) - offsetof(struct lane, stats) >=
+                       sizeof(struct lane_stats) &&
+                   offsetof(struct lane, sched) % PROA_CACHE_LINE == 0,
+               "what others read must not share a line with what the lane uses");
+_Static_assert(offsetof(struct lane, tap) % PROA_CACHE_LINE == 0 &&
+                   offsetof(struct lane, links) % PROA_CACHE_LINE == 0,
+               "what others write must not share a line with what the lane uses");
 
 /* The lane is each counter's only writer. */
 static inline void lane_count(_Atomic uint64_t *counter, uint64_t n)

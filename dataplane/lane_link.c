@@ -186,7 +186,8 @@ void lane_env_init(struct lane *lane)
                                   .writable = env_writable,
                                   .passed = env_passed,
                                   .refuse = lane_below_refuse,
-                                  .lost = env_lost};
+                                  .lost = env_lost,
+                                  .settles = true};
 }
 
 void lane_report(struct lane *lane, uint16_t kind, const struct punt_link *report)
@@ -386,6 +387,7 @@ void lane_links_flushed(struct lane *lane)
     for (uint32_t i = 0; i < lane->dirty_count; i++) {
         struct lane_link *ll = &lane->links[lane->dirty[i]];
 
+        link_settle(ll->link);
         expect(lane, ll);
         ll->deadline = link_deadline(ll->link);
         if (ll->deadline < lane->next_tick)

@@ -127,17 +127,21 @@ void lane_input(struct lane *lane, struct pkt *p)
         link_packet(lane, p);
 }
 
-void lane_poll(struct lane *lane, proa_ns now)
+bool lane_poll(struct lane *lane, proa_ns now)
 {
+    bool some = false;
+
     for (unsigned i = 0; i < lane->config.port_count; i++) {
         struct lane_rxq *q = &lane->rxq[i];
 
-        if (q->at < q->count)
-            continue;
-        q->at = 0;
-        q->count =
-            port_rx(lane->config.ports[i], lane->config.lane, q->pkts, PORT_BURST, now);
+        if (q->at == q->count) {
+            q->at = 0;
+            q->count = port_rx(lane->config.ports[i], lane->config.lane, q->pkts,
+                               PORT_BURST, now);
+        }
+        some |= q->count > 0;
     }
+    return some;
 }
 
 /* Takes packets until there are none or the time for handlers in place is spent.  The rest

@@ -42,6 +42,7 @@ void link_fini(struct link *link)
 {
     struct pkt_pool *pool = link->env.pool;
 
+    link->late_at = 0;
     link->dead = true;
     link->state = LINK_DEAD;
     if (link->open != NULL)
@@ -195,6 +196,7 @@ static void persist_tick(struct link *link, proa_ns now)
 
 void link_tick(struct link *link, proa_ns now)
 {
+    link_settle(link);
     if (link->dead)
         return;
     link_loss_tick(link, now);

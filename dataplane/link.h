@@ -79,6 +79,9 @@ struct link_env {
        sent: one call per message. sent false: certainly not executed.  Answers and system
        messages are among them (flags); what only concerned the link (ABORT, WRITABLE) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
     void (*lost)(void *ctx, struct link *link, const struct proa_msg *msg, bool sent);
+    /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
+       next packet has left. */
+    bool settles;
 };
 
 struct link_params {
@@ -124,6 +127,10 @@ void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
 /* Input: one DATA or ACK packet whose dst_link matched and whose source was checked by the
    caller.  Takes p.  True: it brought something new, so it is no packet that came before. */
 bool link_input(struct link *link, struct pkt *p, proa_ns now);
+
+/* link_settle does what link_input has put off: the books of packets that were acknowledged.  After
+   link_flush; without env.settles there is never anything. */
+void link_settle(struct link *link);
 
 /* When many packets become deliverable at once, because a gap has closed, they are delivered
    until env.pause says otherwise; they are acked all the same.  link_waits tells whether there

@@ -247,6 +247,36 @@ static void take_trigger(struct link *link, const struct packet_header *h, proa_
         link_rtt_sample(link, rtt, host, now);
 }
 
+/* One ask or answer to and fro: nothing is sent again or missing, the window is wide, and nobody waits
+   to be told.  The books of an ack cost as much as a fifth of a message's way in and out
+   (docs/performance.md), and nothing in the packet that leaves depends on them. */
+bool link_ack_may_wait(const struct link *link, const struct packet_header *h)
+{
+    uint32_t inflight = link->nxt - link->una;
+
+    if (!link->env.settles || inflight - 1 >= LINK_LATE_MOST || h->sack != 0 ||
+        (h->flags & PACKET_CE_ECHO) != 0 || link_diff(h->ack, link->una) <= 0 ||
+        link_diff(link->right, link->nxt) < LINK_LATE_ROOM || link_has_work(link))
+        return false;
+    for (uint32_t seq = link->una; seq != link->nxt; seq++) {
+        const struct pkt *p = link_tx(link, seq);
+
+        if (p->attempt != 0 || p->flags != 0)
+            return false;
+    }
+    return true;
+}
+
+void link_settle(struct link *link)
+{
+    proa_ns at = link->late_at;
+
+    if (__builtin_expect(at == 0, 1))
+        return;
+    link->late_at = 0;
+    link_ack_input(link, &link->late, NULL, 0, at);
+}
+
 void link_ack_input(struct link *link, const struct packet_header *h,
                     const uint8_t *bitmap, size_t len, proa_ns now)
 {

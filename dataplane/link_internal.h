@@ -55,7 +55,10 @@
 #define LINK_CWND_LEAST 32
 #define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
-#define LINK_GUARANTEED 2   /* of R and of O, whatever other links hold */
+#define LINK_LATE_MOST                                                                   \
+    2 /* packets in flight, so that what they are acked by may be read later */
+#define LINK_LATE_ROOM 16 /* and packets that the peer's window must have room for */
+#define LINK_GUARANTEED 2 /* of R and of O, whatever other links hold */
 
 #define LINK_NO_ACTOR UINT64_MAX /* no such slot: a lane has 24 bits of them */
 #define LINK_MASK (LINK_WINDOW_MAX - 1)
@@ -168,6 +171,10 @@ struct link {
     proa_ns gap, peer_gap;
     struct link_cc cc;
 
+    /* The ack block of a packet whose messages were more urgent; late_at 0: none. */
+    struct packet_header late;
+    proa_ns late_at;
+
     /* Receiving. */
     uint32_t rx_done;                       /* the first not delivered yet */
     uint32_t rx_next;                       /* the first not received: what is acked */
@@ -271,6 +278,7 @@ bool link_has_work(const struct link *link);
 struct pkt *link_new_packet(struct link *link, int control);
 
 /* link_ack.c */
+bool link_ack_may_wait(const struct link *link, const struct packet_header *h);
 void link_put_header(struct link *link, struct pkt *p, unsigned kind, uint32_t flags,
                      proa_ns now);
 bool link_ack_block_sound(const struct link *link, const struct packet_header *h,

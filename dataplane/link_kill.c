@@ -92,6 +92,7 @@ static void report_records(struct link *link)
 
 void link_kill(struct link *link)
 {
+    link_settle(link);
     while (link_waits(link))
         link_deliver_more(link, link->active_at);
     link->dead = true; /* what is sent from inside env.lost is refused */

@@ -52,7 +52,7 @@ static void refuse_ask(struct link *link, const struct proa_msg *msg, proa_ns no
         link->env.refuse(link->env.ctx, msg->from.node, &r);
 }
 
-/* What is neither a plain tell nor a plain reply. */
+/* What is neither a plain tell nor an ask or reply of an actor of the peer's. */
 static __attribute__((noinline)) void deliver_odd(struct link *link,
                                                   const struct packet_message *m,
                                                   struct proa_msg *msg, proa_ns at,
@@ -81,6 +81,65 @@ static __attribute__((noinline)) void deliver_odd(struct link *link,
     msg->correlation = 0;
 }
 
+static inline void set_pair(struct proa_msg *msg, uint64_t dst, uint64_t src)
+{
+    msg->to.slot = (uint32_t)dst;
+    msg->to.generation = (uint32_t)(dst >> 32);
+    msg->from.slot = (uint32_t)src;
+    msg->from.generation = (uint32_t)(src >> 32);
+}
+
+/* An ask or a reply of an actor of the peer's.  False: it is not what judge saw. */
+static inline bool deliver_call(struct link *link, struct proa_msg *msg,
+                                const uint8_t *extension, proa_ns at, proa_ns now)
+{
+    uint32_t us_left = proa_get_le32(extension + 4);
+
+    if (us_left > PACKET_US_LEFT_MAX)
+        return false;
+    msg->correlation = proa_get_le32(extension);
+    msg->data = extension + PACKET_EXT_ASK;
+    msg->deadline = msg->flags & PROA_MSG_ASK ? at + us_left * PROA_US : 0;
+    if ((msg->flags & PROA_MSG_ASK) && link_out_count(link) >= LINK_OUTBOX_BUSY) {
+        refuse_ask(link, msg, now);
+    } else {
+        link->stats.rx_messages++;
+        link->env.deliver(link->env.ctx, link, msg, true);
+    }
+    msg->deadline = 0;
+    msg->correlation = 0;
+    return true;
+}
+
+/* Reads a message whose head is plain or a call's; the pair of one with SAME stays. */
+static inline void open_message(struct proa_msg *msg, uint64_t head, const uint8_t *at,
+                                size_t fixed)
+{
+    if (fixed == PACKET_MSG_HEAD)
+        set_pair(msg, proa_get_le64(at + 8), proa_get_le64(at + 16));
+    msg->len = head & 0xffff;
+    msg->type = (uint32_t)(head >> 32);
+    msg->flags = 0;
+    msg->cls = head >> 24 & 3;
+    msg->hops = head >> 26 & 0x3f;
+    msg->data = at + fixed;
+}
+
+/* What is neither: all of its fields have been read. */
+static void deliver_read(struct link *link, const struct packet_message *m,
+                         struct proa_msg *msg, proa_ns at, proa_ns now)
+{
+    PROA_ASSERT(((uintptr_t)m->payload & 7) == 0);
+    set_pair(msg, m->dst, m->src);
+    msg->data = m->payload;
+    msg->len = m->len;
+    msg->type = m->type;
+    msg->flags = m->flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
+    msg->cls = m->cls;
+    msg->hops = m->hops;
+    deliver_odd(link, m, msg, at, now);
+}
+
 /* Hands the messages of one packet up.  Its bytes have been checked by judge.  Each field is
    read once: the neighbour may still be able to write them. */
 static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
@@ -98,46 +157,34 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
     m.seen = true; /* judge has seen to it */
     while (at < end) {
         uint64_t head = proa_get_le64(at);
-        bool same = head >> 16 & PACKET_MSG_SAME;
-        size_t fixed = same ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
+        size_t fixed =
+            head >> 16 & PACKET_MSG_SAME ? PACKET_MSG_HEAD_SAME : PACKET_MSG_HEAD;
+        size_t whole = fixed + packet_padded(head & 0xffff);
 
-        if (__builtin_expect(!packet_head_is_plain(head), 0)) {
+        if (__builtin_expect(packet_head_is_plain(head), 1)) {
+            if ((size_t)(end - at) < whole)
+                break;
+            open_message(&msg, head, at, fixed);
+            at = packet_step(at, whole, &last);
+            plain++;
+            deliver(ctx, link, &msg, true);
+        } else if (packet_head_is_call(head)) {
+            whole += PACKET_EXT_ASK;
+            if ((size_t)(end - at) < whole)
+                break;
+            open_message(&msg, head, at, fixed);
+            msg.flags = head >> 16 & (PROA_MSG_ASK | PROA_MSG_REPLY);
+            at = packet_step(at, whole, &last);
+            if (!deliver_call(link, &msg, msg.data, p->sent_at, now))
+                break;
+        } else {
+            m.dst = packet_actor(msg.to.slot, msg.to.generation); /* for SAME */
+            m.src = packet_actor(msg.from.slot, msg.from.generation);
             at = packet_message_get(at, end, &m);
             if (at == NULL)
                 break;
-            PROA_ASSERT(((uintptr_t)m.payload & 7) == 0);
-            msg.from.slot = (uint32_t)m.src;
-            msg.from.generation = (uint32_t)(m.src >> 32);
-            msg.to.slot = (uint32_t)m.dst;
-            msg.to.generation = (uint32_t)(m.dst >> 32);
-            msg.data = m.payload;
-            msg.len = m.len;
-            msg.type = m.type;
-            msg.flags = m.flags & (PROA_MSG_ASK | PROA_MSG_REPLY | PROA_MSG_SYSTEM);
-            msg.cls = m.cls;
-            msg.hops = m.hops;
-            deliver_odd(link, &m, &msg, p->sent_at, now);
-            continue;
+            deliver_read(link, &m, &msg, p->sent_at, now);
         }
-        msg.len = head & 0xffff;
-        if ((size_t)(end - at) < fixed + packet_padded(msg.len))
-            break;
-        if (!same) {
-            m.dst = proa_get_le64(at + 8);
-            m.src = proa_get_le64(at + 16);
-            msg.to.slot = (uint32_t)m.dst;
-            msg.to.generation = (uint32_t)(m.dst >> 32);
-            msg.from.slot = (uint32_t)m.src;
-            msg.from.generation = (uint32_t)(m.src >> 32);
-        }
-        msg.type = (uint32_t)(head >> 32);
-        msg.flags = 0;
-        msg.cls = head >> 24 & 3;
-        msg.hops = head >> 26 & 0x3f;
-        msg.data = at + fixed;
-        at = packet_step(at, fixed + packet_padded(msg.len), &last);
-        plain++;
-        deliver(ctx, link, &msg, true);
     }
     link->stats.rx_messages += plain;
 }
@@ -287,9 +334,11 @@ static void drop(struct link *link, struct pkt *p, uint64_t *counter)
 
 bool link_input(struct link *link, struct pkt *p, proa_ns now)
 {
-    uint32_t una = link->una;
+    uint32_t una;
     struct packet_header h;
 
+    link_settle(link);
+    una = link->una;
     link->stats.rx_packets++;
     if (link->dead) {
         drop(link, p, &link->stats.rx_outside);
@@ -309,7 +358,13 @@ bool link_input(struct link *link, struct pkt *p, proa_ns now)
     if (h.flags & PACKET_ACK_VALID) {
         const uint8_t *body = p->data + PACKET_HEADER_LEN;
         size_t len = verdict == BARE ? p->len - (size_t)PACKET_HEADER_LEN : 0;
-        link_ack_input(link, &h, body, len, now);
+
+        if (verdict == FRESH && link_ack_may_wait(link, &h)) {
+            link->late = h;
+            link->late_at = now;
+        } else {
+            link_ack_input(link, &h, body, len, now);
+        }
     }
     if (verdict == BARE) {
         link->stats.acks_rx++;

@@ -309,10 +309,17 @@ int packet_messages_check(const uint8_t *at, const uint8_t *end)
         size_t same = head >> 21 & 1;      /* PACKET_MSG_SAME */
         size_t need = PACKET_MSG_HEAD - 16 * same + packet_padded(head & 0xffff);
 
-        if (packet_head_is_plain(head) && (m.seen || !same) &&
-            need <= (size_t)(end - at)) {
+        if (__builtin_expect(packet_head_is_plain(head) && (m.seen || !same) &&
+                                 need <= (size_t)(end - at),
+                             1)) {
             m.seen = true;
             at = packet_step(at, need, &last);
+        } else if (packet_head_is_call(head) && (m.seen || !same) &&
+                   need + PACKET_EXT_ASK <= (size_t)(end - at) &&
+                   proa_get_le32(at + PACKET_MSG_HEAD - 16 * same + 4) <=
+                       PACKET_US_LEFT_MAX) {
+            m.seen = true;
+            at = packet_step(at, need + PACKET_EXT_ASK, &last);
         } else {
             at = packet_message_get(at, end, &m);
             if (at == NULL)

@@ -283,6 +283,16 @@ static inline bool packet_head_is_plain(uint64_t head)
            (head >> 26 & 0x3f) <= PROA_HOPS_MAX;
 }
 
+/* packet_head_is_call: it is an ask or a reply between actors of the link's two nodes.  The whole
+   message is sound when its extension and payload fit and us_left is none too many. */
+static inline bool packet_head_is_call(uint64_t head)
+{
+    const uint64_t calls = (uint64_t)(PACKET_MSG_ASK | PACKET_MSG_REPLY) << 16;
+    uint64_t kind = head & calls;
+
+    return kind != 0 && kind != calls && packet_head_is_plain(head & ~calls);
+}
+
 /* packet_step goes len bytes on.  Where the next message begins depends on a load from this
    one; most messages are as long as the one before, so the step is taken from there, by a
    branch that is well predicted, and the loads of several messages overlap.  The empty asm hides

@@ -56,6 +56,9 @@ struct port_stats {
     _Atomic uint64_t drops[PORT_DROP_COUNT];
 };
 
+_Static_assert(sizeof(struct port_stats) % PROA_CACHE_LINE == 0,
+               "queues must not share a line: each has a lane that writes it");
+
 /* port_stat_add adds to a counter of one's own queue.  relaxed: only its lane writes it. */
 static inline void port_stat_add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -120,6 +123,7 @@ struct port {
     uint16_t mtu;   /* of an IP packet */
     bool far; /* it knows ways to other networks: a gateway, or the kernel's routes */
     bool one_source; /* sends from its own UDP port only */
+    bool dear_look;  /* rx is a system call even when nothing arrived */
     bool steers;     /* which queue a packet arrives on may follow from its UDP ports */
     bool
         spreads; /* so it does: lanes of a peer are spread over ours (else as they arrive) */

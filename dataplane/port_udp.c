@@ -32,7 +32,8 @@ struct udp_queue {
     bool segment; /* UDP_SEGMENT works on this socket */
     proa_ns now;  /* of the last call */
     unsigned fetched, next;
-    uint32_t cut; /* bytes of msgs[next] already handed out */
+    unsigned want; /* how many the next system call is to fetch */
+    uint32_t cut;  /* bytes of msgs[next] already handed out */
     uint8_t *buffers;
     struct mmsghdr msgs[RX_MSGS];
     struct iovec iov[RX_MSGS];
@@ -54,11 +55,10 @@ static struct udp_queue *queue_of(struct port *base, unsigned queue)
 
 /* ---- receiving ---- */
 
-static void fetch(struct udp_queue *q)
+/* Makes the first n messages ready to be received into. */
+static void renew(struct udp_queue *q, unsigned n)
 {
-    int n;
-
-    for (unsigned i = 0; i < RX_MSGS; i++) {
+    for (unsigned i = 0; i < n; i++) {
         q->iov[i] = (struct iovec){q->buffers + (size_t)i * RX_BYTES, RX_BYTES};
         q->msgs[i].msg_hdr = (struct msghdr){
             .msg_name = &q->names[i],
@@ -69,8 +69,23 @@ static void fetch(struct udp_queue *q)
             .msg_controllen = sizeof(q->controls[i]),
         };
     }
-    n = recvmmsg(q->fd, q->msgs, RX_MSGS, MSG_DONTWAIT, NULL);
+}
+
+/* The kernel changes only those it fills: a look that finds nothing costs 900 instructions less than
+   if all were made ready for it.  And it is asked for one more only if all were filled the last
+   time: to find that there is no second message takes it as long as to find that there is none. */
+static void fetch(struct udp_queue *q)
+{
+    unsigned want = q->want;
+    int n;
+
+    renew(q, q->fetched);
+    n = recvmmsg(q->fd, q->msgs, want, MSG_DONTWAIT, NULL);
     q->fetched = n > 0 ? (unsigned)n : 0;
+    if (q->fetched == want)
+        q->want = 2 * want < RX_MSGS ? 2 * want : RX_MSGS;
+    else
+        q->want = q->fetched > 0 ? q->fetched : 1;
     q->next = 0;
     q->cut = 0;
 }
@@ -466,6 +481,8 @@ static struct udp_queue *queue_new(int fd, struct pkt_pool *pool)
         queue_free(q);
         return NULL;
     }
+    renew(q, RX_MSGS);
+    q->want = 1;
     q->fd = fd;
     return q;
 }
@@ -481,6 +498,7 @@ struct port *port_udp_open(const struct port_open_args *args, char *err, size_t 
         return NULL;
     }
     port->base.one_source = true;
+    port->base.dear_look = true;
     port->base.queues = 0; /* counts those that are there, for udp_close */
     if (!udp_sockets_open(&sockets, args, &port->base, err, err_len)) {
         udp_close(&port->base);

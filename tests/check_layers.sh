@@ -33,10 +33,11 @@ declare -A may_include=(
 dpdk_owners='^(dataplane/(ethdev|port_ethdev|port_vhost|rss|xsk|pool_dpdk|raw_wire|dpdk_|eal)[a-z0-9_]*|control/(telemetry|eal)[a-z0-9_]*)\.[ch]$'
 
 # What a pure object may ask of the outside.  Not here on purpose: qsort, which allocates;
-# and of libsodium what draws randomness by itself (keygen, keypair, seal) or allocates.
+# and of libsodium what draws randomness by itself (keygen, keypair, seal) or allocates.  __cpu_model is
+# libgcc's constant that says what the processor has.
 pure_symbols='^(mem(cpy|move|set|cmp|chr)|str(len|nlen|cmp|ncmp|chr)|__stack_chk_(fail|guard)'
 pure_symbols+='|proa_assert_fail|sodium_(memcmp|memzero|is_zero|compare|increment|add)'
-pure_symbols+='|addr_(in_prefix|is_mapped)'
+pure_symbols+='|addr_(in_prefix|is_mapped)|__cpu_model'
 pure_symbols+='|crypto_[a-z0-9_]+|_GLOBAL_OFFSET_TABLE_|__(popcount|clz|ctz)[sdt]i2)$'
 impure_symbols='^crypto_(.*_keygen|.*_keypair|box_.*seal|pwhash.*)$'
 seeded_symbols='_seed_keypair$'

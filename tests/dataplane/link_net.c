@@ -332,7 +332,8 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .passed = env_passed,
                            .refuse = env_refuse,
                            .writable = env_writable,
-                           .lost = env_lost};
+                           .lost = env_lost,
+                           .settles = c->settles};
 
     *end = (struct net_end){.net = net, .pair = pair, .side = side};
     end->memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
@@ -449,6 +450,8 @@ static bool tick_all(struct link_net *net)
         if (link_waits(link))
             link_deliver_more(link, now);
         link_flush(link, now);
+        if (!net->config.never_settles)
+            link_settle(link);
         if (link_deadline(link) <= now && link_state(link) != LINK_DEAD) {
             link_tick(link, now);
             work = true;

@@ -34,6 +34,8 @@ struct link_net_config {
     uint32_t seq;                    /* first sequence number both ways */
     bool initiator_holds;            /* side 0 waits to hear side 1 */
     uint16_t blocked;                /* packets from this UDP port are lost */
+    bool settles; /* links may put the books of an ack off, as on a lane (link_settle) */
+    bool never_settles; /* and nobody calls link_settle */
 };
 
 /* What the test is told; all optional. */

@@ -282,6 +282,8 @@ static void configure(struct run *r, uint64_t seed, struct link_net_config *c)
                                 : (uint32_t)next_random(r),
         .initiator_holds = below(r, 2),
         .pool = 5000,
+        .settles = seed % 2 == 0,
+        .never_settles = seed % 4 == 0,
     };
     c->jitter = c->delay / (1 + below(r, 4));
     c->reorder_by = c->delay * (1 + below(r, 4));

@@ -73,12 +73,12 @@ static void sum__matches_the_example_of_rfc_1071(void **state)
 
 static void sum__is_the_plain_sum_for_all_lengths(void **state)
 {
-    uint8_t bytes[200];
+    uint8_t space[1602], *bytes = space + 2; /* as frames lie */
 
     (void)state;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(i * 37 + 11);
-    for (size_t len = 0; len <= sizeof(bytes); len++) {
+    for (size_t i = 0; i < sizeof(space); i++)
+        space[i] = (uint8_t)(i * 37 + 211);
+    for (size_t len = 0; len <= sizeof(space) - 2; len++) {
         uint32_t plain = 0;
 
         for (size_t i = 0; i < len; i++)

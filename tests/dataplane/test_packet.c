@@ -403,12 +403,60 @@ static void head_is_plain__is_never_wider_than_message_get(void **state)
             buf[2] = (uint8_t)third;
             buf[3] = (uint8_t)fourth;
             bool plain = packet_head_is_plain(proa_get_le64(buf));
+            bool call = packet_head_is_call(proa_get_le64(buf));
             const uint8_t *next = packet_message_get(buf, buf + sizeof(buf), &m);
-            if (plain)
+            unsigned flags = m.flags & ~PACKET_MSG_SAME;
+            if (plain || call)
                 assert_non_null(next);
-            else
-                assert_true(next == NULL || (m.flags & ~PACKET_MSG_SAME) != 0);
+            if (next == NULL)
+                continue;
+            assert_int_equal(plain, flags == 0);
+            assert_int_equal(call, flags == PACKET_MSG_ASK || flags == PACKET_MSG_REPLY);
         }
+    }
+}
+
+static uint32_t random_of(uint64_t *state, uint32_t below)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*state >> 33) % below);
+}
+
+/* The two ways through the check agree about messages of all sorts, sound and not. */
+static void messages_check__agrees_with_message_get_on_random_messages(void **state)
+{
+    static const uint32_t us_left[] = {0, 1, PACKET_US_LEFT_MAX, PACKET_US_LEFT_MAX + 1};
+    static _Alignas(8) uint8_t buf[512];
+    uint64_t random = 1;
+
+    (void)state;
+    for (uint32_t round = 0; round < 20000; round++) {
+        struct packet_message m = {.seen = false};
+        const uint8_t *at = buf;
+        size_t used = 0;
+        int count = 0;
+
+        while (used < 400) {
+            m.flags = (uint8_t)(random_of(&random, 8) == 0 ? random_of(&random, 256)
+                                                           : random_of(&random, 4));
+            m.flags |= used > 0 && random_of(&random, 2) ? PACKET_MSG_SAME : 0;
+            m.cls = (uint8_t)random_of(&random, 3);
+            m.len = (uint16_t)random_of(&random, 40);
+            m.us_left = us_left[random_of(&random, 8) == 0 ? 3 : random_of(&random, 3)];
+            m.src_node = m.total = 1000;
+            used += packet_message_put(buf + used, &m);
+            memset(buf + used, 0, packet_padded(m.len));
+            used += packet_padded(m.len);
+        }
+        used -= 8 * random_of(&random, 12);
+        m = (struct packet_message){.seen = false};
+        while (at != NULL && at < buf + used) {
+            at = packet_message_get(at, buf + used, &m);
+            count++;
+        }
+        if (at == NULL)
+            count = -1;
+        assert_int_equal(packet_messages_check(buf, buf + used), count);
     }
 }
 
@@ -423,6 +471,7 @@ int main(void)
         cmocka_unit_test(ping_get__short_or_nameless),
         cmocka_unit_test(messages_check__agrees_with_message_get_on_every_cut),
         cmocka_unit_test(head_is_plain__is_never_wider_than_message_get),
+        cmocka_unit_test(messages_check__agrees_with_message_get_on_random_messages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
