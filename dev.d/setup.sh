@@ -62,6 +62,10 @@ need_packages()
         tail -n 20 "$BUILD/logs/packages.log" >&2
         die "apt-get failed; whole log: $BUILD/logs/packages.log"
     fi
+    # The package starts a server for the whole network; the benchmark brings its own.
+    case " $missing " in
+    *" nats-server "*) "${as_root[@]}" systemctl disable --now nats-server >/dev/null 2>&1 || true ;;
+    esac
 }
 
 # ---- huge pages --------------------------------------------------------------------

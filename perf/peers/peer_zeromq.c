@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define HIGH_WATER 100000 /* messages, each side; the default of 1,000 halves one way */
+#define HIGH_WATER 100000 /* messages, each side: neither end is to wait for a mark */
 
 struct zeromq {
     const struct peer_end *end;
