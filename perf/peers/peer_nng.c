@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER                                                                           \
-    64 /* messages, each side; 8,192 carried two thirds of it or less, 1,024 no more */
+/* Messages, each side.  8,192 carried two thirds of it or less, 1,024 no more. */
+#define BUFFER 64
 
 struct nng {
     const struct peer_end *end;
