@@ -9,7 +9,8 @@ packages_build="gcc g++ pkg-config python3 meson ninja-build binutils libdpdk-de
     libjemalloc-dev libcyaml-dev libyaml-dev libxxhash-dev libbenchmark-dev libcmocka-dev
     libxdp-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev clang bpftool"
 packages_clang="llvm libclang-rt-14-dev"
-packages_bench="erlang-base" # what proa is measured against
+# What proa is measured against.
+packages_bench="erlang-base libzmq3-dev libnng-dev libnats-dev nats-server libcaf-dev"
 packages_test="$packages_build $packages_clang clang-format iproute2 strace tshark systemd
     python3-yaml procps"
 
@@ -61,6 +62,10 @@ need_packages()
         tail -n 20 "$BUILD/logs/packages.log" >&2
         die "apt-get failed; whole log: $BUILD/logs/packages.log"
     fi
+    # The package starts a server for the whole network; the benchmark brings its own.
+    case " $missing " in
+    *" nats-server "*) "${as_root[@]}" systemctl disable --now nats-server >/dev/null 2>&1 || true ;;
+    esac
 }
 
 # ---- huge pages --------------------------------------------------------------------

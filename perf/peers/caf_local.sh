@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# caf_local.sh [--seconds N] - runs peer_caf_local: one JSON object a line.
+set -euo pipefail
+# shellcheck source=peers.sh
+. "$(dirname "$0")/peers.sh"
+peers_exec peer_caf_local libcaf-dev "$@"
