@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -23,7 +24,7 @@ from rows import PEERS, PORT_COLUMNS, PORTS, ROWS, RUNS, SWEEPS
 from runs import Interrupted, Programs
 from values import Failed, Missing, Runs, evaluate, expressions, names
 
-RESERVE = 15  # seconds at the end for plots and the report
+RESERVE = 0.03  # of the time, for plots and the report
 GUESS = 9     # seconds that a run takes of which nothing is known yet
 
 
@@ -66,13 +67,7 @@ def options(words):
 
 
 def all_runs():
-    """RUNS, those of every port written out: {name: Run}, in their order."""
-    runs = {}
-    for run in RUNS:
-        for port, words in PORTS.items() if "{port}" in run.name else [(None, None)]:
-            name = run.name.replace("{port}", port or "")
-            runs[name] = run._replace(name=name, command=run.command.replace("{port}", words or ""))
-    return runs
+    return {run.name: run for run in RUNS}
 
 
 def runs_of_row(row):
@@ -97,9 +92,12 @@ def wanted_runs(only, runs):
         needed |= {"plain_udp" if peer == "udp" else peer for peer in PEERS}
     if not only or "micro" in only:
         needed |= {name for name in runs if name.startswith("bench_")}
-    if "load" in only:
-        needed |= {f"asks_{port}" for sweep in SWEEPS if sweep.name == "load"
-                   for port in sweep.ports}
+    for sweep in SWEEPS:
+        if not only or sweep.name in only:
+            for port in sweep.ports:
+                needed |= {name.replace("{port}", port) for name in sweep.known.values()}
+                for text in expressions(sweep.command.replace("{x}", "1").replace("{port}", port)):
+                    needed |= names(text)
     return [name for name in runs if name in needed]
 
 
@@ -138,7 +136,7 @@ class Bench:
     def round(self, runs, number):
         for run in runs:
             records = self.records.get(run.name, [])
-            if run.rounds <= number or any(record["status"] != "ok" for record in records):
+            if any(record["status"] != "ok" for record in records):
                 continue
             record = self.run(run.name, run.command, number)
             if record["status"] != "skipped" or not records:
@@ -149,8 +147,8 @@ class Bench:
         got = {}
         for port in sweep.ports:
             for x in sweep.quick if quick else sweep.points:
-                command = sweep.command.replace("{x}", str(x)).replace("asks_{port}", "asks_" + port)
-                record = self.run(f"{sweep.name} {port}", command.replace("{port}", PORTS[port]), 0)
+                command = sweep.command.replace("{x}", str(x)).replace("{port}", port)
+                record = self.run(f"{sweep.name} {port}", command, 0)
                 got.setdefault(port, []).append(dict(record, x=x))
                 if record["status"] == "refused":
                     break
@@ -165,15 +163,27 @@ def measure(bench, said, sweeps):
     """All of it.  Whatever interrupts it, what was measured stays in bench and sweeps."""
     runs = all_runs()
     chosen = [runs[name] for name in wanted_runs(said.only, runs)]
-    bench.round(chosen, 0)
+    bench.round([run for run in chosen if run.rounds > 0], 0)
     for sweep in SWEEPS:
         if not said.only or sweep.name in said.only:
             sweeps[sweep.name] = bench.sweep(sweep, said.quick)
+    bench.round([run for run in chosen if run.rounds == 0], 0)
     for number in range(1, 1 if said.quick else max((run.rounds for run in chosen), default=1)):
-        bench.round(chosen, number)
+        bench.round([run for run in chosen if run.rounds > number], number)
 
 
 # ---- all ---------------------------------------------------------------------------
+
+
+def points_of(runs, sweep, port, records):
+    """[(x, JSON)] of one line, in order."""
+    points = [(record["x"], record["json"]) for record in records if record["status"] == "ok"]
+    for x, name in sweep.known.items():
+        try:
+            points.append((x, runs.look_up(name.replace("{port}", port), 0)))
+        except (Missing, Failed):
+            continue
+    return sorted(points, key=lambda point: point[0])
 
 
 def draw(runs, sweeps, folder):
@@ -182,16 +192,22 @@ def draw(runs, sweeps, folder):
     for sweep in SWEEPS:
         if sweep.name in sweeps:
             drawn.append(plots.swept(sweep.name, sweep.title, {
-                port: [(record["x"], record["json"]) for record in records
-                       if record["status"] == "ok"]
+                port: points_of(runs, sweep, port, records)
                 for port, records in sweeps[sweep.name].items()}))
     return [(plot, plots.draw(plot, folder)) for plot in drawn]
 
 
-def doctor(programs):
-    """Its findings that cost something, a line each."""
-    said = machine.said_by(os.path.join(programs.build, "control", "proa"), "doctor", default="")
-    return [line for line in said.splitlines() if line.strip()]
+def doctor(build):
+    """What it finds that costs something, a line each."""
+    try:
+        done = subprocess.run([os.path.join(build, "control", "proa"), "doctor", "--json"],
+                              capture_output=True, text=True, timeout=20, check=False)
+        found = json.loads(done.stdout)["findings"]
+    except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
+        return []
+    return [f"  {one['severity']:8} {one['check']}" +
+            (f", {one['subject']}" if one["subject"] else "") + f": {one['cause']}"
+            for one in found if one["severity"] in ("error", "warning")]
 
 
 def compare_kept(said):
@@ -228,9 +244,10 @@ def write(said, bench, sweeps, began, stolen):
                      "rows": " ".join(said.only) or "all", "quick": "yes" if said.quick else "no",
                      "under": said.under or "nothing"},
         "machine": said.machine, "runs": bench.runs, "sweeps": sweeps,
+        "tables": {"ports", "peers"} & (set(said.only) or {"ports", "peers"}),
         "stolen_percent": 100 * (now[0] - before[0]) / max(1, now[1] - before[1]),
         "plots": draw(bench.runs, sweeps, folder), "comparison": compared(said, folder),
-        "doctor": doctor(bench.programs),
+        "doctor": doctor(said.build),
     }, {row.number for row in ROWS if not said.only or row.number in said.only})
     told = reports.text(report)
     with open(os.path.join(folder, "report.txt"), "w", encoding="utf-8") as file:
@@ -270,7 +287,7 @@ def main(words):
     began = datetime.datetime.now(datetime.timezone.utc)
     said.machine, stolen = machine.describe(said.root, said.build), machine.stolen()
     bench = Bench(Programs(said.build, said.root, said.seconds, said.under, said.ordinary_pages),
-                  time.monotonic() + said.minutes * 60 - RESERVE)
+                  time.monotonic() + said.minutes * 60 * (1 - RESERVE))
     sweeps, status = {}, 0
     try:
         measure(bench, said, sweeps)

@@ -49,7 +49,8 @@ def page(report):
             parts.append(f"<p>Not drawn: {escape(plot['missing'])}.</p>")
         else:
             parts.append(f'<p><img src="{plot["name"]}.svg" alt="{escape(plot["title"])}"></p>')
-    for title, lines in (("Port by port, raw beside", port_lines(report["ports"])),
+    for title, lines in (("Port by port, raw beside", port_lines(report["ports"])
+                          if report["ports"] else []),
                          ("Peers, same machine", peer_lines(report["peers"])),
                          ("Compared", report["comparison"] or []),
                          ("The machine", machine_lines(report["machine"])),

@@ -2,15 +2,17 @@
 """report.py - the report as a dict, and that as text and JSON."""
 import json
 
-from rows import PEERS, PORT_COLUMNS, PORTS, ROWS
-from values import Failed, Missing, judge, short
+from rows import PEERS, PORT_COLUMNS, PORTS, ROWS, RUNS
+from values import Failed, Missing, judge, names, short
+
+KNOWN = {run.name for run in RUNS}
 
 GAP = 1000000  # ns: a lane that stood still for longer did not have its core
 
 
 def build(measured, chosen):
-    """Everything the report says.  measured: began, took_s, minutes, machine, runs (values.Runs),
-    sweeps, plots [(plot, why there is no picture)], comparison (lines) and doctor."""
+    """Everything the report says.  measured: began, took_s, settings, machine, runs (values.Runs),
+    tables (ports, peers), sweeps, plots [(plot, why there is no picture)], comparison (lines) and doctor."""
     runs = measured["runs"]
     rows = [row for row in ROWS if row.number in chosen]
     return {
@@ -20,8 +22,8 @@ def build(measured, chosen):
         "machine": measured["machine"],
         "disturbed": disturbed(runs, measured.get("stolen_percent")),
         "rows": [judge(row, runs) for row in rows],
-        "ports": ports(runs),
-        "peers": peers(runs),
+        "ports": ports(runs) if "ports" in measured["tables"] else {},
+        "peers": peers(runs) if "peers" in measured["tables"] else [],
         "plots": [{"name": plot.name, "title": plot.title, "missing": why}
                   for plot, why in measured["plots"]],
         "comparison": measured.get("comparison"),
@@ -68,8 +70,12 @@ def ports(runs):
     for port in PORTS:
         cells, why = [], None
         for _, value in PORT_COLUMNS:
+            value = value.replace("{port}", port)
+            if names(value) - KNOWN:
+                cells.append(None)  # there is no such run on this port
+                continue
             try:
-                cells.append(runs.figure(value.replace("{port}", port))[0])
+                cells.append(runs.figure(value)[0])
             except (Missing, Failed) as reason:
                 cells.append(None)
                 why = why or str(reason)
@@ -188,9 +194,9 @@ def text(report):
                       + ["", "Median of the rounds (least to most).  met: the must; aim met: the "
                          "aim too; printed: has no must.", "A row that was missed: "
                          "docs/performance.md has the counted path of a message."]))
-    if any(cell is not None for said in report["ports"].values() for cell in said["figures"]):
+    if report["ports"]:
         parts.append(("Port by port, raw beside", port_lines(report["ports"])))
-    if any("reason" not in way for way in report["peers"]):
+    if report["peers"]:
         parts.append(("Peers, same machine", peer_lines(report["peers"])))
     if report["comparison"]:
         parts.append(("Compared", report["comparison"]))

@@ -52,6 +52,8 @@ class Programs:
             typed = shlex.join(words)
             if words[0].startswith("bench_"):
                 words = words + ["--benchmark_format=json"]
+            if words[0] == "proa-savina":
+                perf = os.path.join(perf, "savina")
             words = [os.path.join(self.root, "perf/peers", word) if word.endswith(".sh") else word
                      for word in words]
         return self.under + [os.path.join(perf, words[0])] + words[1:], typed
@@ -107,7 +109,7 @@ def end(process):
 
 def read(program, code, out, err):
     """What a program's exit status and output say: status, reason, json."""
-    said = last_sentence(err)
+    said = sentence(err, 0 if code == 2 else -1)  # what comes after bad options is advice
     if code is None:
         return {"status": "failed", "reason": f"did not end within {LIMIT} s; {said}"}
     if code < 0:
@@ -130,9 +132,9 @@ def read(program, code, out, err):
     return {"status": "ok", "reason": "", "json": value}
 
 
-def last_sentence(err):
-    lines = [line.strip() for line in err.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+def sentence(err, which):
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    return lines[which] if lines else "it said nothing"
 
 
 def unchecked(value):
