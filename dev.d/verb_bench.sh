@@ -17,6 +17,10 @@ case "$*" in
     exec python3 "${bench[@]}" "$@"
     ;;
 esac
+if [ "${1:-}" = --compare ] && [ "${3:--}" != - ] && [[ $3 != -* ]]; then
+    cd "$CALLED_FROM"
+    exec python3 "${bench[@]}" "$@"
+fi
 
 need_packages "$packages_build"
 if [ "$of_report" = yes ]; then

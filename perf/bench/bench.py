@@ -21,7 +21,7 @@ import page
 import plots
 import report as reports
 from rows import PEERS, PORT_COLUMNS, PORTS, ROWS, RUNS, SWEEPS
-from runs import Interrupted, Programs
+from runs import OVER, Interrupted, Programs
 from values import Failed, Missing, Runs, evaluate, expressions, names
 
 RESERVE = 0.03  # of the time, for plots and the report
@@ -116,7 +116,7 @@ class Bench:
     def run(self, kind, command, number):
         """One record.  A command that needs a figure which is not there is not run."""
         record = {"status": "skipped", "round": number, "command": command, "seconds": 0,
-                  "json": None, "reason": "the time was over: --minutes"}
+                  "json": None, "reason": OVER}
         if not self.left_for(kind):
             return record
         try:
@@ -127,7 +127,7 @@ class Bench:
             record["reason"] = str(why)
             return record
         tell(f"{kind}: {command}")
-        record = self.programs.run(command, number)
+        record = self.programs.run(command, number, self.until - time.monotonic())
         self.took[kind] = record["seconds"]
         if record["status"] != "ok":
             tell(f"  {record['status']}: {record['reason']}")

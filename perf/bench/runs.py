@@ -19,6 +19,7 @@ import subprocess
 import time
 
 LIMIT = 100  # seconds that a command may take; the longest takes half of that
+OVER = "the time was over: --minutes"
 GRACE = 5    # from TERM to KILL: proa-perf removes its network namespaces in that time
 
 
@@ -58,17 +59,21 @@ class Programs:
                      for word in words]
         return self.under + [os.path.join(perf, words[0])] + words[1:], typed
 
-    def run(self, text, number):
+    def run(self, text, number, left=LIMIT):
+        """A record.  left: seconds until the time is over."""
         words, typed = self.command(text)
+        limit = None if self.under else min(LIMIT, left)
         record = {"status": "ok", "reason": "", "command": typed, "round": number, "json": None}
         began = time.monotonic()
         environment = dict(os.environ, PROA_PEERS=os.path.join(self.build, "perf", "peers"))
         try:
-            code, out, err = execute(words, environment, None if self.under else LIMIT)
+            code, out, err = execute(words, environment, limit)
         except OSError as why:
             record.update(status="refused", reason=f"{words[-1] if self.under else words[0]}: {why.strerror}")
         else:
             record.update(read(text.split()[0], code, out, err))
+            if code is None and limit < LIMIT:
+                record.update(status="skipped", reason=OVER)
         record["seconds"] = round(time.monotonic() - began, 2)
         if record["status"] == "ok" and not self.ordinary_pages:
             record.update(need_huge_pages(record["json"]))

@@ -262,6 +262,13 @@ def test_missing_programs(folder):
             not os.path.exists(os.path.join(folder, "report", "loss.svg")))
     status, text, _ = driven(folder, "--only", "1", "--minutes", "0")
     verdict("no time is no figure", "the time was over" in line_of(text, "tells of 32 B"))
+    driver = runs.Programs(folder, folder, 1, "", False)
+    with open(os.path.join(folder, "perf", "proa-perf"), "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexec sleep 1000\n")
+    os.chmod(file.name, 0o700)
+    said = driver.run("proa-perf --mode tell", 0, 0.1)
+    verdict("what does not end in time is ended", (said["status"], said["reason"]) ==
+            ("skipped", runs.OVER), said)
 
 
 def test_options(folder):
