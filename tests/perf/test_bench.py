@@ -224,7 +224,7 @@ def test_report(folder):
     line = line_of(text, "1,000 links")
     verdict("report: an option that is not there", "not measured" in line and "--crowd" in line, line)
     verdict("report: not built yet", "sealed links are not built" in line_of(text, "sealed links"))
-    line = line_of(text, "to the best peer's")
+    line = line_of(text, "vhost, to the best peer's")
     verdict("report: a peer that is not there", "not measured" in line and
             "No such file" in line, line)
     verdict("report: an exact command", "proa-perf --port vhost --mode tell --size 32 --with-raw --seconds 1"
