@@ -2,7 +2,7 @@
 """micro.py - results of the Google Benchmark suite: kept, and compared with kept ones.
 
 A kept run is Google Benchmark's own JSON, all programs and all repetitions in one file, a line
-each, named PROGRAM:BENCHMARK; its compare.py reads that too.
+each, named PROGRAM:BENCHMARK.
 
 A benchmark has changed when two things hold:
   * the repetitions of the two runs differ by the Mann-Whitney U test, p below P_MOST.  It asks only

@@ -50,9 +50,9 @@ def hdr_points(distribution):
     return [(whole / max(whole - upto, 0.5), value / 1e3) for value, upto in distribution]
 
 
-def peer_points(trips):
-    """The percentiles that a peer prints, in the same place."""
-    named = (("p50", 2), ("p90", 10), ("p99", 100), ("p99.9", 1000))
+def few_points(trips):
+    """The percentiles that a peer and the bare loop print, in the same place."""
+    named = (("p50", 2), ("p90", 10), ("p99", 100), ("p99.9", 1000), ("p999", 1000))
     return [(x, trips[key] / 1e3) for key, x in named if key in trips]
 
 
@@ -60,15 +60,17 @@ def distributions(runs, ports, peers):
     lines = []
     for port in ports:
         try:
-            latency = runs.look_up(f"ask_{port}", 0)["latency_ns"]
+            asked = runs.look_up(f"ask_{port}", 0)
+            latency = asked["latency_ns"]
             lines.append(Line(f"proa, {port}", hdr_points(latency.get("distribution"))))
+            lines.append(Line(f"raw, {port}", few_points(asked.get("raw", {}).get("rtt_ns", {}))))
         except (Missing, Failed, KeyError):
             continue
     for peer in peers:
         try:
             quickest = runs.look_up("plain_udp" if peer == "udp" else peer, 0)["quickest"]
             lines.append(Line(f"{quickest['peer']} {quickest['version']}, {quickest['transport']}",
-                              peer_points(quickest["rtt_ns"])))
+                              few_points(quickest["rtt_ns"])))
         except (Missing, Failed, KeyError):
             continue
     most = max((point[0] for line in lines for point in line.points), default=1000)
