@@ -10,9 +10,9 @@ packages_build="gcc g++ pkg-config python3 meson ninja-build binutils libdpdk-de
     libxdp-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev clang bpftool"
 packages_clang="llvm libclang-rt-14-dev"
 packages_bench="erlang-base" # what proa is measured against
-packages_report="gnuplot-nox"  # the plots of ./dev bench
 packages_test="$packages_build $packages_clang clang-format iproute2 strace tshark systemd
     python3-yaml procps"
+packages_report="gnuplot-nox" # the plots of ./dev bench
 
 say()
 {
