@@ -23,6 +23,10 @@ OVER = "the time was over: --minutes"
 GRACE = 5    # from TERM to KILL: proa-perf removes its network namespaces in that time
 
 
+# What our programs say when it is the machine or the user that lacks something.
+NOT_HERE = re.compile(r"run as root|CAP_[A-Z]|not permitted|huge pages|apt-get install")
+
+
 class Interrupted(Exception):
     """Ctrl-C, or TERM."""
 
@@ -121,11 +125,11 @@ def read(program, code, out, err):
         return {"status": "failed", "reason": f"died of signal {-code}; {said}"}
     try:
         value = READERS.get(program, read_micro if program.startswith("bench_") else read_one)(out)
-    except (ValueError, KeyError, IndexError, TypeError) as why:
-        if code != 0:
-            return {"status": "refused", "reason": said}
-        return {"status": "failed", "reason": f"printed what cannot be read: {why}"}
-    if code == 2 or (code != 0 and value is None):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as why:
+        value = None
+        if code == 0:
+            return {"status": "failed", "reason": f"printed what cannot be read: {why}"}
+    if code == 2 or (code != 0 and NOT_HERE.search(said)):
         return {"status": "refused", "reason": said}
     if code != 0:
         return {"status": "failed", "reason": said, "json": value}
