@@ -24,7 +24,7 @@ GRACE = 5    # from TERM to KILL: proa-perf removes its network namespaces in th
 
 
 # What our programs say when it is the machine or the user that lacks something.
-NOT_HERE = re.compile(r"run as root|CAP_[A-Z]|not permitted|huge pages|apt-get install")
+NOT_HERE = re.compile(r"run as root|CAP_[A-Z]|not permitted|huge pages|apt-get install|installed\?")
 
 
 class Interrupted(Exception):
