@@ -13,6 +13,7 @@ packages_clang="llvm libclang-rt-14-dev"
 packages_bench="erlang-base libzmq3-dev libnng-dev libnats-dev nats-server libcaf-dev"
 packages_test="$packages_build $packages_clang clang-format iproute2 strace tshark systemd
     python3-yaml procps"
+packages_report="gnuplot-nox" # the plots of ./dev bench
 
 say()
 {

@@ -1,43 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# short benchmarks: the micro-benchmarks, proa-perf with the raw limit beside it, proa-savina, Erlang's pg
-# Arguments go to proa-perf instead of the standard set: ./dev bench --port udp --mode ask
-need_packages "$packages_build" "$([ $# -gt 0 ] || echo "$packages_bench")"
+# every row of the table in ten minutes: a report in build/report/; --only ROW..., --quick, --compare FILE
+# Other options go to proa-perf instead: ./dev bench --port udp --mode ask
+of_report=no
+case ${1:-} in
+'' | -h | --help | --only | --quick | --minutes | --seconds | --compare | --noise | --check | \
+    --ordinary-pages | --under | --list)
+    of_report=yes
+    ;;
+esac
+bench=("$ROOT/perf/bench/bench.py" --root "$ROOT" --build "$BUILD/release" --report "$BUILD/report")
+
+# What needs no program: the help, the list of rows, two kept runs beside each other.
+case "$*" in
+-h | --help | --list)
+    exec python3 "${bench[@]}" "$@"
+    ;;
+esac
+if [ "${1:-}" = --compare ] && [ "${3:--}" != - ] && [[ $3 != -* ]]; then
+    cd "$CALLED_FROM"
+    exec python3 "${bench[@]}" "$@"
+fi
+
+need_packages "$packages_build"
+if [ "$of_report" = yes ]; then
+    # Without them the report says which rows have no figure, and which plots there are not.
+    (need_packages "$packages_report") || true
+    # shellcheck disable=SC2086
+    missing=$(missing_packages $packages_bench)
+    if [ -n "$missing" ] && (need_packages "$packages_bench") && [ -f "$BUILD/release/build.ninja" ]; then
+        # So that meson looks for them again.
+        meson configure --clearcache "$BUILD/release" >/dev/null
+        meson setup --reconfigure "$BUILD/release" >"$BUILD/logs/setup-release.log" 2>&1 ||
+            die "meson setup failed; whole log: $BUILD/logs/setup-release.log"
+    fi
+fi
 huge_pages
 configure_release
 compile release
-perf=$BUILD/release/perf/proa-perf
-
-if [ $# -gt 0 ]; then
-    cd "$CALLED_FROM"
-    exec "$perf" "$@"
+cd "$CALLED_FROM"
+if [ "$of_report" = yes ]; then
+    exec python3 "${bench[@]}" "$@"
 fi
-for program in "$BUILD"/release/perf/bench_*; do
-    [ -x "$program" ] && [ -f "$program" ] || continue
-    echo "== $(basename "$program")"
-    "$program" --benchmark_min_time=0.3
-done
-# One JSON object each.  A failed check does not end the rest, but is this verb's status.
-status=0
-bench()
-{
-    echo "== proa-perf $*"
-    "$perf" --quiet --seconds 3 --with-raw "$@" || status=1
-}
-for mode in local-count local-pingpong cross-count cross-pingpong; do
-    bench --mode "$mode"
-done
-for port in vhost udp ring; do
-    bench --port "$port" --mode tell
-    bench --port "$port" --mode ask --window 1
-    bench --port "$port" --mode ask --window 64
-done
-for name in ping-pong counting thread-ring fork-join-throughput fork-join-create big chameneos; do
-    for lanes in 1 2; do
-        echo "== proa-savina $name --lanes $lanes"
-        "$BUILD/release/perf/savina/proa-savina" "$name" --lanes "$lanes" || status=1
-    done
-done
-echo "== proa-register"
-"$BUILD/release/perf/proa-register" --pg "$ROOT/perf/peers/pg_join.sh" --check || status=1
-exit "$status"
+exec "$BUILD/release/perf/proa-perf" "$@"

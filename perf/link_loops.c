@@ -58,6 +58,7 @@ static struct pkt *plain_alloc(struct pkt_pool *base, int control)
         return NULL;
     struct pkt *p = pool->free[--pool->count];
     ((struct plain_pkt *)p)->owners = 1;
+    p->room = ROOM; /* one word with source, which sending wrote */
     return p;
 }
 
@@ -177,7 +178,6 @@ static void pool_init(struct link_loops *loops, uint32_t side)
         struct plain_pkt *p = &loops->packets[i];
         p->pool = pool;
         p->pkt.data = loops->bytes + (size_t)i * ROOM;
-        p->pkt.room = ROOM;
         pool->free[pool->count++] = &p->pkt;
     }
 }

@@ -55,6 +55,18 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
                                             .reorder = o->reorder_ppm};
 }
 
+/* What hello and the demo get: nobody told them of cores, idling and slots. */
+static void untuned(struct proa_config *config)
+{
+    struct proa_config initial;
+
+    proa_config_init(&initial);
+    memcpy(config->cores, initial.cores, sizeof(config->cores));
+    config->idle = initial.idle;
+    config->pages = initial.pages;
+    config->actors_max = initial.actors_max;
+}
+
 bool perf_node_start(struct perf_node *n, const struct perf_node_args *args, char *err,
                      size_t err_len)
 {
@@ -81,6 +93,8 @@ bool perf_node_start(struct perf_node *n, const struct perf_node_args *args, cha
     config.pages = o->no_huge ? PROA_PAGES_NONE : PROA_PAGES_AUTO;
     config.message_max = o->size > 1u << 20 ? PERF_SIZE_MAX : 0;
     config.actors_max = power_of_two(o->receivers + 1024);
+    if (o->defaults)
+        untuned(&config);
     if (proa_node_start(&config, &n->node, err, err_len) != PROA_OK)
         return false;
     if (proa_node_join(n->node, PERF_JOIN_FOR, err, err_len) != PROA_OK)

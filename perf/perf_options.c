@@ -46,6 +46,8 @@ static const char usage[] =
     "  --receivers N   actors, told or asked at random (1)\n"
     "  --burst N       tells a handler sends before it lets others run (128)\n"
     "  --sample N      time each N-th ask (1 up to window 4, else 8)\n"
+    "  --defaults      cores, idle and slots as proa_config_init has them: what hello "
+    "gets\n"
     "  --with-raw      the raw limit of the same port in the same run, and the ratio\n"
     "  --reverse       vhost: the connecting side (vhost) sends, not the listening "
     "(virtio)\n"
@@ -129,6 +131,7 @@ enum {
     OPT_WITH_RAW,
     OPT_REVERSE,
     OPT_NO_HUGE,
+    OPT_DEFAULTS,
     OPT_QUIET,
     OPT_HELP
 };
@@ -154,6 +157,7 @@ static const struct option long_options[] = {
     {"with-raw", no_argument, NULL, OPT_WITH_RAW},
     {"reverse", no_argument, NULL, OPT_REVERSE},
     {"no-huge", no_argument, NULL, OPT_NO_HUGE},
+    {"defaults", no_argument, NULL, OPT_DEFAULTS},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0}};
@@ -239,6 +243,10 @@ static bool set(struct perf_options *o, int opt, const char *text)
         return true;
     case OPT_NO_HUGE:
         o->no_huge = true;
+        return true;
+    case OPT_DEFAULTS:
+        o->defaults = true;
+        o->idle = PROA_IDLE_ADAPTIVE;
         return true;
     case OPT_QUIET:
         o->quiet = true;

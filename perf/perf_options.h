@@ -65,8 +65,9 @@ struct perf_options {
     enum proa_idle idle;
     bool with_raw; /* the raw limit in the same run */
     bool no_huge;
-    bool reverse; /* vhost: the connecting side sends (vhost), not virtio-user */
-    bool quiet;   /* no notes on stderr */
+    bool defaults; /* lanes' cores, idle, pages and slots as proa_config_init has them */
+    bool reverse;  /* vhost: the connecting side sends (vhost), not virtio-user */
+    bool quiet;    /* no notes on stderr */
 };
 
 const char *perf_mode_name(enum perf_mode mode); /* as on the command line */

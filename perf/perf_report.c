@@ -64,6 +64,7 @@ static void put_options(struct perf_json *json, const struct perf_options *o)
         perf_json_str(json, "sender", o->reverse ? "vhost" : "virtio-user");
     perf_json_str(json, "loop", "closed");
     perf_json_str(json, "idle", o->idle == PROA_IDLE_SPIN ? "spin" : "adaptive");
+    perf_json_bool(json, "defaults", o->defaults);
     perf_json_u64(json, "mtu", o->mtu);
     perf_json_u64(json, "loss_ppm", o->loss_ppm);
     perf_json_u64(json, "duplicate_ppm", o->duplicate_ppm);
