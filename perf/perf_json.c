@@ -84,6 +84,27 @@ void perf_json_num(struct perf_json *json, const char *key, double value)
         fputs("null", json->file);
 }
 
+void perf_json_pairs_open(struct perf_json *json, const char *key)
+{
+    PROA_ASSERT(json->depth < PERF_JSON_DEPTH);
+    put_key(json, key);
+    putc('[', json->file);
+    json->some[json->depth++] = false;
+}
+
+void perf_json_pair(struct perf_json *json, uint64_t a, uint64_t b)
+{
+    fprintf(json->file, "%s[%" PRIu64 ", %" PRIu64 "]",
+            json->some[json->depth - 1] ? ", " : "", a, b);
+    json->some[json->depth - 1] = true;
+}
+
+void perf_json_pairs_close(struct perf_json *json)
+{
+    json->depth--;
+    putc(']', json->file);
+}
+
 void perf_json_bool(struct perf_json *json, const char *key, bool value)
 {
     put_key(json, key);

@@ -27,6 +27,10 @@ void perf_json_str(struct perf_json *json, const char *key, const char *value);
 void perf_json_u64(struct perf_json *json, const char *key, uint64_t value);
 void perf_json_hex(struct perf_json *json, const char *key, uint64_t value);
 void perf_json_num(struct perf_json *json, const char *key, double value);
+/* An array of pairs: [[a, b], ...]. */
+void perf_json_pairs_open(struct perf_json *json, const char *key);
+void perf_json_pair(struct perf_json *json, uint64_t a, uint64_t b);
+void perf_json_pairs_close(struct perf_json *json);
 void perf_json_bool(struct perf_json *json, const char *key, bool value);
 
 #endif

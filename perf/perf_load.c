@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inbox.h"
+#include "lane_internal.h"
+#include "link_internal.h"
 #include "perf_clock.h"
 #include "perf_payload.h"
 #include "perf_sink.h"
 
 struct perf_flight {
-    uint64_t ticks;  /* when it left; 0: not timed */
+    uint64_t ticks;  /* when it left, or was due; 0: not timed */
     uint64_t number; /* of its message */
 };
 
@@ -33,22 +36,27 @@ struct perf_load *perf_load_create(const struct perf_options *options,
     load->ns_per_tick = ns_per_tick;
     load->word_count = options->size / 8;
     load->random = 0x2545f4914f6cdd1d;
+    load->rtt = perf_latency_create();
+    load->first = options->mode == PERF_MODE_IDLE ? perf_latency_create() : NULL;
     load->next = calloc(options->receivers, sizeof(*load->next));
     load->sums = calloc(options->receivers, sizeof(*load->sums));
     load->words = calloc(load->word_count, sizeof(*load->words));
     load->flights = calloc(options->window, sizeof(*load->flights));
     load->idle = calloc(options->window, sizeof(*load->idle));
     if (load->next == NULL || load->sums == NULL || load->words == NULL ||
-        load->flights == NULL || load->idle == NULL) {
+        load->flights == NULL || load->idle == NULL || load->rtt == NULL ||
+        (options->mode == PERF_MODE_IDLE && load->first == NULL)) {
         perf_load_destroy(load);
         return NULL;
     }
     /* Touched now, not while measuring. */
-    memset(load->next, 0, options->receivers * sizeof(*load->next));
+    for (uint32_t i = 0; i < options->receivers; i++)
+        load->next[i] = perf_first_number(i);
     memset(load->sums, 0, options->receivers * sizeof(*load->sums));
     for (uint32_t i = 0; i < options->window; i++)
         load->idle[load->idle_count++] = options->window - 1 - i;
-    histogram_reset(&load->rtt);
+    if (options->rate != 0)
+        load->ticks_each = 1e9 / options->rate / ns_per_tick;
     return load;
 }
 
@@ -61,13 +69,37 @@ void perf_load_destroy(struct perf_load *load)
     free(load->words);
     free(load->flights);
     free(load->idle);
+    perf_latency_destroy(load->rtt);
+    perf_latency_destroy(load->first);
     free(load);
 }
 
 enum perf_load_state perf_load_state(const struct perf_load *load)
 {
-    /* acquire, pairs with the release in over: the results are written before. */
+    /* acquire, pairs with the release in perf_load_over: the results are written before. */
     return (enum perf_load_state)atomic_load_explicit(&load->state, memory_order_acquire);
+}
+
+static uint64_t due_at(const struct perf_load *load, uint64_t number)
+{
+    return load->first_due + (uint64_t)((double)number * load->ticks_each);
+}
+
+/* Not on the lane: there may be millions, and links would be silent for as long as it takes. */
+void perf_load_count_unsent(struct perf_load *load)
+{
+    uint64_t due;
+
+    if (load->options.rate == 0 || load->end_ticks == 0)
+        return;
+    while ((due = due_at(load, load->due_count)) < load->end_ticks) {
+        load->due_count++;
+        if (due < load->mark_ticks)
+            continue;
+        load->unsent++;
+        perf_latency_add(load->rtt,
+                         (proa_ns)((double)(load->end_ticks - due) * load->ns_per_tick));
+    }
 }
 
 /* ---- Sending ---- */
@@ -77,19 +109,36 @@ static struct perf_load *load_of(struct proa_actor *self)
     return *(struct perf_load **)proa_state(self);
 }
 
-static void over(struct perf_load *load, enum perf_load_state state)
+void perf_load_over(struct perf_load *load, enum perf_load_state state)
 {
     load->phase = PERF_OVER;
     /* release, pairs with the acquire in perf_load_state. */
     atomic_store_explicit(&load->state, state, memory_order_release);
 }
 
-static void fail(struct perf_load *load, const char *what, enum proa_outcome outcome)
+void perf_load_fail(struct perf_load *load, const char *what, enum proa_outcome outcome)
 {
     if (load->phase == PERF_OVER)
         return;
     snprintf(load->why, sizeof(load->why), "%s: %s", what, proa_outcome_name(outcome));
-    over(load, PERF_LOAD_FAILED);
+    perf_load_over(load, PERF_LOAD_FAILED);
+}
+
+/* Calls go in the lane's next loop.  An actor that tells itself gets many turns in one, and then what
+   it asked would not leave, nor answers be taken, for up to 100 us. */
+static void next_loop(struct proa_actor *self, struct perf_load *load)
+{
+    const struct proa_msg msg = {
+        .data = "", .type = PERF_TYPE_GO, .from = load->client, .to = proa_self(self)};
+    enum proa_outcome outcome;
+
+    if (load->going)
+        return;
+    outcome = inbox_push_msg(load->inbox, &msg, 0);
+    if (outcome == PROA_OK)
+        load->going = true;
+    else
+        perf_load_fail(load, "the loader could not wake itself", outcome);
 }
 
 /* go_on lets others run and then calls go again.  On one lane the way leads through the receiver,
@@ -102,12 +151,16 @@ static void go_on(struct proa_actor *self, struct perf_load *load)
 
     if (load->going)
         return;
+    if (load->options.rate != 0) {
+        next_loop(self, load);
+        return;
+    }
     outcome = proa_tell(self, local ? load->to[0] : proa_self(self),
                         local ? PERF_TYPE_BOUNCE : PERF_TYPE_GO, NULL, 0);
     if (outcome == PROA_OK)
         load->going = true;
     else
-        fail(load, "the loader could not tell itself", outcome);
+        perf_load_fail(load, "the loader could not tell itself", outcome);
 }
 
 /* The uncommon outcomes of a send.  Whoever gets SENT_LATER returns: go is called again. */
@@ -135,7 +188,7 @@ static __attribute__((noinline)) enum sent not_sent(struct proa_actor *self,
     default:
         break;
     }
-    fail(load, what, outcome);
+    perf_load_fail(load, what, outcome);
     return SENT_NEVER;
 }
 
@@ -150,10 +203,47 @@ static inline uint32_t pick(struct perf_load *load)
     return (uint32_t)((load->random >> 32) * load->options.receivers >> 32);
 }
 
+/* The open packet waits for no other message.  It leaves at the end of the loop, as all do. */
+static inline void close_packet(struct lane *lane, uint64_t node)
+{
+    const struct lane_peer *peer = lane_peer_find(lane, node);
+    struct link *link;
+
+    if (peer == NULL || peer->sending == NULL)
+        return; /* not met yet */
+    link = peer->sending->link;
+    if (link->open != NULL)
+        link_close_open(link);
+}
+
+/* By proa_tell_buf: the message is made where it is sent from. */
+static enum sent tell_buf(struct proa_actor *self, struct perf_load *load)
+{
+    uint32_t r = pick(load);
+    uint64_t sum, *buf = proa_buf_alloc(self, load->options.size);
+    enum proa_outcome outcome;
+
+    if (buf == NULL) { /* those under way have the lane's budget */
+        load->again++;
+        next_loop(self, load);
+        return SENT_LATER;
+    }
+    sum = perf_payload_fill_any(buf, load->word_count, load->next[r]);
+    outcome = proa_tell_buf(self, load->to[r], PERF_TYPE_TELL, buf, load->options.size);
+    if (__builtin_expect(outcome != PROA_OK, 0)) {
+        proa_buf_free(self, buf);
+        return not_sent(self, load, "tell", outcome);
+    }
+    load->next[r]++;
+    load->sums[r] += sum;
+    load->sent++;
+    return SENT;
+}
+
 static inline enum sent tell_one(struct proa_actor *self, struct perf_load *load)
 {
     uint32_t r = pick(load);
-    uint64_t sum = perf_payload_fill(load->words, load->word_count, load->next[r]);
+    uint64_t sum = perf_payload_fill_any(load->words, load->word_count, load->next[r]);
     enum proa_outcome outcome =
         proa_tell(self, load->to[r], PERF_TYPE_TELL, load->words, load->options.size);
 
@@ -162,6 +252,8 @@ static inline enum sent tell_one(struct proa_actor *self, struct perf_load *load
     load->next[r]++;
     load->sums[r] += sum;
     load->sent++;
+    if (load->lane != NULL)
+        close_packet(load->lane, load->to[r].node);
     return SENT;
 }
 
@@ -175,6 +267,7 @@ static enum sent tell_mark(struct proa_actor *self, struct perf_load *load)
         return not_sent(self, load, "mark", outcome);
     load->sent_at_mark = load->sent;
     load->marked_at = proa_now(self);
+    load->mark_ticks = perf_clock_ticks();
     load->malloc_at_mark = perf_malloc_mine();
     load->phase = PERF_RUN;
     return SENT;
@@ -183,14 +276,15 @@ static enum sent tell_mark(struct proa_actor *self, struct perf_load *load)
 static enum sent tell_last(struct proa_actor *self, struct perf_load *load)
 {
     uint32_t r = load->last_told;
-    struct perf_last last = {.sent = load->next[r], .sum = load->sums[r]};
+    struct perf_last last = {.sent = load->next[r] - perf_first_number(r),
+                             .sum = load->sums[r]};
     enum proa_outcome outcome =
         proa_tell(self, load->to[r], PERF_TYPE_LAST, &last, sizeof(last));
 
     if (outcome != PROA_OK)
         return not_sent(self, load, "last", outcome);
     if (++load->last_told == load->options.receivers)
-        over(load, PERF_LOAD_DONE);
+        perf_load_over(load, PERF_LOAD_DONE);
     return SENT;
 }
 
@@ -200,6 +294,8 @@ static bool enough(const struct perf_load *load, proa_ns now)
 {
     const struct perf_options *o = &load->options;
 
+    if (load->until != NULL)
+        return perf_load_state(load->until) != PERF_LOAD_RUNNING;
     return now - load->marked_at >= o->seconds * PROA_S ||
            (o->messages != 0 && load->sent - load->sent_at_mark >= o->messages);
 }
@@ -216,6 +312,7 @@ static bool phase_blocked(struct proa_actor *self, struct perf_load *load)
         return tell_mark(self, load) != SENT;
     if (load->phase == PERF_RUN && enough(load, now)) {
         load->ended_at = now;
+        load->end_ticks = perf_clock_ticks();
         load->mallocs = perf_malloc_since(&load->malloc_at_mark);
         load->phase = PERF_DRAIN;
     }
@@ -227,8 +324,9 @@ static void tells(struct proa_actor *self, struct perf_load *load)
     if (load->phase == PERF_DRAIN)
         load->phase = PERF_LAST; /* LAST comes behind all tells by itself */
     for (uint32_t i = 0; i < load->options.burst && load->phase != PERF_OVER; i++) {
-        enum sent sent =
-            load->phase == PERF_LAST ? tell_last(self, load) : tell_one(self, load);
+        enum sent sent = load->phase == PERF_LAST ? tell_last(self, load)
+                         : load->options.take     ? tell_buf(self, load)
+                                                  : tell_one(self, load);
 
         if (sent != SENT)
             return;
@@ -242,15 +340,17 @@ static void tells(struct proa_actor *self, struct perf_load *load)
 static void on_answer(struct proa_actor *self, const struct proa_answer *answer,
                       const void *ctx);
 
-static enum sent ask_one(struct proa_actor *self, struct perf_load *load, uint32_t flight)
+/* ticks: when it was due; 0: not timed. */
+static enum sent ask_one(struct proa_actor *self, struct perf_load *load, uint32_t flight,
+                         uint64_t ticks)
 {
     struct perf_flight *f = &load->flights[flight];
     uint32_t r = pick(load), size = load->options.size;
-    uint64_t sum = perf_payload_fill(load->words, load->word_count, load->next[r]);
+    uint64_t sum = perf_payload_fill_any(load->words, load->word_count, load->next[r]);
     enum proa_outcome outcome;
 
     f->number = load->next[r];
-    f->ticks = load->sent % load->options.sample == 0 ? perf_clock_ticks() : 0;
+    f->ticks = ticks;
     if (load->options.mode == PERF_MODE_ASK)
         outcome = proa_ask(self, load->to[r], PERF_TYPE_ASK, load->words, size,
                            PERF_ASK_DEADLINE, on_answer, &flight, sizeof(flight));
@@ -264,19 +364,60 @@ static enum sent ask_one(struct proa_actor *self, struct perf_load *load, uint32
     return SENT;
 }
 
-static void asks(struct proa_actor *self, struct perf_load *load)
+/* A closed loop: as many as the window holds. */
+static void ask_all(struct proa_actor *self, struct perf_load *load)
 {
     while (load->phase < PERF_DRAIN && load->idle_count > 0) {
-        if (ask_one(self, load, load->idle[load->idle_count - 1]) != SENT)
+        bool timed = load->sent % load->options.sample == 0;
+
+        if (ask_one(self, load, load->idle[load->idle_count - 1],
+                    timed ? perf_clock_ticks() : 0) != SENT)
             return;
         load->idle_count--;
     }
+}
+
+/* An open one: all that are due. */
+static void ask_due(struct proa_actor *self, struct perf_load *load)
+{
+    uint64_t now = perf_clock_ticks(), due;
+
+    if (load->first_due == 0)
+        load->first_due = now;
+    while (load->phase < PERF_DRAIN && load->idle_count > 0 &&
+           (due = due_at(load, load->due_count)) <= now) {
+        if (ask_one(self, load, load->idle[load->idle_count - 1], due) != SENT)
+            return;
+        load->idle_count--;
+        load->due_count++;
+    }
+    if (load->phase < PERF_DRAIN)
+        go_on(self, load);
+}
+
+static void asks(struct proa_actor *self, struct perf_load *load)
+{
+    if (load->options.rate != 0)
+        ask_due(self, load);
+    else
+        ask_all(self, load);
     if (load->phase == PERF_DRAIN && load->idle_count == load->options.window)
         load->phase = PERF_LAST;
     while (load->phase == PERF_LAST) {
         if (tell_last(self, load) != SENT)
             return;
     }
+}
+
+/* Closed: what returned in the measured time counts.  Open: what was due in it. */
+static bool is_measured(const struct perf_load *load, const struct perf_flight *f)
+{
+    if (f->ticks == 0)
+        return false;
+    if (load->options.rate == 0)
+        return load->phase == PERF_RUN;
+    return load->phase >= PERF_RUN && f->ticks >= load->mark_ticks &&
+           (load->phase == PERF_RUN || f->ticks < load->end_ticks);
 }
 
 /* The answer of a flight has come: checks and counts it, and keeps the window full. */
@@ -288,14 +429,14 @@ static void landed(struct proa_actor *self, struct perf_load *load, uint32_t fli
 
     if (load->phase == PERF_OVER)
         return;
-    if (f->ticks != 0 && load->phase == PERF_RUN) {
+    if (is_measured(load, f)) {
         double ns = (double)(perf_clock_ticks() - f->ticks) * load->ns_per_tick;
 
-        histogram_add(&load->rtt, (proa_ns)ns);
+        perf_latency_add(load->rtt, (proa_ns)ns);
     }
     if (len != load->options.size ||
-        !perf_payload_check(data, load->word_count, f->number, &sum)) {
-        fail(load, "an answer is not what was asked", PROA_OK);
+        !perf_payload_check_any(data, load->word_count, f->number, &sum)) {
+        perf_load_fail(load, "an answer is not what was asked", PROA_OK);
         return;
     }
     if (load->phase == PERF_RUN)
@@ -303,7 +444,8 @@ static void landed(struct proa_actor *self, struct perf_load *load, uint32_t fli
     load->idle[load->idle_count++] = flight;
     if (load->waiting || phase_blocked(self, load))
         return;
-    asks(self, load);
+    if (load->options.rate == 0 || load->phase >= PERF_DRAIN)
+        asks(self, load); /* else go does, in each loop */
 }
 
 static void on_answer(struct proa_actor *self, const struct proa_answer *answer,
@@ -312,7 +454,7 @@ static void on_answer(struct proa_actor *self, const struct proa_answer *answer,
     struct perf_load *load = load_of(self);
 
     if (__builtin_expect(answer->outcome != PROA_OK, 0)) {
-        fail(load, "an ask failed", answer->outcome);
+        perf_load_fail(load, "an ask failed", answer->outcome);
         return;
     }
     landed(self, load, *(const uint32_t *)ctx, answer->data, answer->len);
@@ -332,7 +474,7 @@ static void go(struct proa_actor *self, uint64_t cookie)
     (void)cookie;
     if (load->phase == PERF_OVER || load->waiting || phase_blocked(self, load))
         return;
-    if (load->options.mode == PERF_MODE_ASK || perf_mode_is_pingpong(load->options.mode))
+    if (perf_mode_answers(load->options.mode))
         asks(self, load);
     else
         tells(self, load);
@@ -350,7 +492,7 @@ static void on_signal(struct proa_actor *self, const struct proa_signal *signal)
     struct perf_load *load = load_of(self);
 
     if (signal->kind == PROA_SIGNAL_UNDELIVERED) {
-        fail(load, "a message was not delivered", signal->reason);
+        perf_load_fail(load, "a message was not delivered", signal->reason);
     } else if (signal->kind == PROA_SIGNAL_WRITABLE && load->waiting) {
         load->waiting = false;
         go(self, 0);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf_node.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,11 +23,10 @@ static uint32_t power_of_two(uint32_t least)
     return n;
 }
 
-static void port_spec(const struct perf_node_args *args, struct proa_port_config *port)
+static void local_spec(const struct perf_node_args *args, bool listens,
+                       struct proa_port_config *port)
 {
     const struct perf_options *o = args->options;
-    /* The second node sends.  The listening side is virtio-user, which sends faster. */
-    bool listens = args->second != o->reverse;
 
     switch (o->port) {
     case PERF_PORT_VHOST:
@@ -46,6 +47,21 @@ static void port_spec(const struct perf_node_args *args, struct proa_port_config
     default:
         snprintf(port->spec, sizeof(port->spec), "ring:proa-perf-%d", (int)getpid());
         break;
+    }
+}
+
+static void port_spec(const struct perf_node_args *args, struct proa_port_config *port)
+{
+    const struct perf_options *o = args->options;
+    /* The second node sends.  The listening side is virtio-user, which sends faster. */
+    bool listens = args->second != o->reverse;
+
+    if (o->role != PERF_ROLE_BOTH) {
+        snprintf(port->spec, sizeof(port->spec), "%s", o->remote.port);
+        snprintf(port->address, sizeof(port->address), "%s", o->remote.address);
+        snprintf(port->gateway, sizeof(port->gateway), "%s", o->remote.gateway);
+    } else {
+        local_spec(args, listens, port);
     }
     port->mtu = o->mtu;
     if (o->loss_ppm != 0 || o->duplicate_ppm != 0 || o->reorder_ppm != 0)
@@ -91,7 +107,9 @@ bool perf_node_start(struct perf_node *n, const struct perf_node_args *args, cha
         config.cores[i] = (args->core + (int)i) % (int)sysconf(_SC_NPROCESSORS_ONLN);
     config.idle = o->idle;
     config.pages = o->no_huge ? PROA_PAGES_NONE : PROA_PAGES_AUTO;
-    config.message_max = o->size > 1u << 20 ? PERF_SIZE_MAX : 0;
+    /* Of a server the client says later what it sends. */
+    bool large = o->role == PERF_ROLE_SERVER || o->size > 1u << 20 || o->bulk > 1u << 20;
+    config.message_max = large ? PERF_SIZE_MAX : 0;
     config.actors_max = power_of_two(o->receivers + 1024);
     if (o->defaults)
         untuned(&config);
@@ -229,4 +247,49 @@ void perf_node_port_state(const struct perf_node *n, char *buf, size_t len)
     struct port *port = n->node->ports[0];
 
     port->ops->state(port, buf, len);
+}
+
+/* Lane n is lcore n + 1, and DPDK names its thread; without DPDK the node does. */
+int perf_node_lane_thread(uint32_t lane)
+{
+    DIR *dir = opendir("/proc/self/task");
+    char dpdk[32], plain[32];
+    struct dirent *entry;
+    int found = 0;
+
+    if (dir == NULL)
+        return 0;
+    snprintf(dpdk, sizeof(dpdk), "rte-worker-%u\n", lane + 1);
+    snprintf(plain, sizeof(plain), "proa-lane-%u\n", lane);
+    while (found == 0 && (entry = readdir(dir)) != NULL) {
+        char path[320], name[32] = "";
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+        file = fopen(path, "re");
+        if (file == NULL)
+            continue;
+        if (fgets(name, sizeof(name), file) != NULL &&
+            (strcmp(name, dpdk) == 0 || strcmp(name, plain) == 0))
+            found = atoi(entry->d_name);
+        fclose(file);
+    }
+    closedir(dir);
+    return found;
+}
+
+proa_ns perf_node_thread_ran(int thread)
+{
+    unsigned long long ran = 0;
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", thread);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu", &ran) != 1)
+        ran = 0;
+    fclose(file);
+    return ran;
 }

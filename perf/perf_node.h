@@ -68,4 +68,9 @@ void perf_node_port_state(const struct perf_node *n, char *buf, size_t len);
 void perf_node_stats(const struct perf_node *n, uint32_t lane,
                      struct perf_node_stats *ret);
 
+/* The thread of this process' lane, in /proc; 0: not found.  How long a thread had a core so far;
+   0: the kernel does not say. */
+int perf_node_lane_thread(uint32_t lane);
+proa_ns perf_node_thread_ran(int thread);
+
 #endif

@@ -34,6 +34,7 @@ struct step {
     uint32_t size;
     bool segment; /* udp: UDP_SEGMENT instead of sendmmsg */
     bool one;     /* is perf_raw.one, not .full */
+    bool copy;    /* is perf_raw.copy */
 };
 
 /* One pair of processes: the steps, and how they use the device or socket. */
@@ -159,6 +160,7 @@ static void run_step(void *arg)
                                   .burst = PORT_BURST,
                                   .hold = true,
                                   .segment = step->segment,
+                                  .copy = step->copy,
                                   .duration = open_ended ? side->plan->duration + SPARE
                                                          : side->plan->duration,
                                   .patience = open_ended ? QUIET : PROA_S};
@@ -176,6 +178,7 @@ static void fill_stepped(const struct raw_result *result, struct stepped *ret)
                                      .p90 = raw_percentile(result, 900000),
                                      .p99 = raw_percentile(result, 990000),
                                      .p999 = raw_percentile(result, 999000),
+                                     .p9999 = raw_percentile(result, 999900),
                                      .most = raw_percentile(result, 1000000)};
 }
 
@@ -309,7 +312,9 @@ static bool one_step(const struct plan *plan, uint32_t number,
             return false;
         if (step->sender != RAW_PING) {
             keep_flood(plan, step, (double)r.packets * 1e9 / (double)r.elapsed,
-                       step->one ? &ret->one : &ret->full);
+                       step->one    ? &ret->one
+                       : step->copy ? &ret->copy
+                                    : &ret->full);
             return true;
         }
         if (s.strays == 0) {
@@ -348,11 +353,16 @@ static void make_plan(struct plan *plan)
         flood.segment = true;
         add_step(plan, flood);
     }
-    if (perf_port_is_veth(o->port) && o->mode == PERF_MODE_TELL)
+    if ((perf_port_is_veth(o->port) || o->flush_each) && o->mode == PERF_MODE_TELL)
         add_step(plan, (struct step){.sender = RAW_FLOOD,
                                      .receiver = RAW_SINK,
                                      .size = HEAD_ONE + o->size,
                                      .one = true});
+    if (o->size >= PERF_BULK_LEAST && o->mode == PERF_MODE_TELL)
+        add_step(plan, (struct step){.sender = RAW_FLOOD,
+                                     .receiver = RAW_SINK,
+                                     .size = UINT32_MAX, /* as large as they go */
+                                     .copy = true});
     if (o->mode != PERF_MODE_TELL)
         add_step(plan, (struct step){.sender = RAW_PING,
                                      .receiver = RAW_PONG,
@@ -391,7 +401,8 @@ bool perf_raw_measure(const struct perf_options *options, const char *dir,
     struct plan plan = {.options = *options, .dir = dir, .how = ""};
     bool ok = true;
 
-    *ret = (struct perf_raw){.full.how = "", .one.how = "", .trip_how = ""};
+    *ret =
+        (struct perf_raw){.full.how = "", .one.how = "", .copy.how = "", .trip_how = ""};
     if (options->port == PERF_PORT_RING)
         return failed(err, err_len, "a ring port has none: it copies within the process");
     signal(SIGPIPE, SIG_IGN);

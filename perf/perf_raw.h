@@ -18,6 +18,7 @@
 #define PERF_RAW_TELL_FRAME 64  /* docs: raw(64) is what tells are compared with */
 #define PERF_RAW_UDP_FRAME 1408 /* over sockets: full datagrams of 24 tells */
 #define PERF_RAW_ONE_FRAME 130  /* a tell of 32 bytes, alone in its packet */
+#define PERF_RAW_HEADERS 42     /* Ethernet, IPv4 and UDP */
 #define PERF_RAW_ASK_FRAME 138  /* an ask of 32 bytes, alone in its packet */
 
 struct perf_raw_flood {
@@ -29,12 +30,19 @@ struct perf_raw_flood {
 
 struct perf_raw {
     struct perf_raw_flood full; /* what packets full of tells are compared with */
-    struct perf_raw_flood one;  /* of packets with one tell of --size in each: af_xdp */
+    struct perf_raw_flood one;  /* of packets with one tell of --size in each */
+    struct perf_raw_flood copy; /* of full packets, each copied by the receiver: bulk */
     uint32_t trip_size;         /* 0: not measured */
     struct perf_trips trips;
     const char *trip_how;
     proa_ns trip_other; /* p50 the other way */
 };
+
+/* Bytes of payload a second that the copying loop moves. */
+static inline double perf_raw_copied(const struct perf_raw_flood *copy)
+{
+    return copy->packets_per_s * (copy->size - PERF_RAW_HEADERS);
+}
 
 /* perf_raw_measure measures what belongs to the mode: packets/s for tells, and round trips for
    asks and for raw. */

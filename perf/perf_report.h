@@ -8,6 +8,7 @@
 #include "perf_bare.h"
 #include "perf_raw.h"
 #include "perf_run.h"
+#include "perf_versus.h"
 
 /* What was measured beside the run; each may be missing. */
 struct perf_limits {
@@ -16,8 +17,8 @@ struct perf_limits {
     struct perf_bare bare;
 };
 
-/* result is NULL in mode raw. */
+/* result is NULL in mode raw; versus without --versus. */
 void perf_report(const struct perf_options *options, const struct perf_result *result,
-                 const struct perf_limits *limits);
+                 const struct perf_limits *limits, const struct perf_versus *versus);
 
 #endif

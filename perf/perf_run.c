@@ -8,15 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "perf_clock.h"
-#include "perf_load.h"
+#include "perf_crowd_side.h"
 #include "perf_netns.h"
-#include "perf_process.h"
-#include "perf_sink.h"
 
 #define POLL (20 * PROA_MS)    /* how often a main thread looks at its actors */
 #define START_IN (60 * PROA_S) /* a node, and its receivers */
 #define SPARE (20 * PROA_S)    /* on top of the measured time */
+#define MEET_IN (70 * PROA_S)  /* the members of a crowd */
 #define END_IN (10 * PROA_S)
 
 /* What every child is forked with. */
@@ -26,13 +24,6 @@ struct run {
     uint8_t cluster_key[PROA_KEY_LEN];
     struct perf_clock clock;
     struct perf_flood flood; /* shared before anybody is forked */
-};
-
-struct receivers {
-    struct perf_node node;
-    uint32_t lane;
-    struct perf_sink *sink;
-    struct proa_ref *refs;
 };
 
 /* The first thing the receiving process says; its references follow. */
@@ -61,77 +52,6 @@ static struct perf_node_args node_args(const struct run *run, bool second, unsig
 
 /* ---- Receiving ---- */
 
-static bool make_receivers(struct receivers *r, struct proa_ref maker, uint32_t count,
-                           char *err, size_t err_len)
-{
-    for (uint32_t done = 0; done < count;) {
-        uint32_t left = count - done, answer = PROA_OK;
-        struct perf_make make = {done, left < PERF_MAKE_MAX ? left : PERF_MAKE_MAX};
-        enum proa_outcome outcome =
-            proa_client_ask(r->node.client, maker, PERF_TYPE_MAKE, &make, sizeof(make),
-                            PERF_SPAWN_FOR, &answer, sizeof(answer), NULL);
-
-        if (outcome == PROA_OK)
-            outcome = (enum proa_outcome)answer;
-        if (outcome != PROA_OK) {
-            snprintf(err, err_len, "making receivers %u and on: %s", done,
-                     proa_outcome_name(outcome));
-            return false;
-        }
-        done += make.count;
-    }
-    return true;
-}
-
-static bool spawn_receivers(struct receivers *r, uint32_t lane,
-                            const struct perf_options *o, char *err, size_t err_len)
-{
-    r->lane = lane;
-    r->sink = aligned_alloc(PROA_CACHE_LINE,
-                            (sizeof(*r->sink) + PROA_CACHE_LINE - 1) & ~(size_t)63);
-    r->refs = calloc(o->receivers, sizeof(*r->refs));
-    if (r->sink == NULL || r->refs == NULL) {
-        snprintf(err, err_len, "no memory for %u receivers", o->receivers);
-        return false;
-    }
-    perf_sink_init(r->sink, o->size, o->receivers);
-
-    struct perf_maker_arg arg = {.sink = r->sink, .refs = r->refs};
-    struct proa_ref maker;
-
-    return perf_node_spawn(&r->node, lane, &perf_maker, &arg, sizeof(arg), &maker, err,
-                           err_len) &&
-           make_receivers(r, maker, o->receivers, err, err_len);
-}
-
-/* Ends the node first: its actors write to the sink. */
-static void end_receivers(struct receivers *r)
-{
-    perf_node_stop(&r->node);
-    free(r->sink);
-    free(r->refs);
-}
-
-static void collect_received(const struct receivers *r, struct perf_received *ret)
-{
-    const struct perf_sink *sink = r->sink;
-    uint32_t done = atomic_load_explicit(&sink->done, memory_order_acquire);
-
-    ret->unfinished = sink->receivers - done;
-    ret->messages = sink->received;
-    ret->sum = sink->sum;
-    ret->gaps = sink->gaps;
-    ret->repeats = sink->repeats;
-    ret->wrong = sink->wrong;
-    ret->unequal = sink->unequal;
-    ret->mallocs = sink->mallocs;
-    if (sink->last_at > sink->marked_at && sink->received > sink->sent_at_mark) {
-        ret->measured = sink->received - sink->sent_at_mark;
-        ret->span = sink->last_at - sink->marked_at;
-    }
-    perf_node_stats(&r->node, r->lane, &ret->stats);
-}
-
 static struct perf_watch watch_of(const struct run *run, const struct perf_node *node)
 {
     return (struct perf_watch){.shared = run->flood.shared,
@@ -150,211 +70,286 @@ static bool enter(const struct run *run, const struct perf_pipe *pipe, bool seco
            perf_netns_enter(pipe, second, port == PERF_PORT_AF_XDP, err, err_len);
 }
 
+/* One side of a run. */
+struct side {
+    struct perf_node node;
+    struct perf_groups groups;
+};
+
+/* Ends the node first: its actors use the groups. */
+static void end_side(struct side *side)
+{
+    perf_node_stop(&side->node);
+    perf_groups_fini(&side->groups);
+}
+
+static proa_ns silence(const struct run *run)
+{
+    return run->options.seconds * PROA_S;
+}
+
+/* What the receiving process reports. */
+struct received {
+    struct perf_received group[PERF_GROUPS_MAX];
+    struct perf_watched watched;
+    struct perf_quiet quiet;
+};
+
+static void collect_received(const struct side *side, struct received *ret)
+{
+    for (uint32_t i = 0; i < side->groups.count; i++)
+        perf_group_received(&side->groups.group[i], &side->node, &ret->group[i]);
+}
+
 static int receiving_process(const struct perf_pipe *pipe, void *ctx)
 {
     const struct run *run = ctx;
     struct perf_node_args args = node_args(run, false, 1);
     struct hello hello = {0};
-    struct receivers r = {0};
-    struct perf_received received = {0};
-    struct perf_watch watch = watch_of(run, &r.node);
+    struct side side = {0};
+    struct received received = {0};
+    struct perf_watch watch = watch_of(run, &side.node);
     proa_ns until;
     char quit;
 
-    hello.ok = enter(run, pipe, false, hello.error, sizeof(hello.error)) &&
-               perf_node_start(&r.node, &args, hello.error, sizeof(hello.error)) &&
-               spawn_receivers(&r, 0, &run->options, hello.error, sizeof(hello.error));
+    perf_groups_plan(&side.groups, &run->options);
+    hello.ok =
+        enter(run, pipe, false, hello.error, sizeof(hello.error)) &&
+        perf_node_start(&side.node, &args, hello.error, sizeof(hello.error)) &&
+        perf_groups_receive(&side.groups, &side.node, hello.error, sizeof(hello.error));
     if (hello.ok)
-        proa_node_address(r.node.node, hello.address, sizeof(hello.address));
+        proa_node_address(side.node.node, hello.address, sizeof(hello.address));
     if (!perf_pipe_write(pipe, &hello, sizeof(hello)) || !hello.ok)
         goto out;
-    if (!perf_pipe_write(pipe, r.refs, run->options.receivers * sizeof(*r.refs)))
+    if (!perf_groups_write_refs(&side.groups, pipe))
         goto out;
     until = perf_clock_ns() + longest(&run->options) + START_IN;
-    while (!perf_sink_done(r.sink) && perf_clock_ns() < until) {
+    while (!perf_groups_received_all(&side.groups) && perf_clock_ns() < until) {
         if (perf_pipe_wait(pipe, POLL))
             break; /* the sender failed */
         perf_watch_step(&watch);
+        if (run->options.mode == PERF_MODE_IDLE)
+            perf_quiet_step(&received.quiet, &side.node,
+                            side.groups.group[0].sink->marked_at, silence(run));
     }
     perf_watch_end(&watch);
     received.watched = watch.sum;
-    collect_received(&r, &received);
+    collect_received(&side, &received);
     perf_pipe_write(pipe, &received, sizeof(received));
     perf_pipe_read(pipe, &quit, 1, longest(&run->options));
 out:
-    end_receivers(&r);
+    end_side(&side);
+    return 0;
+}
+
+/* ---- A crowd receives ---- */
+
+/* What the sending process says first: the crowd opens links to its node. */
+struct met {
+    bool ok;
+    char error[256];
+    uint64_t node;
+};
+
+static int crowd_process(const struct perf_pipe *pipe, void *ctx)
+{
+    const struct run *run = ctx;
+    struct perf_crowd_side *crowd = calloc(1, sizeof(*crowd));
+    struct perf_groups groups;
+    struct hello hello = {0};
+    struct received received = {0};
+    proa_ns until;
+    struct met met;
+    char quit;
+
+    perf_groups_plan(&groups, &run->options);
+    if (crowd == NULL || !perf_pipe_read(pipe, &met, sizeof(met), START_IN))
+        return 1;
+    hello.ok = perf_groups_refs(&groups, hello.error, sizeof(hello.error)) &&
+               perf_crowd_open(crowd, &groups.group[0], run->dir, met.node,
+                               run->cluster_key, hello.error, sizeof(hello.error));
+    if (perf_pipe_write(pipe, &hello, sizeof(hello)) && hello.ok &&
+        perf_groups_write_refs(&groups, pipe)) {
+        until = perf_clock_ns() + longest(&run->options) + START_IN;
+        while (!perf_groups_received_all(&groups) && perf_clock_ns() < until &&
+               !perf_pipe_wait(pipe, POLL))
+            ;
+        perf_group_received(&groups.group[0], NULL, &received.group[0]);
+        perf_pipe_write(pipe, &received, sizeof(received));
+        perf_pipe_read(pipe, &quit, 1, longest(&run->options));
+    }
+    perf_crowd_close(crowd);
+    perf_groups_fini(&groups);
+    free(crowd);
     return 0;
 }
 
 /* ---- Sending ---- */
 
-static struct perf_load *spawn_loader(struct perf_node *node, const struct run *run,
-                                      const struct proa_ref *to, char *err,
-                                      size_t err_len)
+/* What the sending process reports. */
+struct sent {
+    bool ok;
+    char error[256];
+    struct perf_sent group[PERF_GROUPS_MAX];
+    struct perf_quiet quiet;
+    struct perf_trips first;
+};
+
+/* Waits for the loads' end; false: err says why it did not come. */
+static bool await(const struct run *run, const struct side *side,
+                  const struct perf_pipe *pipe, struct perf_watch *watch,
+                  struct perf_quiet *quiet, char *err, size_t err_len)
 {
-    struct perf_load *load =
-        perf_load_create(&run->options, to, perf_clock_scale(&run->clock));
-    struct proa_ref ref;
+    proa_ns until = perf_clock_ns() + longest(&run->options);
 
-    if (load == NULL) {
-        snprintf(err, err_len, "no memory for the load");
-        return NULL;
-    }
-    if (perf_node_spawn(node, 0, &perf_loader, &load, sizeof(load), &ref, err, err_len)) {
-        if (!load->options.quiet)
-            fprintf(stderr, "proa-perf: the nodes have met; warming up, then %u s\n",
-                    load->options.seconds);
-        return load;
-    }
-    perf_load_destroy(load);
-    return NULL;
-}
-
-/* Waits for the load's end; false: err says why it did not come. */
-static bool await(const struct perf_load *load, const struct perf_pipe *pipe,
-                  struct perf_watch *watch, char *err, size_t err_len)
-{
-    proa_ns until = perf_clock_ns() + longest(&load->options);
-
-    while (perf_load_state(load) == PERF_LOAD_RUNNING) {
+    err[0] = '\0';
+    while (!perf_groups_sent_all(&side->groups, err, err_len)) {
         if (perf_pipe_wait(pipe, POLL)) {
             snprintf(err, err_len, "stopped");
             return false;
         }
         perf_watch_step(watch);
+        if (run->options.mode == PERF_MODE_IDLE)
+            perf_quiet_step(quiet, &side->node, side->groups.group[0].load->marked_at,
+                            silence(run));
         if (perf_clock_ns() > until) {
-            snprintf(err, err_len,
-                     "it stands still: %llu messages accepted, phase %d, %s",
-                     (unsigned long long)load->sent, (int)load->phase,
-                     load->waiting ? "waiting for WRITABLE" : "not waiting");
+            perf_groups_say_where(&side->groups, err, err_len);
             return false;
         }
     }
-    if (perf_load_state(load) == PERF_LOAD_DONE)
-        return true;
-    snprintf(err, err_len, "%s", load->why);
-    return false;
+    return err[0] == '\0';
 }
 
-static void collect_sent(const struct perf_load *load, const struct perf_node *node,
-                         struct perf_sent *ret)
+static void collect_sent(const struct side *side, struct sent *ret)
 {
-    const struct histogram *h = &load->rtt;
+    for (uint32_t i = 0; i < side->groups.count; i++) {
+        const struct perf_group *group = &side->groups.group[i];
 
-    ret->messages = load->sent;
-    ret->measured = load->sent - load->sent_at_mark;
-    for (uint32_t i = 0; i < load->options.receivers; i++)
-        ret->sum += load->sums[i];
-    ret->answered = load->answered;
-    ret->span = load->ended_at > load->marked_at ? load->ended_at - load->marked_at : 0;
-    ret->again = load->again;
-    ret->full = load->full;
-    ret->mallocs = load->mallocs;
-    ret->trips = (struct perf_trips){.count = h->count,
-                                     .least = h->least,
-                                     .p50 = histogram_percentile(h, 500000),
-                                     .p90 = histogram_percentile(h, 900000),
-                                     .p99 = histogram_percentile(h, 990000),
-                                     .p999 = histogram_percentile(h, 999000),
-                                     .most = h->most};
-    perf_node_stats(node, 0, &ret->stats);
+        if (group->load == NULL)
+            return;
+        perf_group_sent(group, &side->node, &ret->group[i]);
+        if (group->load->first != NULL)
+            perf_latency_sum_up(group->load->first, &ret->first);
+    }
 }
 
-/* What the sending process, or the only one, reports. */
-struct report {
-    bool ok;
-    char error[256];
-    struct perf_sent sent;
-    struct perf_received received; /* of the only one */
-};
+/* Starts the sending node: with the receiving one's address and references, or, for a crowd, alone
+   and first. */
+static bool meet(const struct run *run, struct side *side, const struct perf_pipe *pipe,
+                 char *err, size_t err_len)
+{
+    struct perf_node_args args = node_args(run, true, 1);
+    struct met met = {0};
+    struct hello hello;
+
+    if (run->options.crowd == 0) {
+        if (!perf_pipe_read(pipe, &hello, sizeof(hello), START_IN) ||
+            !perf_groups_read_refs(&side->groups, pipe, START_IN)) {
+            snprintf(err, err_len, "the receiving side is not there");
+            return false;
+        }
+        args.seed = hello.address;
+        return perf_node_start(&side->node, &args, err, err_len);
+    }
+    met.ok = perf_node_start(&side->node, &args, met.error, sizeof(met.error));
+    met.node = met.ok ? proa_node_id(side->node.node) : 0;
+    snprintf(err, err_len, "%s", met.ok ? "the crowd is not there" : met.error);
+    return perf_pipe_write(pipe, &met, sizeof(met)) && met.ok &&
+           perf_groups_read_refs(&side->groups, pipe, START_IN + MEET_IN);
+}
 
 static int sending_process(const struct perf_pipe *pipe, void *ctx)
 {
     const struct run *run = ctx;
-    struct perf_node_args args = node_args(run, true, 1);
-    size_t refs_len = run->options.receivers * sizeof(struct proa_ref);
-    struct proa_ref *refs = malloc(refs_len);
-    struct perf_node node = {0};
-    struct perf_load *load = NULL;
+    struct side side = {0};
     struct perf_watch none = {.shared = NULL}; /* the receiving side watches */
-    struct report report = {0};
-    struct hello hello;
+    struct sent sent = {0};
     char quit;
 
-    if (refs == NULL || !enter(run, pipe, true, report.error, sizeof(report.error)) ||
-        !perf_pipe_read(pipe, &hello, sizeof(hello), START_IN) ||
-        !perf_pipe_read(pipe, refs, refs_len, START_IN))
+    perf_groups_plan(&side.groups, &run->options);
+    if (!perf_groups_refs(&side.groups, sent.error, sizeof(sent.error)) ||
+        !enter(run, pipe, true, sent.error, sizeof(sent.error)))
         return 1;
-    args.seed = hello.address;
-    report.ok = perf_node_start(&node, &args, report.error, sizeof(report.error)) &&
-                (load = spawn_loader(&node, run, refs, report.error,
-                                     sizeof(report.error))) != NULL &&
-                await(load, pipe, &none, report.error, sizeof(report.error));
-    if (load != NULL)
-        collect_sent(load, &node, &report.sent);
-    perf_pipe_write(pipe, &report, sizeof(report));
+    sent.ok = meet(run, &side, pipe, sent.error, sizeof(sent.error)) &&
+              perf_groups_send(&side.groups, &side.node, perf_clock_scale(&run->clock),
+                               sent.error, sizeof(sent.error)) &&
+              await(run, &side, pipe, &none, &sent.quiet, sent.error, sizeof(sent.error));
+    if (side.node.client != NULL)
+        collect_sent(&side, &sent);
+    perf_pipe_write(pipe, &sent, sizeof(sent));
     perf_pipe_read(pipe, &quit, 1, longest(&run->options));
-    perf_node_stop(&node);
-    perf_load_destroy(load);
-    free(refs);
+    end_side(&side);
     return 0;
 }
 
 /* ---- Both in one process ---- */
 
+struct both {
+    struct sent sent;
+    struct received received;
+};
+
+/* Over ring: the sender's node, beside the receivers'. */
+static bool start_second(const struct run *run, const struct side *receiving,
+                         struct side *sending, char *err, size_t err_len)
+{
+    struct perf_node_args args = node_args(run, true, 1);
+    char address[PROA_TEXT_MAX];
+
+    proa_node_address(receiving->node.node, address, sizeof(address));
+    args.seed = address;
+    return perf_node_start(&sending->node, &args, err, err_len);
+}
+
+/* The two sides share the groups: those of `receiving`. */
 static bool one_process(const struct run *run, const struct perf_pipe *pipe,
-                        struct receivers *r, struct perf_node *own,
-                        struct perf_load **ret_load, struct report *report)
+                        struct side *receiving, struct side *sending, struct both *both)
 {
     const struct perf_options *o = &run->options;
     bool local = perf_mode_is_local(o->mode);
-    bool cross = o->mode == PERF_MODE_CROSS_COUNT || o->mode == PERF_MODE_CROSS_PINGPONG;
-    struct perf_node_args args = node_args(run, false, cross ? 2 : 1);
-    struct perf_node *node = local ? &r->node : own; /* the sender's */
-    char address[PROA_TEXT_MAX];
-    char *err = report->error;
-    size_t err_len = sizeof(report->error);
+    unsigned lanes = perf_mode_is_cross(o->mode) ? 2 : o->lanes > 1 ? o->lanes : 1;
+    struct perf_node_args args = node_args(run, false, lanes);
+    struct perf_node *node = local ? &receiving->node : &sending->node;
+    struct perf_watch watch = watch_of(run, &receiving->node);
+    char *err = both->sent.error;
+    size_t err_len = sizeof(both->sent.error);
+    bool ok;
 
-    if (!perf_node_start(&r->node, &args, err, err_len))
+    perf_groups_plan(&receiving->groups, o);
+    if (!perf_node_start(&receiving->node, &args, err, err_len) ||
+        (!local && !start_second(run, receiving, sending, err, err_len)) ||
+        !perf_groups_receive(&receiving->groups, &receiving->node, err, err_len) ||
+        !perf_groups_send(&receiving->groups, node, perf_clock_scale(&run->clock), err,
+                          err_len))
         return false;
-    if (!local) {
-        args = node_args(run, true, 1);
-        proa_node_address(r->node.node, address, sizeof(address));
-        args.seed = address;
-        if (!perf_node_start(own, &args, err, err_len))
-            return false;
-    }
-    if (!spawn_receivers(r, cross ? 1 : 0, o, err, err_len))
-        return false;
-    struct perf_load *load = *ret_load = spawn_loader(node, run, r->refs, err, err_len);
-    if (load == NULL)
-        return false;
-    struct perf_watch watch = watch_of(run, &r->node);
-    bool ok = await(load, pipe, &watch, err, err_len);
+    ok = await(run, receiving, pipe, &watch, &both->sent.quiet, err, err_len);
     perf_watch_end(&watch);
-    report->received.watched = watch.sum;
+    both->received.watched = watch.sum;
     for (proa_ns until = perf_clock_ns() + END_IN;
-         ok && !perf_sink_done(r->sink) && perf_clock_ns() < until;)
+         ok && !perf_groups_received_all(&receiving->groups) && perf_clock_ns() < until;)
         perf_pipe_wait(pipe, POLL);
-    collect_sent(load, node, &report->sent);
-    collect_received(r, &report->received);
+    for (uint32_t i = 0; i < receiving->groups.count; i++)
+        perf_group_sent(&receiving->groups.group[i], node, &both->sent.group[i]);
+    if (receiving->groups.group[0].load->first != NULL)
+        perf_latency_sum_up(receiving->groups.group[0].load->first, &both->sent.first);
+    collect_received(receiving, &both->received);
     return ok;
 }
 
 static int only_process(const struct perf_pipe *pipe, void *ctx)
 {
     const struct run *run = ctx;
-    struct receivers r = {0};
-    struct perf_node own = {0};
-    struct perf_load *load = NULL;
-    struct report report = {0};
+    struct side receiving = {0}, sending = {0};
+    struct both *both = calloc(1, sizeof(*both));
 
-    report.ok = enter(run, pipe, false, report.error, sizeof(report.error)) &&
-                one_process(run, pipe, &r, &own, &load, &report);
-    perf_pipe_write(pipe, &report, sizeof(report));
-    perf_node_stop(&own);
-    end_receivers(&r);
-    perf_load_destroy(load);
+    if (both == NULL)
+        return 1;
+    both->sent.ok = enter(run, pipe, false, both->sent.error, sizeof(both->sent.error)) &&
+                    one_process(run, pipe, &receiving, &sending, both);
+    perf_pipe_write(pipe, both, sizeof(*both));
+    end_side(&sending);
+    end_side(&receiving);
+    free(both);
     return 0;
 }
 
@@ -364,6 +359,20 @@ static bool failed(struct perf_result *result, const char *who, const char *why)
 {
     snprintf(result->error, sizeof(result->error), "%s: %s", who, why);
     return false;
+}
+
+static void keep_sent(struct perf_result *result, const struct sent *sent)
+{
+    memcpy(result->sent, sent->group, sizeof(result->sent));
+    result->sent_quiet = sent->quiet;
+    result->first = sent->first;
+}
+
+static void keep_received(struct perf_result *result, const struct received *received)
+{
+    memcpy(result->received, received->group, sizeof(result->received));
+    result->watched = received->watched;
+    result->received_quiet = received->quiet;
 }
 
 /* The flood has the other end of the veth pair for itself. */
@@ -381,59 +390,68 @@ static bool start_flood_alone(struct run *run, const struct perf_process *only,
 static bool run_one(struct run *run, struct perf_result *result)
 {
     struct perf_process only = {0};
-    struct report report;
+    struct both both;
     bool started = perf_process_start(&only, only_process, run) &&
                    start_flood_alone(run, &only, result);
-    bool got = started && perf_pipe_read(&only.pipe, &report, sizeof(report),
+    bool got = started && perf_pipe_read(&only.pipe, &both, sizeof(both),
                                          longest(&run->options) + START_IN);
 
     perf_process_end(&only, END_IN);
     if (!got)
         return result->error[0] != '\0' ? false
                                         : failed(result, "the nodes", "no result");
-    result->sent = report.sent;
-    result->received = report.received;
-    return report.ok ? true : failed(result, "the nodes", report.error);
+    keep_sent(result, &both.sent);
+    keep_received(result, &both.received);
+    return both.sent.ok ? true : failed(result, "the nodes", both.sent.error);
 }
 
 /* The receiving side's hello and references, handed on to the sending side. */
 static bool introduce(const struct run *run, const struct perf_process *receiver,
                       const struct perf_process *sender, struct perf_result *result)
 {
-    size_t refs_len = run->options.receivers * sizeof(struct proa_ref);
+    bool crowd = run->options.crowd != 0;
+    struct perf_groups groups;
     struct hello hello;
-    void *refs;
+    struct met met;
     bool ok;
 
-    if (!perf_pipe_read(&receiver->pipe, &hello, sizeof(hello), START_IN))
+    if (crowd && !perf_pipe_read(&sender->pipe, &met, sizeof(met), START_IN))
+        return failed(result, "the sending node", "it did not start");
+    if (crowd && !met.ok)
+        return failed(result, "the sending node", met.error);
+    if (crowd)
+        perf_pipe_write(&receiver->pipe, &met, sizeof(met));
+    if (!perf_pipe_read(&receiver->pipe, &hello, sizeof(hello), START_IN + MEET_IN))
         return failed(result, "the receiving node", "it did not start");
     if (!hello.ok)
         return failed(result, "the receiving node", hello.error);
-    refs = malloc(refs_len);
-    ok = refs != NULL && perf_pipe_read(&receiver->pipe, refs, refs_len, START_IN) &&
-         perf_pipe_write(&sender->pipe, &hello, sizeof(hello)) &&
-         perf_pipe_write(&sender->pipe, refs, refs_len);
-    free(refs);
+    perf_groups_plan(&groups, &run->options);
+    ok = perf_groups_refs(&groups, result->error, sizeof(result->error)) &&
+         perf_groups_read_refs(&groups, &receiver->pipe, START_IN) &&
+         (crowd || perf_pipe_write(&sender->pipe, &hello, sizeof(hello))) &&
+         perf_groups_write_refs(&groups, &sender->pipe);
+    perf_groups_fini(&groups);
     return ok ? true : failed(result, "the two nodes", "could not be introduced");
 }
 
 static bool collect(const struct run *run, const struct perf_process *receiver,
                     const struct perf_process *sender, struct perf_result *result)
 {
-    struct report report;
+    struct received received;
+    struct sent sent;
     const char stop = 0;
 
-    if (!perf_pipe_read(&sender->pipe, &report, sizeof(report),
+    if (!perf_pipe_read(&sender->pipe, &sent, sizeof(sent),
                         longest(&run->options) + START_IN))
         return failed(result, "the sending node", "no result");
-    result->sent = report.sent;
-    if (!report.ok)
+    keep_sent(result, &sent);
+    if (!sent.ok)
         perf_pipe_write(&receiver->pipe, &stop, 1);
-    if (!perf_pipe_read(&receiver->pipe, &result->received, sizeof(result->received),
-                        END_IN))
-        return failed(result, report.ok ? "the receiving node" : "the sending node",
-                      report.ok ? "not all messages came" : report.error);
-    return report.ok ? true : failed(result, "the sending node", report.error);
+    if (!perf_pipe_read(&receiver->pipe, &received, sizeof(received), END_IN))
+        return failed(result, sent.ok ? "the receiving node" : "the sending node",
+                      sent.ok ? "not all messages came" : sent.error);
+    keep_received(result, &received);
+    return sent.ok ? true : failed(result, "the sending node", sent.error);
 }
 
 static bool run_two(struct run *run, struct perf_result *result)
@@ -441,7 +459,9 @@ static bool run_two(struct run *run, struct perf_result *result)
     struct perf_process receiver = {0}, sender = {0};
     bool ok;
 
-    if (!perf_process_start(&receiver, receiving_process, run) ||
+    if (!perf_process_start(&receiver,
+                            run->options.crowd != 0 ? crowd_process : receiving_process,
+                            run) ||
         !perf_process_start(&sender, sending_process, run))
         ok = failed(result, "proa-perf", "no process could be made");
     else if (perf_port_is_veth(run->options.port) &&
@@ -461,8 +481,11 @@ bool perf_run(const struct perf_options *options, const char *dir,
               struct perf_result *result)
 {
     struct run run = {.options = *options, .dir = dir};
+    struct perf_groups groups;
 
     memset(result, 0, sizeof(*result));
+    perf_groups_plan(&groups, options);
+    result->groups = groups.count;
     if (sodium_init() < 0)
         return failed(result, "libsodium", "could not be initialised");
     randombytes_buf(run.cluster_key, sizeof(run.cluster_key));
@@ -480,22 +503,22 @@ bool perf_run(const struct perf_options *options, const char *dir,
 
 bool perf_result_checked(const struct perf_result *result)
 {
-    const struct perf_received *r = &result->received;
-
-    return result->ok && r->unfinished == 0 && r->gaps == 0 && r->repeats == 0 &&
-           r->wrong == 0 && r->unequal == 0 && r->messages > 0 &&
-           r->messages == result->sent.messages && r->sum == result->sent.sum;
+    if (!result->ok)
+        return false;
+    for (uint32_t i = 0; i < result->groups; i++) {
+        if (!perf_group_checked(&result->sent[i], &result->received[i]))
+            return false;
+    }
+    return true;
 }
 
 double perf_result_rate(const struct perf_options *options,
                         const struct perf_result *result)
 {
-    bool answered =
-        options->mode == PERF_MODE_ASK || perf_mode_is_pingpong(options->mode);
-    uint64_t messages = answered ? result->sent.answered : result->received.measured;
-    proa_ns span = answered ? result->sent.span : result->received.span;
+    uint32_t alike = options->lanes > 1 ? options->lanes : 1;
+    double rate = 0;
 
-    if (perf_mode_is_pingpong(options->mode))
-        messages *= 2;
-    return span == 0 ? 0 : (double)messages * 1e9 / (double)span;
+    for (uint32_t i = 0; i < alike; i++)
+        rate += perf_group_rate(options, &result->sent[i], &result->received[i]);
+    return rate;
 }

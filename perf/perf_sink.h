@@ -9,7 +9,7 @@
    Threads: perf_sink_init before the first receiver; the atomics are for anybody, the rest is
             the receivers' until done.
    Units:   proa_ns; counts are messages.
-   Errors:  counted: gaps, repeats, wrong. */
+   Errors:  counted: gaps, repeats, misdelivered, wrong. */
 #ifndef PERF_SINK_H
 #define PERF_SINK_H
 
@@ -18,6 +18,7 @@
 #include <proa/actor.h>
 
 #include "perf_malloc.h"
+#include "perf_payload.h"
 
 /* Types of the messages between loader and receivers. */
 enum {
@@ -30,6 +31,7 @@ enum {
     PERF_TYPE_GO,     /* loader to itself: one more burst */
     PERF_TYPE_BOUNCE, /* told back as GO */
     PERF_TYPE_MAKE,   /* struct perf_make, asked of a maker */
+    PERF_TYPE_WAKE,   /* struct perf_wake, asked after silence */
 };
 
 struct perf_mark {
@@ -41,19 +43,32 @@ struct perf_last {
     uint64_t sum;  /* and what their words add up to */
 };
 
+struct perf_wake {
+    uint64_t number; /* counted as a message whose one word it is */
+};
+
+struct perf_woken {
+    uint64_t number;
+    proa_ns heard_at; /* by perf_clock_ns, at the start of the handler */
+};
+
 struct perf_sink {
     uint32_t size;      /* of each payload */
+    bool mailbox;       /* nothing is to run in place on the makers' lanes */
     uint32_t receivers; /* that will end */
 
     /* Settled by each receiver when LAST comes. */
     _Atomic uint32_t done;
     _Atomic uint64_t received, sum;
     _Atomic uint64_t gaps, repeats, wrong; /* messages missing, come twice, damaged */
+    _Atomic uint64_t misdelivered;         /* another receiver's */
     _Atomic uint64_t unequal; /* receivers whose count or sum is not LAST's */
+
+    _Atomic uint32_t made, ended; /* receivers that were made, and have stopped again */
 
     /* The first receiver's. */
     uint64_t sent_at_mark;
-    proa_ns marked_at;
+    _Atomic proa_ns marked_at; /* 0: not yet */
     struct perf_malloc malloc_at_mark;
 
     /* Whoever ends last; a lane's clock, so good to one loop. */
@@ -63,11 +78,48 @@ struct perf_sink {
 
 void perf_sink_init(struct perf_sink *sink, uint32_t size, uint32_t receivers);
 
+/* perf_sink_create makes one on lines of its own; free it.  NULL without memory. */
+struct perf_sink *perf_sink_create(uint32_t size, uint32_t receivers);
+
 /* perf_sink_done is true once all receivers have their LAST; what they wrote is then readable. */
 bool perf_sink_done(const struct perf_sink *sink);
 
 /* perf_sink_good: every message came once, in order and whole. */
 bool perf_sink_good(const struct perf_sink *sink);
+
+/* What one receiver has read, wherever it is: an actor here, the far end of a link in a crowd. */
+struct perf_reader {
+    struct perf_sink *sink;
+    uint32_t size, words, index;
+    uint64_t next; /* number of the message to come */
+    uint64_t sum;  /* of all words read */
+};
+
+void perf_reader_init(struct perf_reader *reader, struct perf_sink *sink, uint32_t index);
+
+/* Not the message expected: counts which way it is wrong, and goes on behind it. */
+void perf_reader_surprise(struct perf_reader *reader, uint64_t number, bool whole);
+
+/* perf_reader_take reads and checks one message. */
+static inline void perf_reader_take(struct perf_reader *reader, const void *data,
+                                    uint32_t len)
+{
+    const uint64_t *words = data;
+    uint64_t number = words[0];
+    bool whole = len == reader->size &&
+                 perf_payload_check_any(words, reader->words, number, &reader->sum);
+
+    if (__builtin_expect(!whole || number != reader->next, 0)) {
+        perf_reader_surprise(reader, number, whole);
+        return;
+    }
+    reader->next++;
+}
+
+void perf_reader_mark(struct perf_reader *reader, const struct perf_mark *mark,
+                      proa_ns now);
+void perf_reader_last(struct perf_reader *reader, const struct perf_last *last,
+                      proa_ns now);
 
 /* What a receiver is spawned with. */
 struct perf_sink_arg {

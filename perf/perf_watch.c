@@ -1,66 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf_watch.h"
 
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "perf_clock.h"
 
 #define STARTED 1000u /* messages: the load runs, and not only what prepares it */
-#define LANE_THREAD "rte-worker-1" /* lane 0 is lcore 1, and DPDK names its thread */
 
 /* ---- Counters ---- */
-
-static int lane_thread(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    struct dirent *entry;
-    int found = 0;
-
-    if (dir == NULL)
-        return 0;
-    while (found == 0 && (entry = readdir(dir)) != NULL) {
-        char path[320], name[32] = "";
-        FILE *file;
-
-        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-        file = fopen(path, "re");
-        if (file == NULL)
-            continue;
-        if (fgets(name, sizeof(name), file) != NULL &&
-            strcmp(name, LANE_THREAD "\n") == 0)
-            found = atoi(entry->d_name);
-        fclose(file);
-    }
-    closedir(dir);
-    return found;
-}
-
-/* How long the thread had a core so far; 0: the kernel does not say. */
-static proa_ns thread_ran(int thread)
-{
-    unsigned long long ran = 0;
-    char path[64];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", thread);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%llu", &ran) != 1)
-        ran = 0;
-    fclose(file);
-    return ran;
-}
 
 static void sample(struct perf_watch *watch, struct perf_watch_phase *ret)
 {
     if (watch->thread == 0)
-        watch->thread = lane_thread();
+        watch->thread = perf_node_lane_thread(0);
     ret->span = perf_clock_ns();
-    ret->cpu = thread_ran(watch->thread);
+    ret->cpu = perf_node_thread_ran(watch->thread);
     ret->sent = atomic_load_explicit(&watch->shared->sent, memory_order_relaxed);
     perf_node_counts(watch->node, 0, &ret->counts);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proa-perf - what two proa nodes reach over a port, beside what the port alone reaches.
+/* proa-perf - what two proa nodes reach over a port, beside what the port alone reaches; with
+   `server` and `client` between two machines.
 
    Prints one JSON object on stdout.  Exit status 0: it ran and every message was checked; 1: it
    did not run, or a message was lost, repeated or damaged; 2: bad options. */
@@ -11,6 +12,7 @@
 
 #include "perf_options.h"
 #include "perf_process.h"
+#include "perf_remote.h"
 #include "perf_report.h"
 
 static int remove_one(const char *path, const struct stat *info, int kind,
@@ -49,7 +51,7 @@ static bool measure_bare(struct perf_bare *ret)
 static bool measure_limits(const struct perf_options *o, const char *dir,
                            struct perf_limits *limits, char *err, size_t err_len)
 {
-    bool cross = o->mode == PERF_MODE_CROSS_COUNT || o->mode == PERF_MODE_CROSS_PINGPONG;
+    bool cross = perf_mode_is_cross(o->mode);
 
     if (o->mode == PERF_MODE_RAW ||
         (o->with_raw && !perf_mode_is_local(o->mode) && o->port != PERF_PORT_RING)) {
@@ -65,28 +67,51 @@ static bool measure_limits(const struct perf_options *o, const char *dir,
     return true;
 }
 
-static int measure(const struct perf_options *o, const char *dir)
+static int explain(const struct perf_result *result, bool checked)
 {
-    struct perf_limits limits = {0};
-    struct perf_result result;
-    char err[320] = "";
+    if (!result->ok)
+        fprintf(stderr, "proa-perf: %s\n", result->error);
+    else if (!checked)
+        fprintf(stderr, "proa-perf: not every message arrived once, in order and whole: "
+                        "see \"checked\"\n");
+    return result->ok && checked ? 0 : 1;
+}
 
+static bool run(const struct perf_options *o, const char *dir, struct perf_result *result)
+{
+    return o->role == PERF_ROLE_CLIENT ? perf_client(o, dir, result)
+                                       : perf_run(o, dir, result);
+}
+
+static int measure(const struct perf_command *command, const char *dir)
+{
+    const struct perf_options *o = &command->options;
+    struct perf_limits limits = {0};
+    struct perf_versus versus = {0};
+    static struct perf_result result;
+    char err[320] = "";
+    int status;
+
+    if (o->role == PERF_ROLE_SERVER)
+        return perf_server(o, dir);
     if (!measure_limits(o, dir, &limits, err, sizeof(err))) {
         fprintf(stderr, "proa-perf: %s\n", err);
         return 1;
     }
     if (o->mode == PERF_MODE_RAW) {
-        perf_report(o, NULL, &limits);
+        perf_report(o, NULL, &limits, NULL);
         return 0;
     }
-    perf_run(o, dir, &result);
-    perf_report(o, &result, &limits);
-    if (!result.ok)
-        fprintf(stderr, "proa-perf: %s\n", result.error);
-    else if (!perf_result_checked(&result))
-        fprintf(stderr, "proa-perf: not every message arrived once, in order and whole: "
-                        "see \"checked\"\n");
-    return perf_result_checked(&result) ? 0 : 1;
+    if (!command->versus) {
+        run(o, dir, &result);
+        perf_report(o, &result, &limits, NULL);
+        return explain(&result, perf_result_checked(&result));
+    }
+    if (perf_versus_run(command, dir, run, &versus, &result))
+        perf_report(o, &result, &limits, &versus);
+    status = explain(&result, versus.checked);
+    perf_versus_fini(&versus);
+    return status;
 }
 
 /* Interrupts the wait for the children; what follows cleans up. */
@@ -99,9 +124,9 @@ int main(int argc, char **argv)
 {
     const struct sigaction stop = {.sa_handler = on_stop};
     const char *tmp = getenv("TMPDIR");
-    struct perf_options options;
+    struct perf_command command;
     char dir[64];
-    int status = perf_options_read(&options, argc, argv);
+    int status = perf_options_read(&command, argc, argv);
 
     if (status >= 0)
         return status;
@@ -114,7 +139,7 @@ int main(int argc, char **argv)
     }
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    status = measure(&options, dir);
+    status = measure(&command, dir);
     remove_tree(dir);
     return status;
 }

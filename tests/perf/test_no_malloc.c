@@ -44,12 +44,12 @@ static void run(const struct perf_options *options, struct perf_result *result)
     if (!result->ok)
         fail_msg("%s", result->error);
     assert_true(perf_result_checked(result));
-    assert_true(result->sent.measured >= options->messages);
+    assert_true(result->sent[0].measured >= options->messages);
     printf("# %s over %s: %llu messages, allocations: %llu sending, %llu receiving\n",
            perf_mode_name(options->mode), perf_port_name(options->port),
-           (unsigned long long)result->sent.measured,
-           (unsigned long long)result->sent.mallocs,
-           (unsigned long long)result->received.mallocs);
+           (unsigned long long)result->sent[0].measured,
+           (unsigned long long)result->sent[0].mallocs,
+           (unsigned long long)result->received[0].mallocs);
 }
 
 /* Runs MESSAGES after a warm-up and fails unless all were right and none cost an allocation.
@@ -76,9 +76,9 @@ static void prove(struct perf_options options)
         options.receivers = 1;
     for (int i = 0; i < RUNS; i++) {
         run(&options, &result);
-        assert_in_range(result.sent.mallocs, 0, GROWTH_MAX);
-        assert_in_range(result.received.mallocs, 0, GROWTH_MAX);
-        if (result.sent.mallocs == 0 && result.received.mallocs == 0)
+        assert_in_range(result.sent[0].mallocs, 0, GROWTH_MAX);
+        assert_in_range(result.received[0].mallocs, 0, GROWTH_MAX);
+        if (result.sent[0].mallocs == 0 && result.received[0].mallocs == 0)
             return;
     }
     fail_msg("%d runs of %u messages, and each allocated", RUNS, MESSAGES);

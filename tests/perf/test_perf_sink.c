@@ -128,6 +128,19 @@ static void sink__two_in_the_wrong_order_show(void **state)
     assert_int_equal(f->sink.repeats, 1);
 }
 
+/* The number is the one to come, of the receiver next door. */
+static void sink__another_receivers_message_is_misdelivered(void **state)
+{
+    struct fixture *f = *state;
+
+    tell(f, perf_first_number(1));
+    tell(f, 0);
+    last(f, 1);
+    assert_int_equal(f->sink.misdelivered, 1);
+    assert_int_equal(f->sink.gaps, 0);
+    assert_false(perf_sink_good(&f->sink));
+}
+
 static void sink__each_damaged_word_is_wrong(void **state)
 {
     struct fixture *f = *state;
@@ -180,6 +193,37 @@ static void payload__fill_and_check_agree_for_all_sizes(void **state)
     }
 }
 
+/* Of a bulk message the first word of each line counts, of each 64th all do. */
+static void payload__damage_to_a_bulk_message_shows(void **state)
+{
+    static uint64_t words[4096];
+    uint64_t told, read;
+
+    (void)state;
+    for (uint64_t number = PERF_PAYLOAD_EACH - 1; number <= PERF_PAYLOAD_EACH; number++) {
+        uint32_t step = number % PERF_PAYLOAD_EACH == 0 ? 1 : PERF_PAYLOAD_LINE;
+
+        memset(words, 0x5a, sizeof(words));
+        told = perf_payload_fill_any(words, 4096, number);
+        read = 0;
+        assert_true(perf_payload_check_any(words, 4096, number, &read));
+        assert_true(told == read);
+        for (uint32_t i = 0; i < 4096; i += step) {
+            words[i] ^= 1;
+            assert_false(perf_payload_check_any(words, 4096, number, &read));
+            words[i] ^= 1;
+        }
+    }
+}
+
+static void payload__numbers_of_receivers_are_their_own(void **state)
+{
+    (void)state;
+    assert_int_equal(perf_first_number(0), 0);
+    assert_true(perf_first_number(3) >> PERF_PAYLOAD_NUMBERS == 3);
+    assert_true(perf_first_number(UINT32_MAX >> 8) > perf_first_number(1000000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,11 +235,15 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(sink__two_in_the_wrong_order_show, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(sink__another_receivers_message_is_misdelivered,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(sink__each_damaged_word_is_wrong, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(sink__a_short_message_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(sink__a_lost_tail_is_unequal, setup, teardown),
         cmocka_unit_test(payload__fill_and_check_agree_for_all_sizes),
+        cmocka_unit_test(payload__damage_to_a_bulk_message_shows),
+        cmocka_unit_test(payload__numbers_of_receivers_are_their_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
