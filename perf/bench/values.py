@@ -87,11 +87,6 @@ def expressions(text):
     return re.findall(r"\{([^{}]*)\}", text)
 
 
-def fill(text, lookup):
-    """Replaces each {EXPRESSION} by its value."""
-    return re.sub(r"\{([^{}]*)\}", lambda found: short(evaluate(found.group(1), lookup)), text)
-
-
 def short(value):
     """Three digits, and as they are spoken: 20.1, 1,035, 0.284."""
     if value == 0:
