@@ -273,7 +273,7 @@ uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
         if (s->used && s->now == NULL)
             advance(link, s, now);
     }
-    while (sent < room) {
+    while (sent < room && !link_port_full(link)) {
         struct link_stream *s = next_stream(link);
         if (s == NULL || !send_fragment(link, s, now))
             break;

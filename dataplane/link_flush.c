@@ -117,7 +117,7 @@ static void flush_lost(struct link *link, proa_ns now)
     while (link->lost_count > 0 && link_bits_next(&link->lost, &seq, link->nxt)) {
         const struct pkt *p = link_tx(link, seq);
 
-        if (link_inflight(link) >= link->cc.cwnd)
+        if (link_inflight(link) >= link->cc.cwnd || link_port_full(link))
             return;
         if (p->attempt < (seq == link->una ? PACKET_ATTEMPT_MAX : LINK_ATTEMPTS_BEHIND)) {
             if (!link_resend(link, seq, false, now))
@@ -141,9 +141,11 @@ static void flush_small(struct link *link, proa_ns now)
 {
     struct pkt *p;
 
-    for (uint32_t room = link_room(link); room > 0; room--) {
-        if (link_out_count(link) == 0 && link->open != NULL)
-            link_close_open(link);
+    for (uint32_t room = link_room(link); room > 0 && !link_port_full(link); room--) {
+        if (link_out_count(link) == 0 && link->open != NULL &&
+            link->params.backlog->left == 0)
+            link_close_open(
+                link); /* behind what the port refused it goes on filling up */
         if (link_out_count(link) == 0)
             return;
         if (link->streams_used > 0 && link->bulk_debt >= LINK_BULK_SHARE && room > 1) {
@@ -197,6 +199,11 @@ static void tell_writable(struct link *link, proa_ns now)
     link->env.writable(link->env.ctx, link);
 }
 
+bool link_blocked(const struct link *link)
+{
+    return link->blocked && !link->dead;
+}
+
 void link_flush(struct link *link, proa_ns now)
 {
     if (link->dead)
@@ -209,6 +216,8 @@ void link_flush(struct link *link, proa_ns now)
         flush_lost(link, now);
     if (link_has_work(link))
         flush_new(link, now);
+    link->blocked = (link->params.backlog->left > 0 || link_port_full(link)) &&
+                    (link->lost_count > 0 || link_has_work(link));
     if (link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)

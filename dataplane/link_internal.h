@@ -161,6 +161,7 @@ struct link {
     proa_ns retry_at;
     uint8_t backoff, rto_silent;
     bool probed;
+    bool blocked; /* the last flush left work because the port was behind */
 
     /* Times. */
     proa_ns srtt, rttvar;
@@ -232,6 +233,12 @@ static inline uint32_t link_out_count(const struct link *link)
 static inline uint32_t link_out_actors(const struct link *link)
 {
     return link_out_count(link) + (link->open != NULL) - link->registry_out;
+}
+
+/* The port has all that may wait for it: what is sent now would only be thrown away. */
+static inline bool link_port_full(const struct link *link)
+{
+    return link->params.backlog->count >= LINK_BACKLOG_MAX;
 }
 
 static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
