@@ -64,6 +64,7 @@
 #define LINK_STREAMS_MAX (LINK_BULK_MAX + LINK_BULK_WAITING)
 
 _Static_assert((LINK_OUT_SIZE & LINK_OUT_MASK) == 0, "the outbox is a ring");
+_Static_assert(LINK_STREAMS_MAX == 32, "one bit a stream");
 _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
 
 /* Bits of a retained packet's flags. */
@@ -196,6 +197,7 @@ struct link {
     enum proa_outcome nameless_reason;
 
     /* Bulk. */
+    uint32_t stream_bits; /* streams in use: 375 -> 104 instructions a fragment */
     uint32_t stream_next_id, stream_turn, streams_started;
     size_t bulk_bytes; /* of the budget */
     size_t again_need; /* the most that got AGAIN would have taken of it */
