@@ -398,4 +398,11 @@ void lane_links_flushed(struct lane *lane)
             lane->dirty[kept++] = lane->dirty[i];
     }
     lane->dirty_count = kept;
+    if (__builtin_expect(kept > 1,
+                         0)) { /* another one first, when the port has room again */
+        uint32_t first = lane->dirty[0];
+
+        memmove(&lane->dirty[0], &lane->dirty[1], (kept - 1) * sizeof(lane->dirty[0]));
+        lane->dirty[kept - 1] = first;
+    }
 }

@@ -193,7 +193,7 @@ static void send_queue(struct lane *lane, unsigned port)
     }
     lane_count(&lane->stats.tx, done);
     count -= done;
-    q->backlog = (struct link_backlog){count, count};
+    q->backlog = (struct link_backlog){count, count, q->backlog.taken + done};
     if (done > 0 && count > 0)
         memmove(q->pkts, &q->pkts[done], count * sizeof(q->pkts[0]));
 }

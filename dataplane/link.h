@@ -87,6 +87,7 @@ struct link_env {
 struct link_backlog {
     uint32_t count; /* at LINK_BACKLOG_MAX links send nothing */
     uint32_t left;
+    uint64_t taken; /* by the port so far, in the order they came in */
 };
 
 struct link_params {

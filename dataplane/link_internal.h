@@ -162,7 +162,8 @@ struct link {
     proa_ns retry_at;
     uint8_t backoff, rto_silent;
     bool probed;
-    bool blocked; /* the last flush left work because the port was behind */
+    bool blocked;       /* the last flush left work because the port was behind */
+    uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
 
     /* Times. */
     proa_ns srtt, rttvar;
@@ -241,6 +242,14 @@ static inline uint32_t link_out_actors(const struct link *link)
 static inline bool link_port_full(const struct link *link)
 {
     return link->params.backlog->count >= LINK_BACKLOG_MAX;
+}
+
+/* The port has refused packets, and one of this link's is among those that wait for it. */
+static inline bool link_port_behind(const struct link *link)
+{
+    const struct link_backlog *b = link->params.backlog;
+
+    return b->left > 0 && link->port_mark > b->taken;
 }
 
 static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
