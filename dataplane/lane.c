@@ -72,9 +72,9 @@ static void drop_packets(struct lane *lane)
         for (uint32_t j = lane->rxq[i].at; j < lane->rxq[i].count; j++)
             lane->config.pool->ops->free(lane->rxq[i].pkts[j]);
         lane->rxq[i].count = 0;
-        for (uint32_t j = 0; j < lane->txq[i].count; j++)
+        for (uint32_t j = 0; j < lane->txq[i].backlog.count; j++)
             lane->config.pool->ops->free(lane->txq[i].pkts[j]);
-        lane->txq[i].count = 0;
+        lane->txq[i].backlog.count = 0;
     }
 }
 
@@ -191,7 +191,7 @@ proa_ns lane_deadline(const struct lane *lane)
         proa_ns port_at = port->ops->deadline(port, lane->config.lane);
         if (port_at < at)
             at = port_at;
-        if (lane->txq[i].count > 0 || lane->rxq[i].at < lane->rxq[i].count)
+        if (lane->txq[i].backlog.count > 0 || lane->rxq[i].at < lane->rxq[i].count)
             at = 0;
     }
     return at;

@@ -27,7 +27,7 @@
 #define LANE_PENDING_MAX 64  /* messages waiting for a link to a node.  Source: wire.md */
 #define LANE_REPLIES_MAX 4096 /* answers and refusals waiting for one, besides */
 #define LANE_REGISTRY_MAX 64 /* of these when one of the registries still may join them */
-#define LANE_TXQ 256         /* packets waiting for a port */
+#define LANE_TXQ LINK_BACKLOG_MAX /* packets waiting for a port.  Source: wire.md */
 #define LANE_SURPLUS_IDLE                                                                \
     (10 * PROA_S) /* an idle surplus link closes.  Source: wire.md */
 

@@ -98,7 +98,7 @@ struct lane_peer {
 };
 
 struct lane_txq {
-    uint32_t count;
+    struct link_backlog backlog;
     struct pkt *pkts[LANE_TXQ];
 };
 

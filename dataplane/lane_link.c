@@ -230,7 +230,8 @@ static struct link_params params_of(struct lane *lane, const struct punt_link_op
                             .seq_tx = open->seq_tx,
                             .seq_rx = open->seq_rx,
                             .mtu = open->mtu,
-                            .message_max = lane->config.message_max};
+                            .message_max = lane->config.message_max,
+                            .backlog = &lane->txq[open->port].backlog};
     return p;
 }
 
@@ -384,6 +385,8 @@ void lane_links_flush(struct lane *lane)
 /* When they want to be looked at next: reckoned while their packets are on the way. */
 void lane_links_flushed(struct lane *lane)
 {
+    uint32_t kept = 0;
+
     for (uint32_t i = 0; i < lane->dirty_count; i++) {
         struct lane_link *ll = &lane->links[lane->dirty[i]];
 
@@ -392,7 +395,16 @@ void lane_links_flushed(struct lane *lane)
         ll->deadline = link_deadline(ll->link);
         if (ll->deadline < lane->next_tick)
             lane->next_tick = ll->deadline;
-        ll->dirty = false;
+        ll->dirty = link_blocked(ll->link);
+        if (__builtin_expect(ll->dirty, 0))
+            lane->dirty[kept++] = lane->dirty[i];
     }
-    lane->dirty_count = 0;
+    lane->dirty_count = kept;
+    if (__builtin_expect(kept > 1,
+                         0)) { /* another one first, when the port has room again */
+        uint32_t first = lane->dirty[0];
+
+        memmove(&lane->dirty[0], &lane->dirty[1], (kept - 1) * sizeof(lane->dirty[0]));
+        lane->dirty[kept - 1] = first;
+    }
 }

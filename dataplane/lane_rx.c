@@ -183,10 +183,10 @@ uint32_t lane_receive(struct lane *lane)
 static void send_queue(struct lane *lane, unsigned port)
 {
     struct lane_txq *q = &lane->txq[port];
-    uint32_t done = 0;
+    uint32_t count = q->backlog.count, done = 0;
 
-    while (done < q->count) {
-        uint32_t n = q->count - done < PORT_BURST ? q->count - done : PORT_BURST;
+    while (done < count) {
+        uint32_t n = count - done < PORT_BURST ? count - done : PORT_BURST;
         unsigned took = port_tx(lane->config.ports[port], lane->config.lane,
                                 &q->pkts[done], n, lane->now);
         done += took;
@@ -196,15 +196,16 @@ static void send_queue(struct lane *lane, unsigned port)
         }
     }
     lane_count(&lane->stats.tx, done);
-    q->count -= done;
-    if (done > 0 && q->count > 0)
-        memmove(q->pkts, &q->pkts[done], q->count * sizeof(q->pkts[0]));
+    count -= done;
+    q->backlog = (struct link_backlog){count, count, q->backlog.taken + done};
+    if (done > 0 && count > 0)
+        memmove(q->pkts, &q->pkts[done], count * sizeof(q->pkts[0]));
 }
 
 void lane_send_queued(struct lane *lane)
 {
     for (unsigned i = 0; i < lane->config.port_count; i++) {
-        if (lane->txq[i].count > 0)
+        if (lane->txq[i].backlog.count > 0)
             send_queue(lane, i);
     }
 }
@@ -217,16 +218,16 @@ void lane_transmit(struct lane *lane, struct pkt *p)
         return;
     }
     struct lane_txq *q = &lane->txq[p->port];
-    if (q->count == LANE_TXQ)
+    if (q->backlog.count == LANE_TXQ)
         send_queue(lane, p->port);
-    if (q->count == LANE_TXQ) { /* the port is stuck: the link will send it again */
+    if (q->backlog.count == LANE_TXQ) { /* a link sends it again: no new one was sent */
         lane_count(&lane->stats.no_route, 1);
         free_packet(lane, p);
         return;
     }
     tap(lane, p, lane->now, true);
-    q->pkts[q->count++] = p;
-    if (q->count % PORT_BURST == 0)
+    q->pkts[q->backlog.count++] = p;
+    if (q->backlog.count % PORT_BURST == 0)
         send_queue(lane, p->port);
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+static const struct link_backlog no_backlog;
+
 size_t link_size(void)
 {
     return sizeof(struct link);
@@ -17,6 +19,8 @@ struct link *link_init(void *memory, const struct link_params *params,
     memset(link, 0, offsetof(struct link, tx));
     link->env = *env;
     link->params = *params;
+    if (params->backlog == NULL)
+        link->params.backlog = &no_backlog;
     link->self = params->self;
     link->node = params->node;
     link->body_max =

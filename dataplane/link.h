@@ -28,6 +28,7 @@
 #define LINK_BULK_MAX 4        /* bulk messages at once, each way */
 #define LINK_BULK_WAITING 28   /* bulk replies waiting for one of those, besides */
 #define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair */
+#define LINK_BACKLOG_MAX 256   /* packets waiting for a port; then links keep theirs */
 #define LINK_OUTBOX_BUSY 544 /* packets waiting from which on further asks are refused */
 
 struct link;
@@ -84,6 +85,14 @@ struct link_env {
     bool settles;
 };
 
+/* Packets that a lane keeps for one port (wire.md, "Memory"): `left` of them the port did not take
+   when it was last offered them, the others are of this loop. */
+struct link_backlog {
+    uint32_t count; /* at LINK_BACKLOG_MAX links send nothing */
+    uint32_t left;
+    uint64_t taken; /* by the port so far, in the order they came in */
+};
+
 struct link_params {
     uint64_t node; /* the peer */
     uint64_t self; /* this node */
@@ -95,6 +104,7 @@ struct link_params {
     uint32_t seq_tx, seq_rx;
     uint32_t mtu; /* largest link packet */
     uint32_t message_max;
+    const struct link_backlog *backlog; /* of the port, borrowed; NULL: none ever */
 };
 
 /* link_size is the memory a link needs (window rings included); link_init makes one in it,
@@ -145,6 +155,9 @@ void link_heard(struct link *link, bool busy, proa_ns now);
 
 void link_flush(struct link *link,
                 proa_ns now); /* sends what is open and allowed; acks due */
+/* True: something waits in the link until its port takes packets again; call link_flush in the
+   next loop. */
+bool link_blocked(const struct link *link);
 void link_tick(struct link *link, proa_ns now); /* timers; early calls are harmless */
 proa_ns link_deadline(const struct link *link);
 bool link_ack_due(

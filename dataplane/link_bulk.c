@@ -66,10 +66,10 @@ static bool same_pair(const struct link *link, const struct proa_msg *a,
 
 struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg)
 {
-    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
-        struct link_stream *s = &link->streams[i];
+    for (uint32_t bits = link->stream_bits; bits != 0; bits &= bits - 1) {
+        struct link_stream *s = &link->streams[__builtin_ctz(bits)];
         const struct link_behind *any = s->now != NULL ? s->now : s->first;
-        if (s->used && any != NULL && same_pair(link, &any->msg, msg))
+        if (any != NULL && same_pair(link, &any->msg, msg))
             return s;
     }
     return NULL;
@@ -137,6 +137,7 @@ static void advance(struct link *link, struct link_stream *s, proa_ns now)
     }
     if (s->now == NULL) {
         s->used = false;
+        link->stream_bits &= ~(1u << (s - link->streams));
         link->streams_used--;
     }
 }
@@ -183,6 +184,7 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
         return none_to_be_had(link, msg, buf, now);
     if (!s->used) {
         *s = (struct link_stream){.used = true};
+        link->stream_bits |= 1u << (s - link->streams);
         link->streams_used++;
     }
     if (s->last != NULL)
@@ -205,17 +207,18 @@ static bool is_ready(const struct link *link, const struct link_stream *s)
 }
 
 /* The next stream in turn that may send; at most LINK_BULK_MAX are begun at once. */
-static struct link_stream *next_stream(const struct link *link)
+static struct link_stream *next_stream(struct link *link)
 {
     bool may_start = link->streams_started < LINK_BULK_MAX;
-    uint32_t seen = 0;
+    uint64_t twice = (uint64_t)link->stream_bits << 32 | link->stream_bits;
 
-    for (uint32_t i = 0; seen < link->streams_used; i++) {
-        uint32_t at = (link->stream_turn + i) % LINK_STREAMS_MAX;
-        const struct link_stream *s = &link->streams[at];
+    /* Bit i is the stream i places behind the one whose turn it is. */
+    for (uint32_t bits = (uint32_t)(twice >> link->stream_turn); bits != 0;
+         bits &= bits - 1) {
+        uint32_t i = link->stream_turn + (uint32_t)__builtin_ctz(bits);
+        struct link_stream *s = &link->streams[i % LINK_STREAMS_MAX];
         if (is_ready(link, s) && (s->started || may_start))
-            return (struct link_stream *)s;
-        seen += s->used;
+            return s;
     }
     return NULL;
 }
@@ -268,12 +271,12 @@ uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
 {
     uint32_t sent = 0;
 
-    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
-        struct link_stream *s = &link->streams[i];
-        if (s->used && s->now == NULL)
+    for (uint32_t bits = link->stream_bits; bits != 0; bits &= bits - 1) {
+        struct link_stream *s = &link->streams[__builtin_ctz(bits)];
+        if (s->now == NULL)
             advance(link, s, now);
     }
-    while (sent < room) {
+    while (sent < room && !link_port_full(link)) {
         struct link_stream *s = next_stream(link);
         if (s == NULL || !send_fragment(link, s, now))
             break;
@@ -335,5 +338,5 @@ void link_bulk_fini(struct link *link)
         }
         *s = (struct link_stream){0};
     }
-    link->streams_used = link->streams_started = 0;
+    link->stream_bits = link->streams_used = link->streams_started = 0;
 }

@@ -67,6 +67,7 @@ void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
     link->stats.tx_packets++;
     pkt_hold(link->env.pool, p);
     link->env.transmit(link->env.ctx, link, p);
+    link->port_mark = link->params.backlog->taken + link->params.backlog->count;
 }
 
 /* A retained packet is never written: what goes out again is a copy with a fresh ack block. */
@@ -117,7 +118,7 @@ static void flush_lost(struct link *link, proa_ns now)
     while (link->lost_count > 0 && link_bits_next(&link->lost, &seq, link->nxt)) {
         const struct pkt *p = link_tx(link, seq);
 
-        if (link_inflight(link) >= link->cc.cwnd)
+        if (link_inflight(link) >= link->cc.cwnd || link_port_full(link))
             return;
         if (p->attempt < (seq == link->una ? PACKET_ATTEMPT_MAX : LINK_ATTEMPTS_BEHIND)) {
             if (!link_resend(link, seq, false, now))
@@ -141,9 +142,9 @@ static void flush_small(struct link *link, proa_ns now)
 {
     struct pkt *p;
 
-    for (uint32_t room = link_room(link); room > 0; room--) {
-        if (link_out_count(link) == 0 && link->open != NULL)
-            link_close_open(link);
+    for (uint32_t room = link_room(link); room > 0 && !link_port_full(link); room--) {
+        if (link_out_count(link) == 0 && link->open != NULL && !link_port_behind(link))
+            link_close_open(link); /* behind its own refused one it goes on filling up */
         if (link_out_count(link) == 0)
             return;
         if (link->streams_used > 0 && link->bulk_debt >= LINK_BULK_SHARE && room > 1) {
@@ -197,6 +198,11 @@ static void tell_writable(struct link *link, proa_ns now)
     link->env.writable(link->env.ctx, link);
 }
 
+bool link_blocked(const struct link *link)
+{
+    return link->blocked && !link->dead;
+}
+
 void link_flush(struct link *link, proa_ns now)
 {
     if (link->dead)
@@ -209,6 +215,8 @@ void link_flush(struct link *link, proa_ns now)
         flush_lost(link, now);
     if (link_has_work(link))
         flush_new(link, now);
+    link->blocked = (link_port_behind(link) || link_port_full(link)) &&
+                    (link->lost_count > 0 || link_has_work(link));
     if (link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)

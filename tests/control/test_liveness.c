@@ -160,6 +160,40 @@ static void ping__to_a_restarted_node_ends_the_old_one_in_a_round_trip(void **st
     net_destroy(net);
 }
 
+static unsigned opens_dropped;
+
+static bool drop_opens(struct net *net, unsigned from, uint8_t *bytes, uint32_t len)
+{
+    bool open = bytes[0] != 'd' && packet_kind(bytes) == PACKET_OPEN;
+
+    (void)net;
+    (void)from;
+    (void)len;
+    opens_dropped += open;
+    return !open;
+}
+
+/* A SYN, which who has seen one can send again, is no proof: the old life's links stand until
+   OPEN. */
+static void syn__of_another_life_ends_nothing(void **state)
+{
+    struct net *net = linked(14);
+    uint64_t old = net_id(net, 1);
+
+    (void)state;
+    net_stop(net, 1);
+    net_start(net, 1, 0);
+    net_run(net, 5 * PROA_MS);
+    opens_dropped = 0;
+    net->filter = drop_opens;
+    net_need_link(net, 1, 0, net_id(net, 0));
+    net_run(net, 20 * PROA_MS);
+    assert_true(opens_dropped > 0); /* its SYN was answered */
+    assert_null(net_said(net, 0, PUNT_NODE_DEAD, old));
+    assert_int_equal(net_links(net, 0, old), 1);
+    net_destroy(net);
+}
+
 /* ---- Answers nobody asked for ---- */
 
 static void put_from(struct net *net, enum packet_kind kind, uint64_t echo, uint64_t link,
@@ -414,6 +448,7 @@ int main(void)
         cmocka_unit_test(ping__to_a_lane_that_does_not_read_is_answered_busy),
         cmocka_unit_test(ping__of_a_link_unknown_over_there_resets_it),
         cmocka_unit_test(ping__to_a_restarted_node_ends_the_old_one_in_a_round_trip),
+        cmocka_unit_test(syn__of_another_life_ends_nothing),
         cmocka_unit_test(rst__that_echoes_no_ping_is_dropped),
         cmocka_unit_test(pong__that_echoes_no_ping_is_not_heard),
         cmocka_unit_test(ping__that_names_another_link_of_theirs_gets_rst),

@@ -67,6 +67,59 @@ static void send__any_length_arrives_whole(void **state)
     free(bytes);
 }
 
+static uint32_t taken; /* bytes of messages that arrived whole and right */
+
+static void compare_and_count(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    (void)s;
+    (void)side;
+    if (msg->len > 8)
+        assert_memory_equal(msg->data, expected, msg->len);
+    taken += msg->len;
+}
+
+/* The largest message that can be configured, through loss, while small ones pass it. */
+static void send__16_mib_arrive_whole_beside_small_messages(void **state)
+{
+    const uint32_t len = 16u << 20;
+    struct link_net_config config = {.seed = 8,
+                                     .message_max = len,
+                                     .delay = 20 * PROA_US,
+                                     .per_packet = 100,
+                                     .loss = 100,
+                                     .mtu = 8960};
+    struct scene *s = scene_open(&config);
+    uint8_t *bytes = malloc(len);
+    uint32_t small = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 31 + (i >> 8));
+    expected = bytes;
+    taken = 0;
+    s->on_message = compare_and_count;
+    struct proa_msg msg = scene_msg(0, 1, 2, 1, 0);
+    msg.data = bytes;
+    msg.len = len + 1;
+    assert_int_equal(link_send(scene_link(s, 0), &msg, link_net_now(s->net)),
+                     PROA_TOO_LARGE);
+    msg.len = len;
+    assert_int_equal(link_send(scene_link(s, 0), &msg, link_net_now(s->net)), PROA_OK);
+    msg.from.slot = 9; /* a link's share is spent */
+    assert_int_equal(link_send(scene_link(s, 0), &msg, link_net_now(s->net)), PROA_AGAIN);
+    while (taken < len) {
+        assert_int_equal(send_from(s, 3, 2, 8), PROA_OK);
+        small++;
+        link_net_run(s->net, 50 * PROA_US);
+        if (taken < len) /* those sent a little while ago are there */
+            assert_true(taken + 8 * 20 >= 8 * small);
+    }
+    assert_true(small > 3);
+    assert_int_equal(scene_stats(s, 1).bulk_rx, 1);
+    scene_close(s);
+    free(bytes);
+}
+
 static void send_bulk__takes_the_buffer_whatever_its_length(void **state)
 {
     static const uint32_t lens[] = {0, 1, 100, 1416, 50000};
@@ -163,6 +216,41 @@ static void order__system_messages_keep_their_place_too(void **state)
     scene_close(s);
 }
 
+static uint32_t streams[SCENE_MAX], stream_count;
+
+static bool note_stream(struct scene *s, uint32_t side, struct packet_header *h,
+                        uint8_t *data, uint16_t *len)
+{
+    struct packet_message m = {0};
+
+    (void)s;
+    if (side == 0 && h->kind == PACKET_DATA && stream_count < SCENE_MAX &&
+        packet_message_get(data + PACKET_HEADER_LEN, data + *len, &m) != NULL &&
+        (m.flags & PACKET_MSG_FRAG))
+        streams[stream_count++] = m.stream;
+    return true;
+}
+
+/* Four messages under way share the link packet by packet: none waits for the end of another. */
+static void order__streams_take_turns(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    stream_count = 0;
+    s->filter = note_stream;
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(send_from(s, 10 + i, 1 + i, BIG), PROA_OK);
+    link_net_run(s->net, 20 * PROA_MS);
+    assert_int_equal(s->entered_count[1], 4);
+    assert_in_range(stream_count, 4 * 70, 4 * 75);
+    for (uint32_t i = 4; i < 4 * 70; i++) {
+        assert_int_equal(streams[i], streams[i - 4]);
+        assert_int_not_equal(streams[i], streams[i - 1]);
+    }
+    scene_close(s);
+}
+
 /* ---- Bounds ---- */
 
 static void bound__32_wait_behind_then_again(void **state)
@@ -171,7 +259,7 @@ static void bound__32_wait_behind_then_again(void **state)
 
     (void)state;
     assert_int_equal(send_from(s, 1, 1, BIG), PROA_OK);
-    for (uint32_t i = 0; i < LINK_BEHIND_MAX; i++)
+    for (uint32_t i = 0; i < 32; i++)
         assert_int_equal(send_from(s, 1, 2 + i, 8), PROA_OK);
     assert_int_equal(send_from(s, 1, 99, 8), PROA_AGAIN);
     assert_int_equal(send_from(s, 3, 98, 8), PROA_OK);
@@ -187,7 +275,7 @@ static void bound__four_at_once_then_again_but_replies_wait(void **state)
     struct scene *s = scene_open(NULL);
 
     (void)state;
-    for (uint32_t i = 0; i < LINK_BULK_MAX; i++)
+    for (uint32_t i = 0; i < 4; i++)
         assert_int_equal(send_from(s, 10 + i, 1 + i, BIG), PROA_OK);
     assert_int_equal(send_from(s, 20, 9, BIG), PROA_AGAIN);
     for (uint32_t i = 0; i < LINK_BULK_WAITING + 1; i++) {
@@ -390,7 +478,7 @@ static void beside__a_small_message_goes_at_once_while_bulk_fills_the_window(voi
 
 static void beside__bulk_moves_on_while_small_ones_never_end(void **state)
 {
-    struct link_net_config config = {.delay = 50 * PROA_US, .per_packet = PROA_US};
+    struct link_net_config config = {.delay = PROA_US, .per_packet = 2 * PROA_US};
     struct scene *s = scene_open(&config);
 
     (void)state;
@@ -457,11 +545,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(send__any_length_arrives_whole),
+        cmocka_unit_test(send__16_mib_arrive_whole_beside_small_messages),
         cmocka_unit_test(send_bulk__takes_the_buffer_whatever_its_length),
         cmocka_unit_test(send__over_the_limit_is_too_large),
         cmocka_unit_test(order__the_pair_waits_others_pass),
         cmocka_unit_test(order__bulk_does_not_overtake_what_waits_in_the_outbox),
         cmocka_unit_test(order__system_messages_keep_their_place_too),
+        cmocka_unit_test(order__streams_take_turns),
         cmocka_unit_test(bound__32_wait_behind_then_again),
         cmocka_unit_test(bound__four_at_once_then_again_but_replies_wait),
         cmocka_unit_test(bound__the_lanes_budget_is_shared),

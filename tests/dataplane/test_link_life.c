@@ -51,20 +51,84 @@ static void refuse__past_the_bound_it_only_counts(void **state)
     uint32_t counted = 0;
 
     (void)state;
-    for (uint32_t i = 0; i < LINK_REFUSALS_MAX + 500; i++) {
+    for (uint32_t i = 0; i < 1524; i++) {
         struct refusal r = some_refusal(i, 1);
         link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
     }
     link_net_run(s->net, 10 * PROA_MS);
-    assert_int_equal(s->refused_count[0], LINK_REFUSALS_MAX + 1);
-    for (uint32_t i = 0; i < LINK_REFUSALS_MAX; i++)
+    assert_int_equal(s->refused_count[0], 1025);
+    for (uint32_t i = 0; i < 1024; i++)
         counted += s->refused[0][i].count;
-    const struct refusal *rest = &s->refused[0][LINK_REFUSALS_MAX];
-    assert_int_equal(counted, LINK_REFUSALS_MAX);
+    const struct refusal *rest = &s->refused[0][1024];
+    assert_int_equal(counted, 1024);
     assert_int_equal(rest->generation, 0);
     assert_int_equal(rest->count, 500);
-    assert_int_equal(scene_stats(s, 1).refusals, LINK_REFUSALS_MAX + 500);
+    assert_int_equal(scene_stats(s, 1).refusals, 1524);
     scene_close(s);
+}
+
+/* Each side refuses every message, each time with a record of its own, and goes on reading. */
+static void refuse_it(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    struct refusal r = {.to = msg->to,
+                        .slot = s->mark++ % 5000,
+                        .generation = 7,
+                        .type = msg->type,
+                        .count = 1,
+                        .reason = PROA_REFUSED_FULL};
+
+    link_refuse(scene_link(s, side), &r, link_net_now(s->net));
+}
+
+static uint64_t told[2];
+
+static void count_told(void *ctx, uint32_t pair, uint32_t side,
+                       const struct proa_msg *msg)
+{
+    struct scene *s = ctx;
+    struct sysmsg m;
+
+    (void)pair;
+    if (msg->type != (uint32_t)SYSMSG_REFUSE) {
+        s->entered_count[side]++;
+        refuse_it(s, side, msg);
+        return;
+    }
+    assert_true(sysmsg_decode(msg->type, msg->data, msg->len, &m));
+    told[side] += m.refusal.count;
+}
+
+static void refuse__two_nodes_that_flood_each_other_go_on(void **state)
+{
+    static struct scene scene;
+    struct scene *s = &scene;
+    struct link_net_config config = {
+        .seed = 6, .delay = 5 * PROA_US, .per_packet = PROA_US};
+    struct link_net_hooks hooks = {.ctx = s, .deliver = count_told};
+    uint32_t sent[2] = {0};
+
+    (void)state;
+    memset(s, 0, sizeof(*s));
+    told[0] = told[1] = 0;
+    s->net = link_net_create(&config, &hooks);
+    for (int round = 0; round < 20; round++) {
+        uint32_t before[2] = {s->entered_count[0], s->entered_count[1]};
+        proa_ns until = link_net_now(s->net) + PROA_MS;
+        while (link_net_now(s->net) < until) {
+            for (uint32_t side = 0; side < 2; side++)
+                while (scene_tell(s, side, 1, 8) == PROA_OK)
+                    sent[side]++;
+            link_net_step(s->net, until);
+        }
+        for (uint32_t side = 0; side < 2; side++)
+            assert_true(s->entered_count[side] > before[side] + 100);
+    }
+    link_net_run(s->net, 100 * PROA_MS);
+    for (uint32_t side = 0; side < 2; side++) {
+        assert_int_equal(s->entered_count[!side], sent[side]);
+        assert_int_equal(told[side], sent[side]);
+    }
+    link_net_destroy(s->net);
 }
 
 /* ---- Life and death ---- */
@@ -114,6 +178,24 @@ static void tick__only_silence_kills_after_a_second(void **state)
     (void)state;
     silence_kills(true);
     silence_kills(false);
+}
+
+/* The third ping must have gone out, and stayed without an answer, however long it is silent: here
+   the first one goes out late, after 990 ms, the others 190 ms apart. */
+static void tick__three_pings_must_be_unanswered(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    proa_ns began = link_net_now(s->net);
+    for (proa_ns at = 990; at <= 1465; at += 95)
+        link_tick(link, began + at * PROA_MS);
+    assert_int_equal(link_state(link), LINK_UP);
+    link_tick(link, began + 1560 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_DEAD);
+    scene_close(s);
 }
 
 /* A lane that was not scheduled for long finds the peer's packets waiting, and must look at
@@ -246,8 +328,10 @@ int main(void)
         cmocka_unit_test(send__a_dead_link_takes_nothing),
         cmocka_unit_test(refuse__a_run_is_one_record_and_asks_are_none),
         cmocka_unit_test(refuse__past_the_bound_it_only_counts),
+        cmocka_unit_test(refuse__two_nodes_that_flood_each_other_go_on),
         cmocka_unit_test(tick__an_idle_link_is_pinged_after_400_ms_or_100_ms),
         cmocka_unit_test(tick__only_silence_kills_after_a_second),
+        cmocka_unit_test(tick__three_pings_must_be_unanswered),
         cmocka_unit_test(tick__our_own_absence_is_not_the_peers_silence),
         cmocka_unit_test(kill__reports_each_in_order_and_says_what_was_sent),
         cmocka_unit_test(idle_since__nothing_under_way),

@@ -168,6 +168,16 @@ static void bufs__go_over_a_bad_network(void **state)
     send_all(1, 0, sizes, 64);
 }
 
+/* The largest that can be configured, beside small ones. */
+static void bufs__of_16_mib_go_to_another_lane_and_node(void **state)
+{
+    static const uint32_t huge[8] = {8, 16 * MIB, 8, 16 * MIB, 8, 16 * MIB, 8, 16 * MIB};
+
+    (void)state;
+    send_all(0, 1, huge, 8);
+    send_all(1, 0, huge, 8);
+}
+
 /* Cut off under way: what was accepted is reported, and no buffer stays behind. */
 static void bufs__are_given_back_when_the_node_is_lost(void **state)
 {
@@ -207,6 +217,16 @@ static int set_up(void **state)
     return test != NULL && proa_test_join(test) ? 0 : -1;
 }
 
+static int set_up_huge(void **state)
+{
+    struct proa_test_config config = {
+        .nodes = 2, .lanes = 2, .message_max = 16 * MIB, .mtu = 9000};
+
+    (void)state;
+    test = proa_test_create(&config);
+    return test != NULL && proa_test_join(test) ? 0 : -1;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -223,6 +243,8 @@ int main(void)
         on_stage(bufs__go_to_another_lane),
         on_stage(bufs__go_to_another_node),
         on_stage(bufs__go_over_a_bad_network),
+        cmocka_unit_test_setup_teardown(bufs__of_16_mib_go_to_another_lane_and_node,
+                                        set_up_huge, tear_down),
         on_stage(bufs__are_given_back_when_the_node_is_lost),
     };
 
