@@ -165,6 +165,7 @@ struct lane {
     _Atomic uint32_t snapshot_state; /* lane_snapshot.c */
     struct lane_link_info *snapshot;
     uint32_t snapshot_count;
+    struct lane_held snapshot_held;
 
     struct lane_rxq rxq[PROA_PORTS_MAX];
     uint32_t rx_first; /* the port whose turn it is */
