@@ -102,6 +102,7 @@ static const struct telemetry_row link_rows[] = {
     LINK(refusals),     LINK(again),        LINK(bulk_tx),    LINK(bulk_rx),
     LINK(bulk_aborted), LINK(srtt_ns),      LINK(rttvar_ns),  LINK(min_rtt_ns),
     LINK(cwnd),         LINK(inflight),     LINK(window),     LINK(forwards_dropped),
+    LINK(refusals_merged),
 };
 
 static const struct telemetry_row core_rows[] = {

@@ -157,6 +157,7 @@ struct comparing {
     struct soak_cluster *c;
     struct soak_checked checked;
     uint64_t missing; /* of one sender, with no name */
+    uint64_t unnamed; /* of all senders of the cluster, in this round */
     char *why;
     size_t why_len;
     bool late;
@@ -196,7 +197,7 @@ static void compare_pair(struct comparing *m, uint32_t from, uint32_t to)
     m->checked.exact++;
     if (entered + refused + doubt < accepted)
         m->missing += accepted - entered - refused - doubt;
-    if (entered + refused + doubt + atomic_load(&a->nameless) < accepted)
+    if (entered + refused + doubt + atomic_load(&a->nameless) + m->unnamed < accepted)
         say_late(m, "tells without an outcome", from, to,
                  accepted - entered - refused - doubt);
 }
@@ -220,6 +221,12 @@ bool soak_settled(struct soak_cluster *c, struct soak_checked *ret, char *why,
 {
     struct comparing m = {.c = c, .why = why, .why_len = why_len};
 
+    for (uint32_t i = 0; i < c->nodes; i++) {
+        uint64_t before = atomic_load(&c->node[i].unnamed_before);
+        uint64_t now = atomic_load(&c->node[i].unnamed);
+
+        m.unnamed += now > before ? now - before : 0;
+    }
     for (uint32_t i = 0; i < life_count(c); i++) {
         const struct soak_life *l = &c->lives[i];
 
@@ -230,7 +237,7 @@ bool soak_settled(struct soak_cluster *c, struct soak_checked *ret, char *why,
             compare_pair(&m, i, j);
         if (atomic_load(&l->state) != SOAK_LIVING)
             continue;
-        if (m.missing > atomic_load(&l->nameless))
+        if (m.missing > atomic_load(&l->nameless) + m.unnamed)
             say_late(&m, "tells without an outcome", i, SOAK_NONE, m.missing);
         if (atomic_load(&l->asks_out) > 0)
             say_late(&m, "asks without an outcome", i, SOAK_NONE,

@@ -9,7 +9,8 @@
    * a message names its sender, its receiver and its number: it comes to whom it was sent, unharmed,
      at most once, in order per sender, receiver and class;
    * an accepted tell has entered or was reported, if its sender lives, the receiver's node does, and no
-     link between the two ended; never both, but for those in doubt;
+     link between the two ended; never both, but for those in doubt; and but for as many as were
+     reported without their sender's name, since too many refusals waited;
    * an accepted ask has had one outcome, if its asker lives; what is said not to have run has not run,
      then or later, and nothing runs twice;
    * a monitor whose target has ended has had one DOWN, if its watcher lives;
@@ -95,6 +96,9 @@ struct soak_node {
     struct proa_addr addr;  /* before id */
     _Atomic uint32_t state; /* enum soak_state: the process's; DOWN the parent's too */
     _Atomic uint32_t boot;  /* lives of this node so far, before state */
+    /* Tells refused here whose sender was not named, too many refusals waiting: before this round, and
+       until now. */
+    _Atomic uint64_t unnamed_before, unnamed;
     _Atomic uint32_t want_restart; /* of a node of a ring: the parent's order */
     struct soak_report report;
 };

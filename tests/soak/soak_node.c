@@ -129,6 +129,8 @@ static bool start(struct soak *soak, struct soak_cluster *c, struct runner *r)
     char err[PROA_TEXT_MAX] = "";
 
     atomic_fetch_add(&n->boot, 1);
+    atomic_store(&n->unnamed_before, 0);
+    atomic_store(&n->unnamed, 0);
     atomic_store(&n->state, SOAK_STARTING);
     configure(c, r->index, &config);
     if (proa_node_start(&config, &r->node, err, sizeof(err)) != PROA_OK) {
@@ -205,6 +207,23 @@ static uint32_t packets_out(struct runner *r, unsigned lane)
         return pool_dpdk_in_use(pool);
     proa_client_spawn(r->client, lane, &auditor, &audit, sizeof(audit), NULL, 60 * PROA_S,
                       &ref);
+    return n;
+}
+
+/* Grows as long as the node lives, but for links that end: those who used them are not compared. */
+static uint64_t unnamed(struct runner *r)
+{
+    struct lane_link_info links[64];
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < r->node->lane_count; i++) {
+        struct lane *lane = r->node->lanes[i].lane;
+        unsigned count = lane_links(lane, links, 64);
+
+        n += now(&sched_stats(lane_sched(lane))->refusals_merged);
+        for (unsigned j = 0; j < count; j++)
+            n += links[j].stats.refusals_merged;
+    }
     return n;
 }
 
@@ -304,10 +323,14 @@ static bool look_after(struct soak *soak, struct soak_cluster *c, struct runner 
     case SOAK_PLAY:
         play(c, r, random);
         break;
+    case SOAK_SETTLE:
+        atomic_store(&n->unnamed, unnamed(r));
+        break;
     case SOAK_END:
         stop_all(c, r);
         break;
     case SOAK_REPORT:
+        atomic_store(&n->unnamed_before, unnamed(r));
         report(c, r);
         break;
     default:
