@@ -171,3 +171,12 @@ struct behaviour *behaviour_get(struct behaviour_set *set,
     atomic_store_explicit(&set->newest, set->last, memory_order_release);
     return set->last;
 }
+
+bool behaviour_wanted(struct behaviour_set *set, const struct proa_behaviour *def,
+                      uint32_t *ret_type)
+{
+    const struct behaviour *behaviour = def != NULL ? behaviour_get(set, def) : NULL;
+
+    *ret_type = behaviour != NULL ? behaviour->type_id : 0;
+    return def == NULL || behaviour != NULL;
+}

@@ -80,6 +80,11 @@ bool behaviour_check(const struct proa_behaviour *def);
 struct behaviour *behaviour_get(struct behaviour_set *set,
                                 const struct proa_behaviour *def);
 
+/* behaviour_wanted writes the type that a caller looks for, 0 for any when def is NULL.  False: def is
+   not valid, as above. */
+bool behaviour_wanted(struct behaviour_set *set, const struct proa_behaviour *def,
+                      uint32_t *ret_type);
+
 /* behaviour_type_id is the first 4 bytes, big-endian, of BLAKE2b-256 of a type's name, as in
    records; 0 only for NULL. */
 uint32_t behaviour_type_id(const char *type_name);

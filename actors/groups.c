@@ -115,20 +115,14 @@ enum proa_outcome proa_lookup_all(struct proa_actor *self, const char *group,
 {
     struct sched *s = self->sched;
     struct proa_members unused;
-    uint32_t type = 0, len;
+    uint32_t type, len;
 
     ret = ret != NULL ? ret : &unused;
     *ret = (struct proa_members){0, 0};
     if (!name_valid(group, &len) || (refs == NULL && max > 0) ||
-        (flags & ~PROA_ALL_UNREACHABLE) != 0)
+        (flags & ~PROA_ALL_UNREACHABLE) != 0 ||
+        !behaviour_wanted(&s->behaviours, behaviour, &type))
         return PROA_INVALID;
-    if (behaviour != NULL) {
-        const struct behaviour *b = behaviour_get(&s->behaviours, behaviour);
-
-        if (b == NULL)
-            return PROA_INVALID;
-        type = b->type_id;
-    }
     if (s->directory == NULL)
         return PROA_UNKNOWN;
     return directory_members(s->directory, group, len, type, flags, s->now, refs, max,

@@ -164,17 +164,10 @@ enum proa_outcome proa_lookup(struct proa_actor *self, const char *name,
                               struct proa_ref *ret_ref)
 {
     struct sched *s = self->sched;
-    uint32_t type = 0, len;
+    uint32_t type, len;
 
-    if (!name_valid(name, &len))
+    if (!name_valid(name, &len) || !behaviour_wanted(&s->behaviours, behaviour, &type))
         return PROA_INVALID;
-    if (behaviour != NULL) {
-        const struct behaviour *b = behaviour_get(&s->behaviours, behaviour);
-
-        if (b == NULL)
-            return PROA_INVALID;
-        type = b->type_id;
-    }
     if (s->directory == NULL)
         return PROA_UNKNOWN;
     return directory_lookup(s->directory, name, len, type, s->now, ret_ref);

@@ -44,7 +44,7 @@
 #define LINK_SILENCE PROA_S
 #define LINK_SILENT_PINGS 3
 #define LINK_PING_IDLE                                                                   \
-    (700 * PROA_MS) /* so that three are unanswered after LINK_SILENCE */
+    (400 * PROA_MS) /* so that a node has 600 ms for one answer before LINK_SILENCE */
 #define LINK_PING_EXPECT (100 * PROA_MS)
 #define LINK_PING_AGAIN (100 * PROA_MS)
 #define LINK_PING_OPENING (2 * PROA_MS) /* doubled each time up to LINK_RTO_MOST */

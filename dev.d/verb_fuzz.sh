@@ -39,7 +39,7 @@ run_fuzzer() # NAME
     mkdir -p "$grown" "$findings"
     dirs=("$grown")
     [ ! -d "$kept" ] || dirs+=("$kept")
-    if "$BUILD/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=5 \
+    if "$BUILD/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$findings/$name-" \
         "${dirs[@]}" >"$log" 2>&1; then
         echo "ok - fuzz $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs"

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../seeds.h"
 #include "random_net.h"
 
 #define LIVES 600
@@ -464,12 +465,10 @@ static void run_seed(uint64_t seed)
 
 static void random__programs_keep_the_promises(void **state)
 {
-    const char *one = getenv("PROA_SIM_SEED");
-    uint64_t first = one != NULL ? strtoull(one, NULL, 0) : 1;
-    uint64_t count = one != NULL ? 1 : SEEDS;
+    struct sim_seeds seeds = sim_seeds(SEEDS);
 
     (void)state;
-    for (uint64_t seed = first; seed < first + count; seed++) {
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
         run_seed(seed);
         assert_true(run_count > 300 && ask_count > 100);

@@ -119,13 +119,13 @@ static void writable__past_the_bound_takes_the_place_of_a_tell(void **state)
 
 /* ---- Life and death ---- */
 
-static void tick__an_idle_link_is_pinged_after_700_ms_or_100_ms(void **state)
+static void tick__an_idle_link_is_pinged_after_400_ms_or_100_ms(void **state)
 {
     struct scene *s = scene_open(NULL);
 
     (void)state;
     link_net_run(s->net, PROA_MS);
-    link_net_run(s->net, 690 * PROA_MS);
+    link_net_run(s->net, 390 * PROA_MS);
     assert_int_equal(link_net_pings(s->net, 0, 0), 0);
     link_net_run(s->net, 20 * PROA_MS);
     assert_int_equal(link_net_pings(s->net, 0, 0), 1);
@@ -298,7 +298,7 @@ int main(void)
         cmocka_unit_test(refuse__past_the_bound_it_only_counts),
         cmocka_unit_test(writable__comes_behind_the_refusals),
         cmocka_unit_test(writable__past_the_bound_takes_the_place_of_a_tell),
-        cmocka_unit_test(tick__an_idle_link_is_pinged_after_700_ms_or_100_ms),
+        cmocka_unit_test(tick__an_idle_link_is_pinged_after_400_ms_or_100_ms),
         cmocka_unit_test(tick__only_silence_kills_after_a_second),
         cmocka_unit_test(tick__our_own_absence_is_not_the_peers_silence),
         cmocka_unit_test(kill__reports_each_in_order_and_says_what_was_sent),

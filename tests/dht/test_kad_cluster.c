@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters of Kademlia nodes under faults. */
 #include "kad_net.h"
+#include "../seeds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,11 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS 2 /* rounds of the tests with random faults; PROA_SIM_SEEDS sets another */
+#define SEEDS 2 /* rounds of the tests with random faults */
 #define NAMES 16
 
-static uint64_t first_seed = 1;
-static unsigned seeds = SEEDS;
+static struct sim_seeds seeds;
 
 /* count nodes, each later one through any that was started before. */
 static struct net *cluster(unsigned count, uint64_t seed)
@@ -64,7 +64,7 @@ static struct kad_id agreed(struct net *net, unsigned group, const char *name)
 
 static void join__64_nodes_find_every_name(void **state)
 {
-    struct net *net = cluster(64, first_seed);
+    struct net *net = cluster(64, seeds.first);
     struct kad_event event;
 
     (void)state;
@@ -91,7 +91,7 @@ static void join__64_nodes_find_every_name(void **state)
 
 static void find_node__by_the_id_in_a_reference(void **state)
 {
-    struct net *net = cluster(40, first_seed);
+    struct net *net = cluster(40, seeds.first);
 
     (void)state;
     for (unsigned i = 0; i < 40; i += 3) {
@@ -115,7 +115,7 @@ static void find_node__by_the_id_in_a_reference(void **state)
 static void faults__names_are_registered_found_and_ended(void **state)
 {
     (void)state;
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         struct net *net = cluster(24, seed);
         unsigned holders[NAMES], watcher = 23;
 
@@ -161,7 +161,7 @@ static void faults__names_are_registered_found_and_ended(void **state)
 static void churn__names_of_the_dead_are_taken_over(void **state)
 {
     (void)state;
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         struct net *net = cluster(30, seed);
 
         net->faults.loss = 20;
@@ -188,7 +188,7 @@ static void churn__names_of_the_dead_are_taken_over(void **state)
 static void partition__both_claim_and_one_loses_when_it_heals(void **state)
 {
     (void)state;
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         struct net *net = cluster(32, seed);
 
         assert_int_equal(net_register(net, 2, "before", PROA_S), PROA_OK);
@@ -220,7 +220,7 @@ static void partition__both_claim_and_one_loses_when_it_heals(void **state)
 
 static void crash__all_but_the_seed_come_back(void **state)
 {
-    struct net *net = cluster(20, first_seed);
+    struct net *net = cluster(20, seeds.first);
 
     (void)state;
     assert_int_equal(net_register(net, 0, "alpha", PROA_S), PROA_OK);
@@ -240,7 +240,7 @@ static void crash__all_but_the_seed_come_back(void **state)
 
 static void join__two_nodes_that_are_each_others_seed(void **state)
 {
-    struct net *net = net_create(2, first_seed);
+    struct net *net = net_create(2, seeds.first);
     const unsigned both[] = {0, 1};
 
     (void)state;
@@ -259,7 +259,7 @@ static void join__two_nodes_that_are_each_others_seed(void **state)
 
 static void silence__one_deaf_storer_costs_no_seconds(void **state)
 {
-    struct net *net = cluster(9, first_seed);
+    struct net *net = cluster(9, seeds.first);
 
     (void)state;
     net_run(net, 5 * PROA_S);
@@ -278,7 +278,7 @@ static void silence__one_deaf_storer_costs_no_seconds(void **state)
 
 static void heard__once_a_second_and_silence_is_told(void **state)
 {
-    struct net *net = cluster(3, first_seed);
+    struct net *net = cluster(3, seeds.first);
 
     (void)state;
     net_run(net, 10 * PROA_S);
@@ -314,8 +314,8 @@ static uint64_t traced(uint64_t seed)
 static void trace__same_seed_same_datagrams(void **state)
 {
     (void)state;
-    assert_true(traced(first_seed) == traced(first_seed));
-    assert_true(traced(first_seed) != traced(first_seed + 1));
+    assert_true(traced(seeds.first) == traced(seeds.first));
+    assert_true(traced(seeds.first) != traced(seeds.first + 1));
 }
 
 int main(void)
@@ -333,11 +333,6 @@ int main(void)
         cmocka_unit_test(trace__same_seed_same_datagrams),
     };
 
-    if (getenv("PROA_SIM_SEED") != NULL)
-        first_seed = strtoull(getenv("PROA_SIM_SEED"), NULL, 0);
-    if (getenv("PROA_SIM_SEEDS") != NULL)
-        seeds = (unsigned)strtoul(getenv("PROA_SIM_SEEDS"), NULL, 0);
-    printf("seeds %llu to %llu\n", (unsigned long long)first_seed,
-           (unsigned long long)(first_seed + seeds - 1));
+    seeds = sim_seeds(SEEDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

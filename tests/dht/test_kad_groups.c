@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Announced groups while the network loses datagrams, and while all nodes are replaced. */
 #include "kad_groups.h"
+#include "../seeds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,15 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEEDS 4 /* rounds of the test with random faults; PROA_SIM_SEEDS sets another */
+#define SEEDS 4 /* rounds of the test with random faults */
 
-static uint64_t first_seed = 1;
-static unsigned seeds = SEEDS;
+static struct sim_seeds seeds;
 
 static void faults__what_was_announced_is_found(void **state)
 {
     (void)state;
-    for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+    for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
         struct net *net = cluster(40, seed);
         uint32_t count;
 
@@ -50,7 +50,7 @@ static void faults__what_was_announced_is_found(void **state)
    announcer announces every 15 minutes: at each moment it is found. */
 static void churn__is_outlived_by_announcing_again(void **state)
 {
-    struct net *net = cluster(16, first_seed);
+    struct net *net = cluster(16, seeds.first);
     uint32_t count;
 
     (void)state;
@@ -75,11 +75,6 @@ int main(void)
         cmocka_unit_test(churn__is_outlived_by_announcing_again),
     };
 
-    if (getenv("PROA_SIM_SEED") != NULL)
-        first_seed = strtoull(getenv("PROA_SIM_SEED"), NULL, 0);
-    if (getenv("PROA_SIM_SEEDS") != NULL)
-        seeds = (unsigned)strtoul(getenv("PROA_SIM_SEEDS"), NULL, 0);
-    printf("seeds %llu to %llu\n", (unsigned long long)first_seed,
-           (unsigned long long)(first_seed + seeds - 1));
+    seeds = sim_seeds(SEEDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

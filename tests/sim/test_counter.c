@@ -128,7 +128,7 @@ static void converse(struct proa_test *test, unsigned far)
 
 static void counter__conversation_under_seeds(void **state)
 {
-    struct sim_seeds seeds = sim_seeds(1000);
+    struct sim_seeds seeds = sim_seeds(300);
 
     (void)state;
     for (uint64_t s = seeds.first; s < seeds.first + seeds.count; s++) {
@@ -137,7 +137,6 @@ static void counter__conversation_under_seeds(void **state)
         converse(test, 1 + (unsigned)(sim_random(&r) % 1));
         proa_test_destroy(test);
     }
-    print_message("%" PRIu64 " seeds from %" PRIu64 "\n", seeds.count, seeds.first);
 }
 
 static void counter__same_seed_same_trace(void **state)

@@ -221,7 +221,6 @@ static void forwarded__follows_its_holder_under_seeds(void **state)
         proa_test_check(test, answer.count == 1, "one outcome");
         proa_test_destroy(test);
     }
-    print_message("%" PRIu64 " seeds from %" PRIu64 "\n", seeds.count, seeds.first);
 }
 
 /* Nobody has heard anything yet when the nodes die: the outcome comes all the same. */
