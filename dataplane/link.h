@@ -180,7 +180,8 @@ struct link_stats {
     uint64_t rx_duplicate, rx_outside, rx_malformed, rx_held, rx_dropped_held;
     uint64_t refusals, again, bulk_tx, bulk_rx, bulk_aborted;
     uint64_t forwards_dropped; /* FORWARDED for which too many records waited */
-    uint64_t refusals_merged;  /* messages whose sender was not named, for the same reason */
+    uint64_t
+        refusals_merged; /* messages whose sender was not named, for the same reason */
     uint64_t srtt_ns, rttvar_ns, min_rtt_ns, cwnd, inflight, window;
 };
 void link_stats(const struct link *link, struct link_stats *ret);

@@ -118,9 +118,9 @@ static void on_timer(struct proa_actor *self, uint64_t cookie)
     if (s->on)
         fill_window(self);
     /* Each in a rhythm of its own, so that none always comes when another has filled the mailbox. */
-    assert_int_equal(proa_timer_start(self, EVERY * (1 + (proa_ns)(s - streams)),
-                                      on_timer, cookie, &timer),
-                     PROA_OK);
+    proa_ns after = s->on ? EVERY * (1 + (proa_ns)(s - streams)) : PROA_MS;
+
+    assert_int_equal(proa_timer_start(self, after, on_timer, cookie, &timer), PROA_OK);
 }
 
 static void on_signal(struct proa_actor *self, const struct proa_signal *signal)
@@ -407,7 +407,7 @@ static void node__dead_leaves_its_messages_in_doubt_and_others_go_on(void **stat
     play(10 * PROA_MS);
     others_keep_on(others, dead_node);
     flood->on = true;
-    play(5 * PROA_S); /* until it is known to be dead */
+    play(2 * PROA_S); /* until it is known to be dead */
     flood->otherwise = 0;
     flood->tried = flood->accepted + flood->again;
     play(PROA_MS);

@@ -1,67 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "soak_player.h"
+#include "soak_player_internal.h"
 
-#include <proa/group.h>
 #include <proa/life.h>
 #include <proa/registry.h>
 #include <stdio.h>
 
-#include "soak_word.h"
-
-enum { TELL = 1, ASK, CAST };
-
-#define TOKENS 4
-#define PLAIN_MAX 20000   /* bytes that are told by a copy */
-#define FLOOD_MAX 3000    /* tells to one in a row */
-#define DEADLINE_MAX 2000 /* ms */
-
-struct player {
-    uint32_t life, node;
-    uint64_t random;
-    bool
-        casts; /* multicasts where others tell: what comes back of both cannot be told apart */
-    uint32_t asks_made;
-    struct proa_timer timer;
-    struct proa_token tokens[TOKENS];
-    struct soak_word token_words[TOKENS];
-    uint32_t token_count;
-    struct proa_monitor monitors[SOAK_MONITORS];
-    void *kept; /* a bulk message's data */
-    struct proa_watching watching;
-    uint64_t version; /* of the last change told */
-};
-
-struct target {
-    struct proa_ref ref;
-    uint32_t life;
-};
-
 struct soak *soak_all;
 struct soak_cluster *soak_mine;
-
-static _Thread_local uint8_t plain[PLAIN_MAX];
-
-#define COUNT(what) atomic_fetch_add(&soak_mine->totals.what, 1)
-#define PROMISE(kept, ...)                                                               \
-    do {                                                                                 \
-        if (!(kept))                                                                     \
-            soak_broken(soak_all, soak_mine, __VA_ARGS__);                               \
-    } while (0)
-
-static struct player *me(struct proa_actor *self)
-{
-    return proa_state(self);
-}
-
-static uint32_t below(struct player *p, uint32_t n)
-{
-    return soak_below(&p->random, n);
-}
-
-static struct soak_life *life_of(const struct player *p)
-{
-    return &soak_mine->lives[p->life];
-}
+_Thread_local uint8_t soak_plain[PLAIN_MAX];
 
 static bool playing(void)
 {
@@ -91,7 +37,7 @@ static bool led_to(struct proa_ref ref, uint32_t bit, bool name, struct target *
     return true;
 }
 
-static bool choose(struct proa_actor *self, struct target *ret)
+bool soak_choose(struct proa_actor *self, struct target *ret)
 {
     struct player *p = me(self);
     uint32_t bit = below(p, SOAK_GROUPS), how = below(p, 12);
@@ -161,10 +107,10 @@ static void tell(struct proa_actor *self, const struct target *to, uint32_t len,
     struct soak_word word = word_to(p, to, urgent ? SOAK_URGENT : SOAK_NORMAL);
 
     word.len = len;
-    soak_word_put(plain, &word);
+    soak_word_put(soak_plain, &word);
     told(p, to,
-         urgent ? proa_tell_urgent(self, to->ref, TELL, plain, len)
-                : proa_tell(self, to->ref, TELL, plain, len));
+         urgent ? proa_tell_urgent(self, to->ref, TELL, soak_plain, len)
+                : proa_tell(self, to->ref, TELL, soak_plain, len));
 }
 
 static void tell_bulk(struct proa_actor *self, const struct target *to)
@@ -200,9 +146,9 @@ static void cast(struct proa_actor *self)
                              .number = ++p->asks_made,
                              .len = sizeof(word) + below(p, 200)};
 
-    soak_word_put(plain, &word);
+    soak_word_put(soak_plain, &word);
     name_text(group, sizeof(group), "group", below(p, SOAK_GROUPS));
-    if (proa_multicast(self, group, CAST, plain, word.len, NULL) == PROA_OK)
+    if (proa_multicast(self, group, CAST, soak_plain, word.len, NULL) == PROA_OK)
         COUNT(casts);
 }
 
@@ -216,7 +162,7 @@ static void do_tell(struct proa_actor *self)
         cast(self);
         return;
     }
-    if (!choose(self, &to))
+    if (!soak_choose(self, &to))
         return;
     if (how < 2) {
         for (uint32_t i = below(p, FLOOD_MAX); i > 0; i--)
@@ -282,7 +228,7 @@ static void do_ask(struct proa_actor *self)
     _Atomic uint64_t *slot;
     enum proa_outcome outcome;
 
-    if (atomic_load(&life->asks_out) >= SOAK_ASKS_OUT || !choose(self, &to))
+    if (atomic_load(&life->asks_out) >= SOAK_ASKS_OUT || !soak_choose(self, &to))
         return;
     p->asks_made++;
     slot = &life->asks[p->asks_made % SOAK_ASKS];
@@ -292,11 +238,11 @@ static void do_ask(struct proa_actor *self)
     ctx[0] = word.slot = p->asks_made % SOAK_ASKS;
     ctx[1] = word.serial = p->asks_made;
     word.len = some_len(p);
-    soak_word_put(plain, &word);
+    soak_word_put(soak_plain, &word);
     atomic_store(slot, (uint64_t)word.serial << 3 | SOAK_ASK_OUT);
     atomic_fetch_add(&life->asks_out, 1);
     outcome =
-        proa_ask(self, to.ref, ASK, plain, word.len,
+        proa_ask(self, to.ref, ASK, soak_plain, word.len,
                  PROA_MS + below(p, DEADLINE_MAX) * PROA_MS, then, ctx, sizeof(ctx));
     if (outcome == PROA_OK) {
         COUNT(asks);
@@ -370,7 +316,8 @@ static void do_monitor(struct proa_actor *self)
             atomic_store(&m->state, SOAK_UNWATCHED);
         return;
     }
-    if (!choose(self, &to) || proa_monitor(self, to.ref, &p->monitors[at]) != PROA_OK)
+    if (!soak_choose(self, &to) ||
+        proa_monitor(self, to.ref, &p->monitors[at]) != PROA_OK)
         return;
     atomic_store(&m->target, to.life);
     atomic_store(&m->state, SOAK_OPEN);
@@ -409,15 +356,15 @@ static void do_end(struct proa_actor *self)
         proa_stop(self);
         break;
     case 2:
-        if (choose(self, &to))
+        if (soak_choose(self, &to))
             proa_stop_other(self, to.ref);
         break;
     case 3:
-        if (choose(self, &to))
+        if (soak_choose(self, &to))
             proa_link(self, to.ref);
         break;
     case 4:
-        if (choose(self, &to))
+        if (soak_choose(self, &to))
             proa_unlink(self, to.ref);
         break;
     default:
@@ -426,13 +373,13 @@ static void do_end(struct proa_actor *self)
 }
 
 /* What came with the ask, and who answers. */
-static uint32_t answer_put(struct proa_actor *self, const struct soak_word *asked)
+uint32_t soak_answer_put(struct proa_actor *self, const struct soak_word *asked)
 {
     struct soak_word word = *asked;
 
     word.ref = proa_self(self);
     word.len = some_len(me(self));
-    soak_word_put(plain, &word);
+    soak_word_put(soak_plain, &word);
     return word.len;
 }
 
@@ -450,9 +397,9 @@ static void act(struct proa_actor *self)
     } else if (what < 5) {
         do_end(self);
     } else if (what < 6 && p->token_count > 0) {
-        uint32_t len = answer_put(self, &p->token_words[--p->token_count]);
+        uint32_t len = soak_answer_put(self, &p->token_words[--p->token_count]);
 
-        proa_reply_token(self, p->tokens[p->token_count], plain, len);
+        proa_reply_token(self, p->tokens[p->token_count], soak_plain, len);
     } else if (what < 7 && p->kept != NULL) {
         proa_buf_free(self, p->kept);
         p->kept = NULL;
@@ -463,7 +410,7 @@ static void act(struct proa_actor *self)
     }
 }
 
-static void turn(struct proa_actor *self)
+void soak_turn(struct proa_actor *self)
 {
     if (!playing())
         return;
@@ -476,174 +423,9 @@ static void on_timer(struct proa_actor *self, uint64_t cookie)
     struct player *p = me(self);
     uint32_t pace = atomic_load(&soak_mine->pace_us);
 
-    turn(self);
+    soak_turn(self);
     if (playing())
         proa_timer_start(self, below(p, pace) * PROA_US, on_timer, cookie, &p->timer);
-}
-
-/* ---- What comes ---- */
-
-/* Whole, for this actor, of this round, from who it says, and, unless forwarded, in order. */
-static bool check(struct proa_actor *self, const struct proa_msg *msg,
-                  struct soak_word *ret)
-{
-    struct player *p = me(self);
-    struct soak_pair *pair;
-    uint32_t last;
-
-    if (!soak_word_get(msg->data, msg->len, ret) || ret->from >= SOAK_LIVES) {
-        PROMISE(false, "a damaged message of type %u, %u bytes", msg->type, msg->len);
-        return false;
-    }
-    PROMISE(ret->round == atomic_load(&soak_mine->round), "a message of round %u",
-            ret->round);
-    PROMISE(proa_ref_equal(msg->from, soak_mine->lives[ret->from].ref),
-            "a message of life %u says it is from somebody else", ret->from);
-    PROMISE(proa_ref_equal(msg->to, proa_self(self)), "a message for somebody else");
-    if (msg->hops > 0)
-        return true;
-    PROMISE(ret->stream == SOAK_CAST ||
-                (ret->to == p->life && proa_ref_equal(ret->ref, proa_self(self))),
-            "a message for life %u came to life %u", ret->to, p->life);
-    PROMISE((msg->cls == PROA_CLASS_URGENT) == (ret->stream == SOAK_URGENT),
-            "a message changed its class to %u", msg->cls);
-    pair = &soak_mine->pairs[ret->from][p->life];
-    last = atomic_exchange(&pair->heard[ret->stream], ret->number);
-    PROMISE(ret->number > last, "life %u had number %u of life %u after %u, stream %u",
-            p->life, ret->number, ret->from, last, ret->stream);
-    return true;
-}
-
-static void on_tell(struct proa_actor *self, const struct proa_msg *msg)
-{
-    struct player *p = me(self);
-    struct soak_word word;
-
-    if (!check(self, msg, &word))
-        return;
-    if (word.stream != SOAK_CAST) {
-        atomic_fetch_add(&soak_mine->pairs[word.from][p->life].entered, 1);
-        COUNT(entered);
-    }
-    if (msg->len > PLAIN_MAX && p->kept == NULL && below(p, 2) == 0)
-        p->kept = proa_msg_keep(self, msg);
-    if (below(p, 12) == 0)
-        turn(self);
-}
-
-/* From here on it has run. */
-static void run_ask(const struct soak_word *word)
-{
-    _Atomic uint64_t *slot = &soak_mine->lives[word->from].asks[word->slot % SOAK_ASKS];
-    uint64_t was = atomic_load(slot);
-
-    do {
-        if (was >> 3 != word->serial)
-            return; /* given up long ago */
-    } while (!atomic_compare_exchange_weak(slot, &was, was | SOAK_ASK_RAN));
-    PROMISE(!(was & SOAK_ASK_RAN), "an ask of life %u ran twice", word->from);
-    PROMISE(!(was & SOAK_ASK_DENIED),
-            "an ask of life %u ran after its asker was told that it did not", word->from);
-}
-
-static void on_ask(struct proa_actor *self, const struct proa_msg *msg)
-{
-    struct player *p = me(self);
-    uint32_t how = below(p, 24);
-    struct soak_word word;
-    struct target to;
-
-    if (!check(self, msg, &word))
-        return;
-    if (how < 3 && choose(self, &to)) {
-        enum proa_outcome outcome = proa_forward(self, msg, to.ref);
-
-        if (outcome == PROA_OK || outcome == PROA_REFUSED_HOPS) {
-            COUNT(forwarded);
-            return;
-        }
-    }
-    run_ask(&word);
-    if (how == 4)
-        return; /* NO_REPLY */
-    if (how == 5 && below(p, 40) == 0) {
-        proa_fail(self, 1);
-        return;
-    }
-    if (how < 9 && p->token_count < TOKENS &&
-        proa_reply_later(self, msg, &p->tokens[p->token_count]) == PROA_OK) {
-        p->token_words[p->token_count++] = word;
-        return;
-    }
-    proa_reply(self, msg, plain, answer_put(self, &word));
-}
-
-static void on_undelivered(struct player *p, const struct proa_signal *signal)
-{
-    uint32_t to;
-
-    if (signal->type == CAST)
-        return;
-    if (signal->reason == PROA_IN_DOUBT)
-        atomic_fetch_add(&soak_mine->totals.in_doubt, signal->count);
-    else
-        atomic_fetch_add(&soak_mine->totals.refused, signal->count);
-    if (proa_ref_is_none(signal->to)) {
-        atomic_fetch_add(&life_of(p)->nameless, signal->count);
-        return;
-    }
-    to = soak_life_of(soak_mine, signal->to);
-    PROMISE(to != SOAK_NONE, "tells to somebody unknown were undelivered");
-    if (to == SOAK_NONE)
-        return;
-    if (signal->reason == PROA_IN_DOUBT)
-        atomic_fetch_add(&soak_mine->pairs[p->life][to].doubt, signal->count);
-    else
-        atomic_fetch_add(&soak_mine->pairs[p->life][to].refused, signal->count);
-}
-
-static void on_down(struct player *p, const struct proa_signal *signal)
-{
-    if (signal->monitor.serial == 0)
-        return; /* a link, or a child */
-    for (int i = 0; i < SOAK_MONITORS; i++) {
-        struct soak_monitor *m = &life_of(p)->monitors[i];
-        const struct soak_life *target = &soak_mine->lives[atomic_load(&m->target)];
-
-        if (p->monitors[i].index != signal->monitor.index ||
-            p->monitors[i].serial != signal->monitor.serial)
-            continue;
-        PROMISE(atomic_load(&m->state) == SOAK_OPEN,
-                "a second DOWN, or one after demonitor");
-        PROMISE(proa_ref_equal(target->ref, signal->to), "a DOWN of somebody else");
-        PROMISE(signal->down == PROA_REASON_NODE_LOST
-                    ? target->ref.node != life_of(p)->ref.node
-                    : atomic_load(&target->state) == SOAK_ENDED,
-                "a DOWN with reason %d of an actor that lives", signal->down);
-        atomic_store(&m->reason, signal->down);
-        atomic_store(&m->state, SOAK_OVER);
-        COUNT(downs);
-        return;
-    }
-    PROMISE(false, "a DOWN of a monitor that was never made");
-}
-
-static void on_signal(struct proa_actor *self, const struct proa_signal *signal)
-{
-    struct player *p = me(self);
-
-    if (signal->kind == PROA_SIGNAL_UNDELIVERED) {
-        on_undelivered(p, signal);
-    } else if (signal->kind == PROA_SIGNAL_DOWN) {
-        on_down(p, signal);
-    } else if (signal->kind == PROA_SIGNAL_CHANGED) {
-        COUNT(changes);
-        PROMISE(p->version == 0 || signal->change->version > p->version,
-                "a change with version %llu after %llu",
-                (unsigned long long)signal->change->version,
-                (unsigned long long)p->version);
-        p->version = signal->change->version;
-    }
 }
 
 /* ---- A life ---- */
@@ -678,9 +460,9 @@ static void stop(struct proa_actor *self, enum proa_reason reason)
     soak_life_end(soak_mine, p->life);
 }
 
-static const struct proa_on on[] = {{TELL, sizeof(struct soak_word), on_tell},
-                                    {ASK, sizeof(struct soak_word), on_ask},
-                                    {CAST, sizeof(struct soak_word), on_tell}};
+static const struct proa_on on[] = {{TELL, sizeof(struct soak_word), soak_on_tell},
+                                    {ASK, sizeof(struct soak_word), soak_on_ask},
+                                    {CAST, sizeof(struct soak_word), soak_on_tell}};
 static const struct proa_supervision rules[] = {
     {.strategy = PROA_ONE_FOR_ONE, .intensity = 20, .window = PROA_S},
     {.strategy = PROA_REST_FOR_ONE, .intensity = 4, .window = PROA_S}};
@@ -692,7 +474,7 @@ const struct proa_behaviour soak_player = {.type_name = "soak.player",
                                            .mailbox = 64,
                                            .start = start,
                                            .stop = stop,
-                                           .signal = on_signal,
+                                           .signal = soak_on_signal,
                                            .supervision = &rules[0]};
 const struct proa_behaviour soak_trapper = {.type_name = "soak.trapper",
                                             .state_size = sizeof(struct player),
@@ -702,6 +484,6 @@ const struct proa_behaviour soak_trapper = {.type_name = "soak.trapper",
                                             .overflow = PROA_OVERFLOW_DROP_OLDEST,
                                             .start = start,
                                             .stop = stop,
-                                            .signal = on_signal,
+                                            .signal = soak_on_signal,
                                             .supervision = &rules[1],
                                             .traps = true};
