@@ -98,6 +98,18 @@ struct lane_link_info {
 };
 unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max);
 
+/* lane_held has the lane say what it keeps just now, and so what must be back when nothing is under
+   way.  False, *ret as it was, and who may call: as lane_links. */
+struct lane_held {
+    uint32_t links, peers;   /* nodes it has talked to; those without a link too */
+    uint32_t retained;       /* packets sent and not acknowledged */
+    uint32_t out_of_order;   /* packets received before their turn */
+    uint32_t pending;        /* messages and refusals that wait for a link */
+    uint32_t tx_queued;      /* packets that wait for a port */
+    uint64_t bulk, bulk_out; /* bytes of bulk messages: being received; of the buffers */
+};
+bool lane_held(struct lane *lane, struct lane_held *ret);
+
 /* lane_tap asks the lane to copy packets into tap from its next loop on, NULL to stop that, and
    wakes it.  Received ones are seen before anything else looks at them, those sent when they are
    given to their port.  lane_tapped is the tap it uses now: once that is NULL, the one before is

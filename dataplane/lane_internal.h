@@ -152,6 +152,7 @@ struct lane {
     _Atomic uint32_t snapshot_state;
     uint32_t snapshot_count;
     struct lane_link_info *snapshot;
+    struct lane_held snapshot_held;
 
     /* The lane's again. */
     alignas(PROA_CACHE_LINE) struct lane_link *links; /* by slot, LANE_LINKS_MAX */

@@ -262,10 +262,17 @@ enum proa_outcome lane_send_system(struct lane *lane, struct proa_ref to,
 
 void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to)
 {
+    struct lane *lane = ctx;
+    struct lane_peer *peer = lane_peer_find(lane, node);
     uint8_t body[SYSMSG_BODY_MAX];
     size_t len = sysmsg_encode_writable(body, to.slot, to.generation);
 
-    lane_send_system(ctx, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
+    if (peer != NULL && peer->sending != NULL && peer->first == NULL) {
+        link_writable(peer->sending->link, to.slot, to.generation, lane->now);
+        lane_dirty(lane, peer->sending);
+        return;
+    }
+    lane_send_system(lane, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
 }
 
 enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
@@ -317,9 +324,17 @@ bool lane_below_follow(void *ctx, uint64_t node)
 static enum proa_outcome flush_one(struct lane *lane, struct lane_peer *peer,
                                    struct pending *p)
 {
-    if (p->kind == PENDING_MSG)
-        return link_send(peer->sending->link, &p->msg, lane->now);
-    link_refuse(peer->sending->link, &p->refusal, lane->now);
+    struct link *link = peer->sending->link;
+    struct sysmsg m;
+
+    if (p->kind == PENDING_REFUSAL)
+        link_refuse(link, &p->refusal, lane->now);
+    else if ((p->msg.flags & PROA_MSG_SYSTEM) &&
+             p->msg.type == (uint32_t)SYSMSG_WRITABLE &&
+             sysmsg_decode(p->msg.type, p->msg.data, p->msg.len, &m))
+        link_writable(link, m.slot, m.generation, lane->now);
+    else
+        return link_send(link, &p->msg, lane->now);
     return PROA_OK;
 }
 

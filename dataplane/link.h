@@ -134,6 +134,10 @@ enum proa_outcome link_send_bulk(struct link *link, const struct proa_msg *msg, 
    without sender. */
 void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
 
+/* link_writable tells the peer that the mailbox of an actor here, once full for it, has drained by
+   half: after the refusals that wait.  Never fails. */
+void link_writable(struct link *link, uint32_t slot, uint32_t generation, proa_ns now);
+
 /* Input: one DATA or ACK packet whose dst_link matched and whose source was checked by the
    caller.  Takes p.  True: it brought something new, so it is no packet that came before. */
 bool link_input(struct link *link, struct pkt *p, proa_ns now);
@@ -196,6 +200,8 @@ struct link_stats {
     uint64_t rx_duplicate, rx_outside, rx_malformed, rx_held, rx_dropped_held;
     uint64_t refusals, again, bulk_tx, bulk_rx, bulk_aborted;
     uint64_t forwards_dropped; /* FORWARDED for which too many records waited */
+    uint64_t
+        refusals_merged; /* messages whose sender was not named, for the same reason */
     uint64_t srtt_ns, rttvar_ns, min_rtt_ns, cwnd, inflight, window;
 };
 void link_stats(const struct link *link, struct link_stats *ret);

@@ -20,6 +20,38 @@ static bool continues(const struct link_record *a, const struct link_record *b)
            r->count <= UINT32_MAX - s->count;
 }
 
+static bool is_tell_refused(const struct link_record *record)
+{
+    return record->type == SYSMSG_REFUSE && record->refusal.correlation == 0;
+}
+
+static void count_nameless(struct link *link, const struct refusal *refusal)
+{
+    uint32_t count = refusal->count > 0 ? refusal->count : 1;
+
+    link->nameless += count;
+    link->nameless_reason = refusal->reason;
+    link->stats.refusals_merged += count;
+}
+
+/* Makes room for what nothing else would replace, an ask's refusal, WRITABLE, STOP or ABORT: the last
+   refused tells lose their sender's name.  False: all that waits is of that kind. */
+static bool give_up_name(struct link *link)
+{
+    for (uint32_t i = link->record_count; i-- > 0;) {
+        struct link_record *record = record_at(link, i);
+
+        if (!is_tell_refused(record))
+            continue;
+        count_nameless(link, &record->refusal);
+        for (; i + 1 < link->record_count; i++)
+            *record_at(link, i) = *record_at(link, i + 1);
+        link->record_count--;
+        return true;
+    }
+    return false;
+}
+
 void link_record_add(struct link *link, const struct link_record *record)
 {
     if (link->record_count > 0) {
@@ -33,13 +65,28 @@ void link_record_add(struct link *link, const struct link_record *record)
         link->stats.forwards_dropped++; /* the ask's deadline covers it (forward.h) */
         return;
     }
-    if (link->record_count == LINK_REFUSALS_MAX) {
-        link->nameless += record->refusal.count > 0 ? record->refusal.count : 1;
-        link->nameless_reason = record->refusal.reason;
+    if (link->record_count == LINK_REFUSALS_MAX &&
+        (is_tell_refused(record) || !give_up_name(link))) {
+        count_nameless(link, &record->refusal);
         return;
     }
     link->record_count++;
     *record_at(link, link->record_count - 1) = *record;
+}
+
+/* Behind the refusals: what it says of the actor's mailbox came after them, and a sender that hears it
+   first would then wait for a second one, which nobody owes it. */
+void link_writable(struct link *link, uint32_t slot, uint32_t generation, proa_ns now)
+{
+    struct link_record record = {
+        .type = SYSMSG_WRITABLE,
+        .refusal = {.slot = slot, .generation = generation},
+    };
+
+    if (link->dead)
+        return;
+    link_record_add(link, &record);
+    link_records_flush(link, now);
 }
 
 void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now)

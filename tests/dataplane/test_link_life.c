@@ -131,6 +131,56 @@ static void refuse__two_nodes_that_flood_each_other_go_on(void **state)
     link_net_destroy(s->net);
 }
 
+/* How many refusals were told before it. */
+static void mark_writable(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    assert_true(msg->type == (uint32_t)SYSMSG_WRITABLE);
+    s->mark = s->refused_count[side];
+}
+
+/* Told before the refusals it would be of no use: the sender would then wait for another. */
+static void writable__comes_behind_the_refusals(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    s->on_message = mark_writable;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct refusal r = some_refusal(i, 1);
+        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    }
+    link_writable(scene_link(s, 1), 77, 5, link_net_now(s->net));
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->refused_count[0], 3);
+    assert_int_equal(s->entered_count[0], 1);
+    assert_int_equal(s->mark, 3);
+    scene_close(s);
+}
+
+/* Past the bound too: refused tells lose their sender's name for it. */
+static void writable__past_the_bound_takes_the_place_of_a_tell(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    const struct refusal *rest;
+
+    (void)state;
+    s->on_message = mark_writable;
+    for (uint32_t i = 0; i < LINK_REFUSALS_MAX; i++) {
+        struct refusal r = some_refusal(i, 1);
+        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
+    }
+    link_writable(scene_link(s, 1), 77, 5, link_net_now(s->net));
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->entered_count[0], 1);
+    assert_int_equal(s->mark, LINK_REFUSALS_MAX - 1);
+    assert_int_equal(s->refused_count[0], LINK_REFUSALS_MAX);
+    rest = &s->refused[0][LINK_REFUSALS_MAX - 1];
+    assert_int_equal(rest->generation, 0);
+    assert_int_equal(rest->count, 1);
+    assert_int_equal(scene_stats(s, 1).refusals_merged, 1);
+    scene_close(s);
+}
+
 /* ---- Life and death ---- */
 
 static void tick__an_idle_link_is_pinged_after_400_ms_or_100_ms(void **state)
@@ -329,6 +379,8 @@ int main(void)
         cmocka_unit_test(refuse__a_run_is_one_record_and_asks_are_none),
         cmocka_unit_test(refuse__past_the_bound_it_only_counts),
         cmocka_unit_test(refuse__two_nodes_that_flood_each_other_go_on),
+        cmocka_unit_test(writable__comes_behind_the_refusals),
+        cmocka_unit_test(writable__past_the_bound_takes_the_place_of_a_tell),
         cmocka_unit_test(tick__an_idle_link_is_pinged_after_400_ms_or_100_ms),
         cmocka_unit_test(tick__only_silence_kills_after_a_second),
         cmocka_unit_test(tick__three_pings_must_be_unanswered),

@@ -32,6 +32,8 @@ struct kit_lane {
     struct doorbell bell;
     struct inbox *inbox;
     int reader;
+    /* A slow lane: so long between two of its loops; 0: none.  For tests of the kit's own tree. */
+    proa_ns nap, wakes_at;
 };
 
 /* What a test wants to be told of a node, kept over its lives. */

@@ -317,8 +317,13 @@ bool kit_node_step(struct proa_test *test, struct kit_node *node)
     bool worked = false;
 
     for (unsigned i = 0; i < test->config.lanes; i++) {
-        lane_poll(node->lanes[i].lane, test->now);
-        worked |= lane_step(node->lanes[i].lane, test->now);
+        struct kit_lane *l = &node->lanes[i];
+
+        if (test->now < l->wakes_at)
+            continue;
+        lane_poll(l->lane, test->now);
+        worked |= lane_step(l->lane, test->now);
+        l->wakes_at = l->nap > 0 ? test->now + l->nap : 0;
     }
     worked |= step_control(test, node);
     /* An offloaded job runs between two steps; its result is in an inbox for the next one. */
@@ -337,6 +342,9 @@ proa_ns kit_node_deadline(const struct proa_test *test, const struct kit_node *n
         at = test->now + KIT_CONTROL_LAG;
     for (unsigned i = 0; i < test->config.lanes; i++) {
         proa_ns lane_at = lane_deadline(node->lanes[i].lane);
+
+        if (lane_at < node->lanes[i].wakes_at)
+            lane_at = node->lanes[i].wakes_at;
         if (lane_at < at)
             at = lane_at;
     }
