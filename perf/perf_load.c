@@ -17,6 +17,10 @@ struct perf_flight {
     uint64_t number; /* of its message */
 };
 
+/* In a crowd so many packets may wait for one link: LINK_OUTBOX_MAX for each of 1,000 links are more than
+   the lane's pool has, and a lane without packets receives nothing. */
+#define CROWD_WAITING 8u
+
 /* What became of an attempt to send. */
 enum sent { SENT, SENT_LATER, SENT_NEVER };
 
@@ -203,17 +207,19 @@ static inline uint32_t pick(struct perf_load *load)
     return (uint32_t)((load->random >> 32) * load->options.receivers >> 32);
 }
 
-/* The open packet waits for no other message.  It leaves at the end of the loop, as all do. */
-static inline void close_packet(struct lane *lane, uint64_t node)
+/* The open packet waits for no other message.  It leaves at the end of the loop, as all do.  Returns how
+   many packets wait for their link's window. */
+static inline uint32_t close_packet(struct lane *lane, uint64_t node)
 {
     const struct lane_peer *peer = lane_peer_find(lane, node);
     struct link *link;
 
     if (peer == NULL || peer->sending == NULL)
-        return; /* not met yet */
+        return 0; /* not met yet */
     link = peer->sending->link;
     if (link->open != NULL)
         link_close_open(link);
+    return link_out_count(link);
 }
 
 /* By proa_tell_buf: the message is made where it is sent from. */
@@ -252,8 +258,12 @@ static inline enum sent tell_one(struct proa_actor *self, struct perf_load *load
     load->next[r]++;
     load->sums[r] += sum;
     load->sent++;
-    if (load->lane != NULL)
-        close_packet(load->lane, load->to[r].node);
+    if (load->lane != NULL &&
+        close_packet(load->lane, load->to[r].node) >= CROWD_WAITING &&
+        load->options.crowd != 0) {
+        next_loop(self, load);
+        return SENT_LATER;
+    }
     return SENT;
 }
 
