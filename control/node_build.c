@@ -24,7 +24,7 @@
 #include "telemetry.h"
 
 #define NODE_PACKETS                                                                     \
-    20480 /* of a lane: queues of a port, R and O (docs/wire.md, "Memory") */
+    24576 /* of a lane: queues of a port, R, O and Q (docs/wire.md, "Memory") */
 #define NODE_RESERVED 256 /* more, for ACK, PING and control datagrams */
 #define NODE_MEMORY_MB 48 /* DPDK's own: rings, devices, tables */
 

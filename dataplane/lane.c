@@ -29,6 +29,7 @@ struct lane *lane_create(const struct lane_config *config)
     lane->next_tick = PROA_NS_NEVER;
     lane->budget.retained_max = config->retained_max ? config->retained_max : 8192;
     lane->budget.held_max = config->held_max ? config->held_max : 8192;
+    lane->budget.queued_max = LANE_QUEUED_MAX;
     lane->budget.bulk_max = 64u << 20;
     lane->bulk.limit = lane->budget.bulk_max;
     lane_env_init(lane);

@@ -37,6 +37,7 @@ struct link;
 struct link_budget {
     uint32_t retained, retained_max; /* packets sent and held: R */
     uint32_t held, held_max;         /* packets received out of order and held: O */
+    uint32_t queued, queued_max;     /* packets built and not yet sent: Q */
     uint64_t bulk, bulk_max;         /* bytes of bulk messages */
 };
 

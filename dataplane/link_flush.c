@@ -152,6 +152,7 @@ static void flush_small(struct link *link, proa_ns now)
             room -= link_bulk_flush(link, 1, now);
         }
         p = link->out[link->out_head++ & LINK_OUT_MASK];
+        link->env.budget->queued--;
         link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;
         link_transmit_new(link, p, now);
         link->bulk_debt++;
@@ -182,15 +183,24 @@ static void flush_new(struct link *link, proa_ns now)
         link->cc.limited = true;
 }
 
+static void look_again(struct link *link, proa_ns now)
+{
+    if (link->retry_at == PROA_NS_NEVER)
+        link->retry_at = now + LINK_RETRY;
+}
+
 /* Not before there is room for what was refused: who is told too early tries again each loop.
    Other links of the lane may have to give it first, so it is looked at again soon. */
 static void tell_writable(struct link *link, proa_ns now)
 {
     if (link_out_actors(link) > LINK_OUTBOX_MAX / 2)
         return;
+    if (!link_may_queue(link)) {
+        look_again(link, now);
+        return;
+    }
     if (link->again_bulk && !link_bulk_may(link)) {
-        if (link->retry_at == PROA_NS_NEVER)
-            link->retry_at = now + LINK_RETRY;
+        look_again(link, now);
         return;
     }
     link->again = link->again_bulk = false;

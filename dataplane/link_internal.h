@@ -245,6 +245,17 @@ static inline uint32_t link_out_actors(const struct link *link)
     return link_out_count(link) + (link->open != NULL) - link->registry_out;
 }
 
+/* May actors have one packet more?  When the lane's links together have as many as they may, each
+   still has LINK_GUARANTEED: else one that many wait for would silence all others. */
+static inline bool link_may_queue(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+    uint32_t own = link_out_actors(link);
+
+    return own < LINK_OUTBOX_MAX &&
+           (budget->queued < budget->queued_max || own < LINK_GUARANTEED);
+}
+
 /* The port has all that may wait for it: what is sent now would only be thrown away. */
 static inline bool link_port_full(const struct link *link)
 {

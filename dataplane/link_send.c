@@ -50,6 +50,7 @@ void link_close_open(struct link *link)
 
     p->len = (uint16_t)(link->at - p->data);
     link->out[link->out_tail++ & LINK_OUT_MASK] = p;
+    link->env.budget->queued++;
     link->open = NULL;
     link->at = link->end = NULL;
 }
@@ -66,8 +67,7 @@ static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
     uint32_t built = link_out_count(link) + (link->open != NULL);
     bool registry = is_registry(msg);
 
-    if (reserve ? built >= LINK_OUT_SIZE
-                : registry || link_out_actors(link) >= LINK_OUTBOX_MAX)
+    if (reserve ? built >= LINK_OUT_SIZE : registry || !link_may_queue(link))
         return false;
 
     struct pkt *p = link_new_packet(link, 0);

@@ -363,6 +363,7 @@ struct link_net *link_net_create(const struct link_net_config *config,
         link_pool_init(&s->pool, c->pool ? c->pool : 8192, c->mtu < ROOM ? c->mtu : ROOM);
         s->budget.retained_max = c->retained_max ? c->retained_max : 8192;
         s->budget.held_max = c->held_max ? c->held_max : 8192;
+        s->budget.queued_max = c->queued_max ? c->queued_max : 2048;
         s->budget.bulk_max = c->bulk_max ? c->bulk_max : 64u << 20;
         for (uint32_t pair = 0; pair < c->pairs; pair++)
             end_init(net, pair, side);

@@ -519,6 +519,40 @@ static void budget__what_is_retained_has_a_limit(void **state)
     scene_close(s);
 }
 
+static uint32_t fill(struct scene *s, uint32_t pair)
+{
+    struct proa_msg msg = scene_msg(0, 1, 2, 1, 1392); /* a packet's worth */
+    uint32_t sent = 0;
+
+    while (link_send(link_net_link(s->net, pair, 0), &msg, link_net_now(s->net)) ==
+           PROA_OK)
+        sent++;
+    return sent;
+}
+
+/* One link to a slow node takes what there is; the others still have a way. */
+static void budget__what_waits_has_a_limit_and_each_link_its_two(void **state)
+{
+    struct link_net_config config = {.pairs = 4, .queued_max = 40, .delay = 50 * PROA_US};
+    struct scene *s = scene_open(&config);
+    struct link_budget *budget = link_net_budget(s->net, 0);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(fill(s, 0), 41); /* the last one is open */
+    for (uint32_t pair = 1; pair < 4; pair++)
+        assert_int_equal(fill(s, pair), 2);
+    assert_int_equal(budget->queued, 43);
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(budget->queued, 0);
+    assert_int_equal(s->entered_count[1], 47);
+    assert_int_equal(s->writable[0], 4);
+    fill(s, 0);
+    link_kill(link_net_link(s->net, 0, 0));
+    assert_int_equal(budget->queued, 0);
+    scene_close(s);
+}
+
 /* Acks come from packets of their own: a pool that has no others acks all the same. */
 static void budget__acks_do_not_need_the_pool(void **state)
 {
@@ -560,6 +594,7 @@ int main(void)
         cmocka_unit_test(ack__a_gap_is_told_at_once_with_a_bitmap),
         cmocka_unit_test(budget__every_link_has_two_packets_whatever_others_hold),
         cmocka_unit_test(budget__what_is_retained_has_a_limit),
+        cmocka_unit_test(budget__what_waits_has_a_limit_and_each_link_its_two),
         cmocka_unit_test(budget__acks_do_not_need_the_pool),
     };
 
