@@ -134,8 +134,9 @@ struct sched {
     uint32_t lane, lanes;
     uint32_t first_slot; /* this lane's slot 0, as in references */
     uint32_t message_max;
-    uint32_t small_max;            /* the longest payload that a slab node may hold */
-    uint32_t depth;                /* callbacks on the stack */
+    uint32_t brief_end; /* proa_tell writes a brief node itself below this length;
+                                      0: the next message queued is the sample */
+    uint32_t depth;     /* callbacks on the stack */
     _Atomic uint32_t running_type; /* sched_running */
     _Atomic uint64_t running;      /* generation and slot of the callback, or 0 */
     uint32_t ready_first, ready_last;
@@ -143,6 +144,13 @@ struct sched {
     struct slab slab;   /* messages */
     struct slab states; /* actor states */
     struct ref_set blocked;
+
+    /* The frame of an actor's turn, of which there is one at a time, and the message of its brief
+       nodes: what is the same for all actors is written once. */
+    struct {
+        struct proa_actor self;
+        struct proa_msg msg;
+    } turn;
 
     /* Budgets of this loop. */
     uint32_t in_place_left, in_place_max;
@@ -288,7 +296,8 @@ static inline void ready_push(struct sched *s, struct slot *slot)
     s->ready_last = index;
 }
 
-static inline struct slot *ready_pop(struct sched *s)
+/* ready_next takes the first of the ready queue, which still says SLOT_READY. */
+static inline struct slot *ready_next(struct sched *s)
 {
     struct slot *slot;
 
@@ -298,7 +307,6 @@ static inline struct slot *ready_pop(struct sched *s)
     s->ready_first = slot->mailbox.owner_next;
     if (s->ready_first == SLOT_NONE)
         s->ready_last = SLOT_NONE;
-    slot->flags &= (uint8_t)~SLOT_READY;
     return slot;
 }
 
@@ -342,7 +350,7 @@ static inline void frame_end(struct proa_actor *self)
 
 static inline void node_free(struct sched *s, struct node *node)
 {
-    slab_free(&s->slab, node, node->msg.zero & NODE_BLOCK);
+    slab_free(&s->slab, node, node_is_brief(node) ? 0 : node->msg.zero & NODE_BLOCK);
 }
 
 static inline void *node_bulk(const struct node *node)
@@ -353,18 +361,47 @@ static inline void *node_bulk(const struct node *node)
     return buf;
 }
 
-/* node_open makes the node's message ready for a handler.  The node itself is no longer linked,
-   and the caller has looked at its NODE_ bits. */
+/* brief_open puts together what a brief node says, but for `to`, deadline and correlation, which
+   are the same for all of one actor. */
+static inline void brief_open(const struct node *node, struct proa_msg *msg)
+{
+    uint32_t head = node->brief.head, tail = brief_tail(head);
+
+    msg->data = node->brief.payload;
+    msg->len = brief_len(head);
+    msg->type = node->brief.type;
+    ref_copy(&msg->from, &node->brief.from);
+    memcpy(&msg->flags, &tail, sizeof(tail));
+}
+
+/* node_open makes the message of a node that is not brief ready for a handler.  The node itself
+   is no longer linked, and the caller has looked at its NODE_ bits. */
 static inline struct proa_msg *node_open(struct node *node)
 {
     node->msg.data = (node->msg.zero & NODE_BULK) != 0 ? node_bulk(node) : node->payload;
     return &node->msg;
 }
 
+/* node_msg is the message of a node of slot's, which stays as it is. */
+static inline struct proa_msg node_msg(const struct sched *s, const struct slot *slot,
+                                       const struct node *node)
+{
+    struct proa_msg msg = {.to = ref_of(s, slot)};
+
+    if (node_is_brief(node)) {
+        brief_open(node, &msg);
+        return msg;
+    }
+    msg = node->msg;
+    msg.data = (msg.zero & NODE_BULK) != 0 ? node_bulk(node) : node->payload;
+    msg.zero = 0;
+    return msg;
+}
+
 /* node_drop frees a node and the bulk buffer it may hold. */
 static inline void node_drop(struct sched *s, struct node *node)
 {
-    if ((node->msg.zero & NODE_BULK) != 0)
+    if (!node_is_brief(node) && (node->msg.zero & NODE_BULK) != 0)
         bulk_free(&s->bulk, node_bulk(node));
     node_free(s, node);
 }
@@ -420,6 +457,36 @@ static inline struct node *node_new(struct sched *s, const struct proa_msg *msg,
     return node;
 }
 
+/* Does msg fit a brief node?  The one that is measured has no room for its mark there. */
+static inline bool msg_is_brief(const struct sched *s, const struct proa_msg *msg,
+                                const void *bulk)
+{
+    return msg->len <= BRIEF_MAX && (msg->flags | msg->correlation) == 0 &&
+           msg->deadline == 0 && bulk == NULL && !s->sample.armed;
+}
+
+/* sched.brief_end while no sample is wanted. */
+static inline uint32_t brief_end(const struct sched *s)
+{
+    return (s->message_max < BRIEF_MAX ? s->message_max : BRIEF_MAX) + 1;
+}
+
+static inline struct node *node_new_brief(struct sched *s, const struct proa_msg *msg)
+{
+    struct node *node = slab_alloc(&s->slab, 0, false);
+
+    if (__builtin_expect(node == NULL, 0)) {
+        s->again_kind = WAIT_SLAB;
+        s->again_key = 0;
+        return NULL;
+    }
+    node->brief.head = brief_head(msg->len, msg->cls, msg->hops);
+    node->brief.type = msg->type;
+    ref_copy(&node->brief.from, &msg->from);
+    payload_copy_brief(node->brief.payload, msg->data, msg->len);
+    return node;
+}
+
 /* ---- metrics.c ---- */
 
 void sample_arm(struct sched *s);
@@ -452,7 +519,8 @@ static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
         metrics_refused(slot, PROA_FULL);
         return PROA_FULL;
     }
-    node = node_new(s, msg, bulk, false);
+    node = msg_is_brief(s, msg, bulk) ? node_new_brief(s, msg)
+                                      : node_new(s, msg, bulk, false);
     if (__builtin_expect(node == NULL, 0)) {
         if ((slot->flags & SLOT_MEMBER) != 0)
             load_settle(s, slot); /* it does not come */
@@ -482,7 +550,6 @@ void dispatch(struct proa_actor *self, const struct proa_msg *msg);
    is only an outcome. */
 void answer_run(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome,
                 const struct proa_msg *reply);
-uint32_t turn(struct sched *s, struct slot *slot, uint32_t max);
 uint32_t settled_run(struct sched *s, uint32_t max);
 void timer_fired(void *ctx, struct timer_entry *e);
 
