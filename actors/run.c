@@ -339,25 +339,6 @@ static __attribute__((noinline)) void turn_ended(struct sched *s, struct slot *s
         load_settle(s, slot);
 }
 
-/* frame_begin of a turn: the frame is there, and no callback is on the stack. */
-static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
-{
-    struct proa_actor *self = &s->turn.self;
-    uint64_t id = (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot);
-
-    self->slot = slot;
-    self->state = slot->mem;
-    memcpy(&self->ref.slot, &id, sizeof(id)); /* as ref_copy will read it */
-    memcpy(&s->turn.msg.to.slot, &id, sizeof(id));
-    self->msg = NULL;
-    slot->flags = (uint8_t)((slot->flags & ~SLOT_READY) | SLOT_RUNNING);
-    s->depth = 1;
-    /* relaxed: as in frame_begin. */
-    atomic_store_explicit(&s->running, id, memory_order_relaxed);
-    atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
-    return self;
-}
-
 static inline __attribute__((always_inline)) uint32_t
 turn_as(struct sched *s, struct slot *slot, uint32_t max, bool member)
 {
