@@ -60,6 +60,7 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->now = c->now;
     s->first_slot = c->lane << 24;
     s->message_max = c->below.message_max != 0 ? c->below.message_max : MESSAGE_DEFAULT;
+    s->small_max = s->message_max < NODE_PAYLOAD_MAX ? s->message_max : NODE_PAYLOAD_MAX;
     s->brief_end = brief_end(s);
     s->turn.self = (struct proa_actor){.sched = s, .ref.node = s->node, .answered = true};
     s->turn.msg = (struct proa_msg){.to.node = s->node};

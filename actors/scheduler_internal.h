@@ -134,6 +134,7 @@ struct sched {
     uint32_t lane, lanes;
     uint32_t first_slot; /* this lane's slot 0, as in references */
     uint32_t message_max;
+    uint32_t small_max; /* the longest payload that a slab node may hold */
     uint32_t brief_end; /* proa_tell writes a brief node itself below this length;
                                       0: the next message queued is the sample */
     uint32_t depth;     /* callbacks on the stack */

@@ -168,12 +168,45 @@ tell_any(struct proa_actor *self, struct proa_ref to, uint32_t type, const void 
     return PROA_OK;
 }
 
-/* The long way, out of the path of the short one. */
+/* Out of the path of the short ones: a tell that fits a slab node, to an actor of this lane that
+   has room, is written straight into that (by way of a message on the stack one of 64 bytes took 38
+   % longer); all others go the long way, brief ones that found no block at hand too. */
 static __attribute__((noinline)) enum proa_outcome
 tell_normal(struct proa_actor *self, struct proa_ref to, uint32_t type, const void *data,
             size_t len)
 {
-    return tell_any(self, to, type, data, len, PROA_CLASS_NORMAL, NULL);
+    struct sched *s = self->sched;
+    struct slot *slot = slot_open(s, to);
+    struct node *node;
+    uint32_t block;
+
+    if (__builtin_expect(slot == NULL || len < s->brief_end || len > s->small_max ||
+                             type >= PROA_TYPE_SYSTEM || (data == NULL && len > 0) ||
+                             mailbox_full(&slot->mailbox, PROA_CLASS_NORMAL),
+                         0))
+        return tell_any(self, to, type, data, len, PROA_CLASS_NORMAL, NULL);
+    block = node_block((uint32_t)len);
+    node = slab_alloc(&s->slab, block, false);
+    if (__builtin_expect(node == NULL, 0))
+        return tell_any(self, to, type, data, len, PROA_CLASS_NORMAL, NULL);
+    node->msg.len = (uint32_t)len;
+    node->msg.type = type;
+    ref_copy(&node->msg.from, &self->ref);
+    ref_copy(&node->msg.to, &to);
+    node->msg.deadline = 0;
+    node->msg.correlation = 0;
+    node->msg.flags = 0;
+    node->msg.cls = PROA_CLASS_NORMAL;
+    node->msg.hops = 0;
+    node->msg.zero = (uint8_t)block;
+    payload_copy(node->payload, data, (uint32_t)len);
+    mailbox_put_as(&slot->mailbox, node, PROA_CLASS_NORMAL);
+    slot->mailbox.count[PROA_CLASS_NORMAL]++;
+    if (__builtin_expect(s->sample.armed, 0))
+        sample_take(s, node);
+    ready_push(s, slot);
+    s->hot.tells++;
+    return PROA_OK;
 }
 
 /* A tell that fits a brief node, to an actor of this lane that has room, is written straight
