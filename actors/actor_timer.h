@@ -33,13 +33,65 @@ struct actor_timer_table {
 bool actor_timer_table_init(struct actor_timer_table *t, uint32_t max, uint64_t seed);
 void actor_timer_table_fini(struct actor_timer_table *t);
 
+/* actor_timer_fresh is an entry never used before, or NULL; for actor_timer_alloc. */
+struct actor_timer *actor_timer_fresh(struct actor_timer_table *t);
+
 /* actor_timer_alloc takes an entry for the actor in slot; its wheel entry is the caller's. */
-struct actor_timer *actor_timer_alloc(struct actor_timer_table *t, struct slot *slot,
-                                      uint32_t slot_index);
+static inline struct actor_timer *
+actor_timer_alloc(struct actor_timer_table *t, struct slot *slot, uint32_t slot_index)
+{
+    struct actor_timer *timer;
+    uint32_t index;
+
+    if (__builtin_expect(t->free != ACTOR_TIMER_NONE, 1)) {
+        timer = &t->timers[t->free];
+        t->free = timer->next;
+    } else {
+        timer = actor_timer_fresh(t);
+        if (timer == NULL)
+            return NULL;
+    }
+    index = (uint32_t)(timer - t->timers);
+    timer->serial = timer->serial + 1 != 0 ? timer->serial + 1 : 1;
+    timer->slot = slot_index;
+    timer->prev = ACTOR_TIMER_NONE;
+    timer->next = slot->timers;
+    if (slot->timers != ACTOR_TIMER_NONE)
+        t->timers[slot->timers].prev = index;
+    slot->timers = index;
+    t->in_use++;
+    return timer;
+}
+
 /* actor_timer_find is the running timer of the actor in this slot, or NULL. */
-struct actor_timer *actor_timer_find(const struct actor_timer_table *t,
-                                     struct proa_timer timer, uint32_t slot_index);
-void actor_timer_release(struct actor_timer_table *t, struct slot *slot,
-                         struct actor_timer *timer);
+static inline struct actor_timer *actor_timer_find(const struct actor_timer_table *t,
+                                                   struct proa_timer timer,
+                                                   uint32_t slot_index)
+{
+    struct actor_timer *entry;
+
+    if (timer.index >= t->fresh)
+        return NULL;
+    entry = &t->timers[timer.index];
+    if (entry->fn == NULL || entry->serial != timer.serial || entry->slot != slot_index)
+        return NULL;
+    return entry;
+}
+
+static inline void actor_timer_release(struct actor_timer_table *t, struct slot *slot,
+                                       struct actor_timer *timer)
+{
+    PROA_ASSERT(timer->timer.at == NULL);
+    if (timer->prev != ACTOR_TIMER_NONE)
+        t->timers[timer->prev].next = timer->next;
+    else
+        slot->timers = timer->next;
+    if (timer->next != ACTOR_TIMER_NONE)
+        t->timers[timer->next].prev = timer->prev;
+    timer->fn = NULL;
+    timer->next = t->free;
+    t->free = (uint32_t)(timer - t->timers);
+    t->in_use--;
+}
 
 #endif

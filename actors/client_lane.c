@@ -103,30 +103,28 @@ void client_spawned(struct sched *s, struct slot *slot, uint32_t id,
 static bool node_out(struct sched *s, struct slot *slot, const struct node *node)
 {
     struct proa_client *client = slot->client;
-    const struct proa_msg *msg = &node->msg;
-    const void *data =
-        (msg->zero & NODE_BULK) != 0 ? node_bulk(node) : (const void *)node->payload;
-    struct client_head head = {.id = msg->correlation,
-                               .type = msg->type,
-                               .outcome = (uint32_t)(msg->deadline >> 32),
-                               .len = msg->len,
-                               .from = msg->from};
+    const struct proa_msg msg = node_msg(s, slot, node);
+    struct client_head head = {.id = msg.correlation,
+                               .type = msg.type,
+                               .outcome = (uint32_t)(msg.deadline >> 32),
+                               .len = msg.len,
+                               .from = msg.from};
 
-    if (msg->type == NODE_CHANGED && (msg->flags & PROA_MSG_SYSTEM) != 0)
+    if (msg.type == NODE_CHANGED && (msg.flags & PROA_MSG_SYSTEM) != 0)
         return client_changed(s, slot, node);
-    if ((msg->flags & PROA_MSG_REPLY) != 0)
-        return push(s, client, client->answers, (uint32_t)msg->deadline, &head, data);
-    if ((msg->flags & PROA_MSG_ASK) != 0) {
-        refuse_msg(s, msg, PROA_REFUSED_UNKNOWN_TYPE);
+    if ((msg.flags & PROA_MSG_REPLY) != 0)
+        return push(s, client, client->answers, (uint32_t)msg.deadline, &head, msg.data);
+    if ((msg.flags & PROA_MSG_ASK) != 0) {
+        refuse_msg(s, &msg, PROA_REFUSED_UNKNOWN_TYPE);
         return true;
     }
-    if (msg->len > PROA_CLIENT_MSG_MAX) {
-        refuse_msg(s, msg, PROA_REFUSED_BAD_LENGTH);
+    if (msg.len > PROA_CLIENT_MSG_MAX) {
+        refuse_msg(s, &msg, PROA_REFUSED_BAD_LENGTH);
         return true;
     }
     head.id = 0;
     head.outcome = PROA_OK;
-    return push(s, client, client->tells, CLIENT_TOLD, &head, data);
+    return push(s, client, client->tells, CLIENT_TOLD, &head, msg.data);
 }
 
 /* Empties one class as far as the ring goes; false when it is full. */
@@ -253,7 +251,7 @@ void client_gone(struct sched *s, struct slot *slot)
 {
     struct proa_client *client = slot->client;
 
-    slot->state = SLOT_ENDING;
+    slot_ending(slot);
     slot->client = NULL;
     waits_end(s, slot);
     if ((slot->marks & SLOT_MARK_WATCHES) != 0)

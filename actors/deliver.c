@@ -73,17 +73,16 @@ static __attribute__((noinline)) void dispatch_timed(struct proa_actor *self,
 static inline void run_in_place(struct sched *s, struct slot *slot,
                                 const struct proa_msg *msg, void *bulk)
 {
-    struct proa_actor self;
+    struct proa_actor *self = turn_begin(s, slot);
 
-    frame_begin(&self, s, slot);
-    self.bulk = bulk;
+    self->bulk = bulk; /* NULL again after dispatch */
     s->hot.in_place++;
     if (__builtin_expect(s->sample.in_place, 0))
-        dispatch_timed(&self, msg);
+        dispatch_timed(self, msg);
     else
-        dispatch(&self, msg);
+        dispatch(self, msg);
     metrics_publish(&slot->behaviour->metrics);
-    frame_end(&self);
+    frame_end(self);
 }
 
 static void refuse_and_free(struct sched *s, const struct proa_msg *msg, void *bulk,

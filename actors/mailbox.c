@@ -23,7 +23,7 @@ struct node *mailbox_take_counted(struct mailbox *m, uint32_t cls)
 
     if (last == NULL)
         return NULL;
-    for (node = last->next; (node->msg.zero & NODE_UNCOUNTED) != 0; node = node->next) {
+    for (node = last->next; !node_is_counted(node); node = node->next) {
         if (node == last)
             return NULL;
         before = node;

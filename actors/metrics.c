@@ -30,11 +30,13 @@ void sample_arm(struct sched *s)
 {
     s->sample.next = s->hot.mailbox + METRICS_EVERY;
     s->sample.armed = true;
+    s->brief_end = 0; /* proa_tell leaves it to enqueue */
 }
 
 void sample_take(struct sched *s, struct node *node)
 {
     s->sample.armed = false;
+    s->brief_end = brief_end(s);
     s->sample.node = node;
     s->sample.at = clock_of(s);
     node->msg.zero |= NODE_SAMPLED;

@@ -48,6 +48,7 @@ enum proa_outcome name_wait(struct sched *s, struct slot *slot, enum ask_kind ki
         ask_release(&s->asks, slot, ask);
         return PROA_AGAIN;
     }
+    node->msg.len = 0; /* it is not brief */
     node->msg.zero = (uint8_t)block;
     node->msg.from = proa_ref_none(); /* name_settle */
     node->msg.deadline = 0;

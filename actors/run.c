@@ -3,6 +3,8 @@
 
 #include "client_ring.h"
 
+#define RUN_CHUNK 64u /* messages between looks at the clock */
+
 static const uint64_t nothing;
 
 /* ---- One message ---- */
@@ -43,8 +45,10 @@ static inline void handle(struct proa_actor *self, const struct proa_msg *msg)
     atomic_store_explicit(&self->sched->running_type, msg->type, memory_order_relaxed);
     fn(self, msg);
     self->msg = NULL;
-    if (__builtin_expect(!self->answered, 0))
+    if (__builtin_expect(!self->answered, 0)) {
         unanswered(self, msg);
+        self->answered = true; /* outside of an ask it is */
+    }
 }
 
 static inline void drop_bulk(struct proa_actor *self)
@@ -187,6 +191,7 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
     uint8_t bits = node->msg.zero;
     struct proa_msg *msg;
 
+    self->msg = NULL;
     atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
     if ((node->msg.flags & PROA_MSG_SYSTEM) != 0) {
         signal_run(self, node);
@@ -208,10 +213,39 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
     slab_free(&s->slab, node, bits & NODE_BLOCK);
 }
 
+/* A brief node: a tell, which needs nothing of what an ask does.  self->msg stays until another
+   sort of node comes. */
+static inline __attribute__((always_inline)) void
+brief_run(struct sched *s, struct behaviour *b, struct node *node)
+{
+    struct proa_msg *msg = &s->turn.msg;
+    uint32_t type = node->brief.type, len = brief_len(node->brief.head);
+    const struct behaviour_row *row = behaviour_row(b, type);
+    proa_handler fn = row != NULL ? row->fn : b->def->any;
+
+    brief_open(node, msg);
+    if (__builtin_expect(fn != NULL && (row == NULL || len >= row->min_len), 1)) {
+        s->turn.self.msg = msg;
+        b->metrics.handled++;
+        /* relaxed: as in frame_begin. */
+        atomic_store_explicit(&s->running_type, type, memory_order_relaxed);
+        fn(&s->turn.self, msg);
+    } else {
+        refuse_msg(s, msg,
+                   fn == NULL ? PROA_REFUSED_UNKNOWN_TYPE : PROA_REFUSED_BAD_LENGTH);
+    }
+    slab_free(&s->slab, node, 0);
+}
+
 static inline void node_run(struct proa_actor *self, struct node *node)
 {
-    uint8_t bits = node->msg.zero;
+    uint8_t bits;
 
+    if (node_is_brief(node)) {
+        brief_run(self->sched, self->slot->behaviour, node);
+        return;
+    }
+    bits = node->msg.zero;
     if (__builtin_expect(((node->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) |
                           (bits & (NODE_BULK | NODE_SAMPLED))) != 0,
                          0)) {
@@ -240,7 +274,9 @@ static struct node *take_urgent(struct mailbox *mailbox)
 static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor *self,
                                                                uint32_t max, bool member)
 {
+    struct sched *s = self->sched;
     struct slot *slot = self->slot;
+    struct behaviour *b = slot->behaviour;
     struct mailbox *mailbox = &slot->mailbox;
     struct node *last = NULL;
     struct node *node = mailbox_take_all(mailbox, PROA_CLASS_NORMAL, &last);
@@ -253,14 +289,19 @@ static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor
             struct node *next = node->next;
 
             __builtin_prefetch(next);
-            mailbox_taken(mailbox, node);
-            node_run(self, node);
+            if (__builtin_expect(node_is_brief(node), 1)) {
+                mailbox->count[PROA_CLASS_NORMAL]--;
+                brief_run(s, b, node);
+            } else {
+                mailbox_taken(mailbox, node);
+                node_run(self, node);
+            }
             node = next;
         } else {
             break;
         }
         if (member)
-            load_settle(self->sched, slot);
+            load_settle(s, slot);
     }
     if (node != NULL)
         mailbox_put_back(mailbox, PROA_CLASS_NORMAL, node, last);
@@ -301,14 +342,13 @@ static __attribute__((noinline)) void turn_ended(struct sched *s, struct slot *s
 static inline __attribute__((always_inline)) uint32_t
 turn_as(struct sched *s, struct slot *slot, uint32_t max, bool member)
 {
-    struct proa_actor self;
+    struct proa_actor *self = turn_begin(s, slot);
     uint32_t done;
 
-    frame_begin(&self, s, slot);
     if (__builtin_expect(slot->behaviour->drops_oldest, 0))
-        done = run_one_by_one(&self, max, member);
+        done = run_one_by_one(self, max, member);
     else
-        done = run_list(&self, max, member);
+        done = run_list(self, max, member);
     s->hot.mailbox += done;
     metrics_turn(&slot->behaviour->metrics, done);
     if (!mailbox_empty(&slot->mailbox)) {
@@ -317,24 +357,61 @@ turn_as(struct sched *s, struct slot *slot, uint32_t max, bool member)
     }
     if (__builtin_expect((slot->flags & (SLOT_TELL | SLOT_MEMBER)) != 0, 0))
         turn_ended(s, slot);
-    frame_end(&self);
+    frame_end(self);
     return done;
 }
 
-static __attribute__((noinline)) uint32_t turn_member(struct sched *s, struct slot *slot,
-                                                      uint32_t max)
+/* The turn of who is no ordinary actor. */
+static __attribute__((noinline)) uint32_t turn_other(struct sched *s, struct slot *slot,
+                                                     uint32_t max)
 {
-    return turn_as(s, slot, max, true);
+    if (slot->state == SLOT_LIVE && (slot->flags & SLOT_CLIENT) == 0)
+        return turn_as(s, slot, max, true);
+    slot->flags &= (uint8_t)~SLOT_READY;
+    return slot->state != SLOT_LIVE ? actor_drain(s, slot, max)
+                                    : client_turn(s, slot, max);
 }
 
-uint32_t turn(struct sched *s, struct slot *slot, uint32_t max)
+static inline uint32_t turn(struct sched *s, struct slot *slot, uint32_t max)
 {
-    if (__builtin_expect(slot->state != SLOT_LIVE, 0))
-        return actor_drain(s, slot, max);
-    if (__builtin_expect((slot->flags & (SLOT_CLIENT | SLOT_MEMBER)) != 0, 0))
-        return (slot->flags & SLOT_CLIENT) != 0 ? client_turn(s, slot, max)
-                                                : turn_member(s, slot, max);
+    if (__builtin_expect(slot->state != SLOT_LIVE ||
+                             (slot->flags & (SLOT_CLIENT | SLOT_MEMBER)) != 0,
+                         0))
+        return turn_other(s, slot, max);
     return turn_as(s, slot, max, false);
+}
+
+static void sample_when_due(struct sched *s)
+{
+    if (s->hot.mailbox >= s->sample.next)
+        sample_arm(s);
+}
+
+uint32_t sched_run(struct sched *s)
+{
+    proa_ns until = 0, now;
+    uint32_t done, look = RUN_CHUNK;
+    struct slot *slot;
+
+    if (__builtin_expect(s->draining, 0))
+        drain_some(s);
+    done = settled_run(s, SCHED_RUN_MAX / 2);
+    while (done < SCHED_RUN_MAX && (slot = ready_next(s)) != NULL) {
+        if (s->ready_first != SLOT_NONE)
+            __builtin_prefetch(&s->slots.slots[s->ready_first], 1);
+        done += turn(s, slot, SCHED_TURN_MAX);
+        if (s->clock == NULL || done < look)
+            continue;
+        look = done + RUN_CHUNK;
+        sample_when_due(s);
+        now = s->clock();
+        if (until == 0)
+            until = now + SCHED_RUN_NS;
+        else if (now >= until)
+            break;
+    }
+    sample_when_due(s);
+    return done;
 }
 
 /* ---- Timers ---- */

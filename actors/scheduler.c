@@ -6,7 +6,6 @@
 #define ASKS_DEFAULT 65536u
 #define TIMERS_DEFAULT 65536u
 #define MESSAGE_DEFAULT (1u << 20)
-#define RUN_CHUNK 64u /* messages between looks at the clock */
 #define TIMERS_CHUNK 16u
 
 /* ---- Life ---- */
@@ -62,6 +61,9 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->first_slot = c->lane << 24;
     s->message_max = c->below.message_max != 0 ? c->below.message_max : MESSAGE_DEFAULT;
     s->small_max = s->message_max < NODE_PAYLOAD_MAX ? s->message_max : NODE_PAYLOAD_MAX;
+    s->brief_end = brief_end(s);
+    s->turn.self = (struct proa_actor){.sched = s, .ref.node = s->node, .answered = true};
+    s->turn.msg = (struct proa_msg){.to.node = s->node};
     s->in_place_max = c->in_place_max != 0 ? c->in_place_max : SCHED_IN_PLACE_MAX;
     s->clock = c->clock;
     s->arena = c->arena;
@@ -125,8 +127,9 @@ static void end_all(struct sched *s)
                 actor_end(s, slot);
         }
     }
-    for (struct slot *slot = ready_pop(s); slot != NULL; slot = ready_pop(s)) {
-        slot->flags &= (uint8_t)~SLOT_NAMED; /* the node's end gives all names up */
+    for (struct slot *slot = ready_next(s); slot != NULL; slot = ready_next(s)) {
+        /* The node's end gives all names up. */
+        slot->flags &= (uint8_t) ~(SLOT_READY | SLOT_NAMED);
         actor_drain(s, slot, UINT32_MAX);
     }
 }
@@ -176,39 +179,6 @@ bool sched_called(struct sched *s)
     if (s->inbox != NULL && inbox_peek(s->inbox) != NULL)
         return true;
     return s->lanes > 1 && cross_called(s);
-}
-
-static void sample_when_due(struct sched *s)
-{
-    if (s->hot.mailbox >= s->sample.next)
-        sample_arm(s);
-}
-
-uint32_t sched_run(struct sched *s)
-{
-    proa_ns until = 0, now;
-    uint32_t done, look = RUN_CHUNK;
-    struct slot *slot;
-
-    if (__builtin_expect(s->draining, 0))
-        drain_some(s);
-    done = settled_run(s, SCHED_RUN_MAX / 2);
-    while (done < SCHED_RUN_MAX && (slot = ready_pop(s)) != NULL) {
-        if (s->ready_first != SLOT_NONE)
-            __builtin_prefetch(&s->slots.slots[s->ready_first], 1);
-        done += turn(s, slot, SCHED_TURN_MAX);
-        if (s->clock == NULL || done < look)
-            continue;
-        look = done + RUN_CHUNK;
-        sample_when_due(s);
-        now = s->clock();
-        if (until == 0)
-            until = now + SCHED_RUN_NS;
-        else if (now >= until)
-            break;
-    }
-    sample_when_due(s);
-    return done;
 }
 
 uint32_t sched_timers(struct sched *s)

@@ -134,8 +134,10 @@ struct sched {
     uint32_t lane, lanes;
     uint32_t first_slot; /* this lane's slot 0, as in references */
     uint32_t message_max;
-    uint32_t small_max;            /* the longest payload that a slab node may hold */
-    uint32_t depth;                /* callbacks on the stack */
+    uint32_t small_max; /* the longest payload that a slab node may hold */
+    uint32_t brief_end; /* proa_tell writes a brief node itself below this length;
+                                      0: the next message queued is the sample */
+    uint32_t depth;     /* callbacks on the stack */
     _Atomic uint32_t running_type; /* sched_running */
     _Atomic uint64_t running;      /* generation and slot of the callback, or 0 */
     uint32_t ready_first, ready_last;
@@ -143,6 +145,13 @@ struct sched {
     struct slab slab;   /* messages */
     struct slab states; /* actor states */
     struct ref_set blocked;
+
+    /* The frame of an actor's turn, or of one message in place, of which there is one at a time, and
+       the message of its brief nodes: what is the same for all actors is written once. */
+    struct {
+        struct proa_actor self;
+        struct proa_msg msg;
+    } turn;
 
     /* Budgets of this loop. */
     uint32_t in_place_left, in_place_max;
@@ -288,7 +297,8 @@ static inline void ready_push(struct sched *s, struct slot *slot)
     s->ready_last = index;
 }
 
-static inline struct slot *ready_pop(struct sched *s)
+/* ready_next takes the first of the ready queue, which still says SLOT_READY. */
+static inline struct slot *ready_next(struct sched *s)
 {
     struct slot *slot;
 
@@ -298,7 +308,6 @@ static inline struct slot *ready_pop(struct sched *s)
     s->ready_first = slot->mailbox.owner_next;
     if (s->ready_first == SLOT_NONE)
         s->ready_last = SLOT_NONE;
-    slot->flags &= (uint8_t)~SLOT_READY;
     return slot;
 }
 
@@ -324,6 +333,26 @@ static inline void frame_begin(struct proa_actor *self, struct sched *s,
     atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
 }
 
+/* turn_begin is frame_begin of a turn, or of one message run in place: the frame is there, and no
+   callback is on the stack. */
+static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
+{
+    struct proa_actor *self = &s->turn.self;
+    uint64_t id = (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot);
+
+    self->slot = slot;
+    self->state = slot->mem;
+    memcpy(&self->ref.slot, &id, sizeof(id)); /* as ref_copy will read it */
+    memcpy(&s->turn.msg.to.slot, &id, sizeof(id));
+    self->msg = NULL;
+    slot->flags = (uint8_t)((slot->flags & ~SLOT_READY) | SLOT_RUNNING);
+    s->depth = 1;
+    /* relaxed: as in frame_begin. */
+    atomic_store_explicit(&s->running, id, memory_order_relaxed);
+    atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
+    return self;
+}
+
 void actor_end(struct sched *s, struct slot *slot); /* stop.c */
 
 /* frame_end also ends the actor if it said so, unless it is still starting. */
@@ -338,87 +367,7 @@ static inline void frame_end(struct proa_actor *self)
         actor_end(self->sched, slot);
 }
 
-/* ---- Messages into mailboxes ---- */
-
-static inline void node_free(struct sched *s, struct node *node)
-{
-    slab_free(&s->slab, node, node->msg.zero & NODE_BLOCK);
-}
-
-static inline void *node_bulk(const struct node *node)
-{
-    void *buf;
-
-    memcpy(&buf, node->payload, sizeof(buf));
-    return buf;
-}
-
-/* node_open makes the node's message ready for a handler.  The node itself is no longer linked,
-   and the caller has looked at its NODE_ bits. */
-static inline struct proa_msg *node_open(struct node *node)
-{
-    node->msg.data = (node->msg.zero & NODE_BULK) != 0 ? node_bulk(node) : node->payload;
-    return &node->msg;
-}
-
-/* node_drop frees a node and the bulk buffer it may hold. */
-static inline void node_drop(struct sched *s, struct node *node)
-{
-    if ((node->msg.zero & NODE_BULK) != 0)
-        bulk_free(&s->bulk, node_bulk(node));
-    node_free(s, node);
-}
-
-/* The slab class of a node with a payload of len bytes. */
-static inline uint32_t node_block(uint32_t len)
-{
-    uint32_t lines = (len + PROA_CACHE_LINE - 1) / PROA_CACHE_LINE;
-
-    return 31u - (uint32_t)__builtin_clz(2 * lines + 1);
-}
-
-/* node_new makes a node of msg.  bulk: the buffer msg->data lies in, which the node takes; NULL:
-   msg->data is copied.  NULL: no room, again_kind says where. */
-struct node *node_new_large(struct sched *s, const struct proa_msg *msg, void *bulk,
-                            bool privileged);
-
-/* Everything of msg but data, as ref_copy does. */
-static inline void node_head(struct node *node, const struct proa_msg *msg, uint32_t zero)
-{
-    uint32_t len = msg->len, type = msg->type, correlation = msg->correlation;
-
-    __asm__("" : "+r"(len), "+r"(type), "+r"(correlation));
-    node->msg.len = len;
-    node->msg.type = type;
-    ref_copy(&node->msg.from, &msg->from);
-    ref_copy(&node->msg.to, &msg->to);
-    node->msg.deadline = msg->deadline;
-    node->msg.correlation = correlation;
-    node->msg.flags = msg->flags;
-    node->msg.cls = msg->cls;
-    node->msg.hops = msg->hops;
-    node->msg.zero = (uint8_t)zero;
-}
-
-static inline struct node *node_new(struct sched *s, const struct proa_msg *msg,
-                                    void *bulk, bool privileged)
-{
-    uint32_t block;
-    struct node *node;
-
-    if (__builtin_expect(bulk != NULL || msg->len > NODE_PAYLOAD_MAX, 0))
-        return node_new_large(s, msg, bulk, privileged);
-    block = node_block(msg->len);
-    node = slab_alloc(&s->slab, block, privileged);
-    if (__builtin_expect(node == NULL, 0)) {
-        s->again_kind = WAIT_SLAB;
-        s->again_key = 0;
-        return NULL;
-    }
-    node_head(node, msg, block);
-    payload_copy(node->payload, msg->data, msg->len);
-    return node;
-}
+#include "scheduler_nodes.h"
 
 /* ---- metrics.c ---- */
 
@@ -452,7 +401,8 @@ static inline enum proa_outcome enqueue(struct sched *s, struct slot *slot,
         metrics_refused(slot, PROA_FULL);
         return PROA_FULL;
     }
-    node = node_new(s, msg, bulk, false);
+    node = msg_is_brief(s, msg, bulk) ? node_new_brief(s, msg)
+                                      : node_new(s, msg, bulk, false);
     if (__builtin_expect(node == NULL, 0)) {
         if ((slot->flags & SLOT_MEMBER) != 0)
             load_settle(s, slot); /* it does not come */
@@ -482,7 +432,6 @@ void dispatch(struct proa_actor *self, const struct proa_msg *msg);
    is only an outcome. */
 void answer_run(struct proa_actor *self, struct ask *ask, enum proa_outcome outcome,
                 const struct proa_msg *reply);
-uint32_t turn(struct sched *s, struct slot *slot, uint32_t max);
 uint32_t settled_run(struct sched *s, uint32_t max);
 void timer_fired(void *ctx, struct timer_entry *e);
 

@@ -104,13 +104,15 @@ struct node *node_new_large(struct sched *s, const struct proa_msg *msg, void *b
 static bool drop_oldest(struct sched *s, struct slot *slot, uint32_t cls)
 {
     struct node *oldest;
+    struct proa_msg msg;
 
     if (slot->behaviour == NULL || !slot->behaviour->drops_oldest)
         return false;
     oldest = mailbox_take_counted(&slot->mailbox, cls);
     if (oldest == NULL)
         return false;
-    refuse_msg(s, &oldest->msg, PROA_REFUSED_DROPPED);
+    msg = node_msg(s, slot, oldest);
+    refuse_msg(s, &msg, PROA_REFUSED_DROPPED);
     node_drop(s, oldest);
     return true;
 }
@@ -166,26 +168,27 @@ tell_any(struct proa_actor *self, struct proa_ref to, uint32_t type, const void 
     return PROA_OK;
 }
 
-/* A small tell to an actor of this lane that has room is written straight into its node; all
-   others go the long way. */
-static inline enum proa_outcome tell(struct proa_actor *self, struct proa_ref to,
-                                     uint32_t type, const void *data, size_t len,
-                                     enum proa_class cls)
+/* Out of the path of the short ones: a tell that fits a slab node, to an actor of this lane that
+   has room, is written straight into that (by way of a message on the stack one of 64 bytes took 38
+   % longer); all others go the long way, brief ones that found no block at hand too. */
+static __attribute__((noinline)) enum proa_outcome
+tell_normal(struct proa_actor *self, struct proa_ref to, uint32_t type, const void *data,
+            size_t len)
 {
     struct sched *s = self->sched;
     struct slot *slot = slot_open(s, to);
     struct node *node;
     uint32_t block;
 
-    if (__builtin_expect(slot == NULL || len > s->small_max || type >= PROA_TYPE_SYSTEM ||
-                             (data == NULL && len > 0) ||
-                             mailbox_full(&slot->mailbox, cls),
+    if (__builtin_expect(slot == NULL || len < s->brief_end || len > s->small_max ||
+                             type >= PROA_TYPE_SYSTEM || (data == NULL && len > 0) ||
+                             mailbox_full(&slot->mailbox, PROA_CLASS_NORMAL),
                          0))
-        return tell_any(self, to, type, data, len, cls, NULL);
+        return tell_any(self, to, type, data, len, PROA_CLASS_NORMAL, NULL);
     block = node_block((uint32_t)len);
     node = slab_alloc(&s->slab, block, false);
     if (__builtin_expect(node == NULL, 0))
-        return tell_any(self, to, type, data, len, cls, NULL);
+        return tell_any(self, to, type, data, len, PROA_CLASS_NORMAL, NULL);
     node->msg.len = (uint32_t)len;
     node->msg.type = type;
     ref_copy(&node->msg.from, &self->ref);
@@ -193,12 +196,12 @@ static inline enum proa_outcome tell(struct proa_actor *self, struct proa_ref to
     node->msg.deadline = 0;
     node->msg.correlation = 0;
     node->msg.flags = 0;
-    node->msg.cls = (uint8_t)cls;
+    node->msg.cls = PROA_CLASS_NORMAL;
     node->msg.hops = 0;
     node->msg.zero = (uint8_t)block;
     payload_copy(node->payload, data, (uint32_t)len);
-    mailbox_put_as(&slot->mailbox, node, cls);
-    slot->mailbox.count[cls]++;
+    mailbox_put_as(&slot->mailbox, node, PROA_CLASS_NORMAL);
+    slot->mailbox.count[PROA_CLASS_NORMAL]++;
     if (__builtin_expect(s->sample.armed, 0))
         sample_take(s, node);
     ready_push(s, slot);
@@ -206,16 +209,48 @@ static inline enum proa_outcome tell(struct proa_actor *self, struct proa_ref to
     return PROA_OK;
 }
 
+/* A tell that fits a brief node, to an actor of this lane that has room, is written straight
+   into that; all others go the long way.  Nothing is called but as the last thing, so nothing
+   is saved on the stack.  The receiver's state need not be looked at: a slot that takes no messages has no capacity. */
 enum proa_outcome proa_tell(struct proa_actor *self, struct proa_ref to, uint32_t type,
                             const void *data, size_t len)
 {
-    return tell(self, to, type, data, len, PROA_CLASS_NORMAL);
+    struct sched *s = self->sched;
+    uint32_t at = to.slot - s->first_slot;
+    struct slot *slot = &s->slots.slots[at];
+    struct slab_block *block = s->slab.free[0];
+    struct node *node = (struct node *)(void *)block;
+
+    if (__builtin_expect(to.node != s->node || at >= s->slots.max, 0))
+        return tell_normal(self, to, type, data, len);
+    if (__builtin_expect(slot->generation != to.generation ||
+                             mailbox_full(&slot->mailbox, PROA_CLASS_NORMAL) ||
+                             len >= s->brief_end || type >= PROA_TYPE_SYSTEM ||
+                             !slab_has(&s->slab, 0),
+                         0))
+        return tell_normal(self, to, type, data, len);
+    if (len > 0) {
+        if (__builtin_expect(data == NULL, 0))
+            return tell_normal(self, to, type, data, len);
+        payload_copy_brief(node->brief.payload, data, (uint32_t)len);
+    }
+    s->slab.free[0] = block->next;
+    s->slab.used += SLAB_BLOCK_MIN;
+    __builtin_prefetch(block->next, 1);
+    node->brief.head = brief_head((uint32_t)len, PROA_CLASS_NORMAL, 0);
+    node->brief.type = type;
+    ref_copy(&node->brief.from, &self->ref);
+    mailbox_put_as(&slot->mailbox, node, PROA_CLASS_NORMAL);
+    slot->mailbox.count[PROA_CLASS_NORMAL]++;
+    ready_push(s, slot);
+    s->hot.tells++;
+    return PROA_OK;
 }
 
 enum proa_outcome proa_tell_urgent(struct proa_actor *self, struct proa_ref to,
                                    uint32_t type, const void *data, size_t len)
 {
-    return tell(self, to, type, data, len, PROA_CLASS_URGENT);
+    return tell_any(self, to, type, data, len, PROA_CLASS_URGENT, NULL);
 }
 
 void *proa_buf_alloc(struct proa_actor *self, size_t len)

@@ -62,6 +62,13 @@ static inline uint32_t slab_class_size(uint32_t class)
 /* The slow half of slab_alloc: nothing free in this class, or the limit is reached. */
 void *slab_alloc_slow(struct slab *slab, uint32_t class, bool privileged);
 
+/* Is there a block in the free list of a class, and room for it? */
+static inline bool slab_has(const struct slab *slab, uint32_t class)
+{
+    return slab->free[class] != NULL &&
+           slab->used + slab_class_size(class) <= slab->limit;
+}
+
 /* slab_alloc gives a block of a class, 64-aligned, contents undefined. */
 static inline void *slab_alloc(struct slab *slab, uint32_t class, bool privileged)
 {

@@ -65,6 +65,8 @@ void slot_renew(struct slot_table *t, struct slot *slot)
     slot->next_generation = after(slot->generation);
     slot->state = SLOT_STARTING;
     slot->flags &= SLOT_READY | SLOT_NAMED | SLOT_CHILD | SLOT_MEMBER;
+    slot->mailbox.capacity =
+        (slot->flags & SLOT_MEMBER) != 0 ? 0 : slot->behaviour->capacity;
     slot->marks &= (uint16_t)~SLOT_MARK_STARTED;
     slot->reason = PROA_REASON_NORMAL;
     slot->code = 0;
@@ -75,6 +77,7 @@ void slot_release(struct slot_table *t, struct slot *slot)
     uint32_t index = slot_index(t, slot);
 
     PROA_ASSERT(slot->generation != 0 && mailbox_empty(&slot->mailbox));
+    slot->mailbox.capacity = 0;
     slot->generation = 0;
     slot->state = SLOT_FREE;
     t->live--;

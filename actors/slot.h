@@ -110,6 +110,14 @@ struct slot *slot_alloc(struct slot_table *t);
    state STARTING, a new generation.  Its lists and its mailbox are empty. */
 void slot_renew(struct slot_table *t, struct slot *slot);
 
+/* slot_ending: it takes no more messages.  Its mailbox has no capacity from here on, so that
+   proa_tell need not ask for its state. */
+static inline void slot_ending(struct slot *slot)
+{
+    slot->state = SLOT_ENDING;
+    slot->mailbox.capacity = 0;
+}
+
 /* slot_release ends this life: its references are stale from here on. */
 void slot_release(struct slot_table *t, struct slot *slot);
 

@@ -121,7 +121,7 @@ void actor_end(struct sched *s, struct slot *slot)
     struct proa_actor self;
 
     PROA_ASSERT((slot->flags & SLOT_RUNNING) == 0 && slot->state != SLOT_ENDING);
-    slot->state = SLOT_ENDING;
+    slot_ending(slot);
     if ((slot->flags & SLOT_MEMBER) != 0)
         load_ending(s, slot);
     if (slot->reason == PROA_REASON_FAILED)
@@ -151,18 +151,19 @@ void actor_end(struct sched *s, struct slot *slot)
 }
 
 /* Refuses, or drops, one message that an ending actor has not read. */
-static void refuse_queued(struct sched *s, struct node *node)
+static void refuse_queued(struct sched *s, const struct slot *slot, struct node *node)
 {
-    bool is_system = (node->msg.flags & PROA_MSG_SYSTEM) != 0;
+    const struct proa_msg msg = node_msg(s, slot, node);
+    bool is_system = (msg.flags & PROA_MSG_SYSTEM) != 0;
 
-    if (is_system && node->msg.type == NODE_CHANGED)
+    if (is_system && msg.type == NODE_CHANGED)
         watching_out(s, node);
     if (is_system)
-        STAT_ADD(s, signals_dropped, node->msg.type != NODE_STOP);
-    else if ((node->msg.flags & PROA_MSG_REPLY) != 0)
+        STAT_ADD(s, signals_dropped, msg.type != NODE_STOP);
+    else if ((msg.flags & PROA_MSG_REPLY) != 0)
         STAT_ADD(s, late_replies, 1);
     else
-        refuse_msg(s, &node->msg, PROA_REFUSED_STOPPED);
+        refuse_msg(s, &msg, PROA_REFUSED_STOPPED);
     node_drop(s, node);
 }
 
@@ -213,7 +214,7 @@ uint32_t actor_drain(struct sched *s, struct slot *slot, uint32_t max)
     uint32_t done = 0;
 
     while (done < max && (node = take_any(&slot->mailbox)) != NULL) {
-        refuse_queued(s, node);
+        refuse_queued(s, slot, node);
         done++;
     }
     if (!mailbox_empty(&slot->mailbox))

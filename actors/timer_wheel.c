@@ -3,38 +3,7 @@
 
 #include "timer_wheel.h"
 
-#define TICK_MAX ((UINT64_C(1) << 48) - 1)
-
-_Static_assert(PROA_TIMER_TICK == 16384, "timer_wheel_due divides by it");
-
-static uint32_t digit(uint64_t tick, uint32_t level)
-{
-    return (uint32_t)(tick >> (TIMER_WHEEL_DIGIT * level)) & (TIMER_WHEEL_SLOTS - 1);
-}
-
-static void link_in(struct timer_entry **head, struct timer_entry *e)
-{
-    e->next = *head;
-    e->at = head;
-    if (e->next != NULL)
-        e->next->at = &e->next;
-    *head = e;
-}
-
-/* Puts e, due at tick, after w->tick, where that says.  Returns the tick of that slot's event.
-   e->tick may just have been stored beside kind: reading it back would wait for both stores, 40 ns
-   of an ask's round trip. */
-static uint64_t place(struct timer_wheel *w, struct timer_entry *e, uint64_t tick)
-{
-    uint64_t differs = tick ^ w->tick;
-    uint32_t level = (63u - (uint32_t)__builtin_clzll(differs | 1)) / TIMER_WHEEL_DIGIT;
-    uint32_t slot = digit(tick, level);
-    uint32_t shift = TIMER_WHEEL_DIGIT * level;
-
-    link_in(&w->slots[level][slot], e);
-    w->used[level][slot / 64] |= UINT64_C(1) << (slot % 64);
-    return tick >> shift << shift;
-}
+_Static_assert(PROA_TIMER_TICK == TIMER_WHEEL_TICK, "the header divides by it");
 
 /* The first used slot of a level after `after`; TIMER_WHEEL_SLOTS when there is none.  Forgets
    slots that cancels have emptied. */
@@ -64,7 +33,7 @@ static bool next_event(struct timer_wheel *w, uint32_t *ret_level, uint32_t *ret
                        uint64_t *ret_tick)
 {
     for (uint32_t level = 0; level < TIMER_WHEEL_LEVELS; level++) {
-        uint32_t slot = next_used(w, level, digit(w->tick, level));
+        uint32_t slot = next_used(w, level, timer_digit(w->tick, level));
         uint32_t shift = TIMER_WHEEL_DIGIT * level;
 
         if (slot == TIMER_WHEEL_SLOTS)
@@ -83,25 +52,6 @@ void timer_wheel_init(struct timer_wheel *w, proa_ns now)
     *w = (struct timer_wheel){.tick = now / PROA_TIMER_TICK, .next = UINT64_MAX};
 }
 
-void timer_wheel_start(struct timer_wheel *w, struct timer_entry *e, uint16_t kind,
-                       proa_ns when)
-{
-    uint64_t tick = when / PROA_TIMER_TICK + (when % PROA_TIMER_TICK != 0);
-    uint64_t event;
-
-    PROA_ASSERT(e->at == NULL);
-    if (tick <= w->tick)
-        tick = w->tick + 1;
-    if (tick > TICK_MAX)
-        tick = TICK_MAX;
-    e->tick = tick;
-    e->kind = kind;
-    event = place(w, e, tick);
-    if (event < w->next)
-        w->next = event;
-    w->count++;
-}
-
 uint32_t timer_wheel_advance(struct timer_wheel *w, proa_ns now, uint32_t budget,
                              void (*fn)(void *ctx, struct timer_entry *e), void *ctx)
 {
@@ -118,7 +68,7 @@ uint32_t timer_wheel_advance(struct timer_wheel *w, proa_ns now, uint32_t budget
             left--;
             if (e->tick > w->tick) {
                 w->count++;
-                place(w, e, e->tick);
+                timer_place(w, e, e->tick);
             } else {
                 fn(ctx, e);
             }

@@ -17,6 +17,8 @@
 
 #include <proa/types.h>
 
+#define TIMER_WHEEL_TICK 16384u /* PROA_TIMER_TICK */
+#define TIMER_TICK_MAX ((UINT64_C(1) << 48) - 1)
 #define TIMER_WHEEL_LEVELS 6u
 #define TIMER_WHEEL_DIGIT 8u /* bits */
 #define TIMER_WHEEL_SLOTS (1u << TIMER_WHEEL_DIGIT)
@@ -46,10 +48,55 @@ static inline bool timer_waiting(const struct timer_entry *e)
     return e->at != NULL;
 }
 
+/* ---- Starting and cancelling; here, since calls were a third of their cost ---- */
+
+static inline uint32_t timer_digit(uint64_t tick, uint32_t level)
+{
+    return (uint32_t)(tick >> (TIMER_WHEEL_DIGIT * level)) & (TIMER_WHEEL_SLOTS - 1);
+}
+
+/* timer_place puts e, due at tick, after w->tick, where that says.  Returns the tick of that
+   slot's event.  e->tick may just have been stored beside kind: reading it back would wait for
+   both stores, 40 ns of an ask's round trip. */
+static inline uint64_t timer_place(struct timer_wheel *w, struct timer_entry *e,
+                                   uint64_t tick)
+{
+    uint64_t differs = tick ^ w->tick;
+    uint32_t level = (63u - (uint32_t)__builtin_clzll(differs | 1)) / TIMER_WHEEL_DIGIT;
+    uint32_t slot = timer_digit(tick, level);
+    uint32_t shift = TIMER_WHEEL_DIGIT * level;
+    struct timer_entry **head = &w->slots[level][slot], *next = *head;
+
+    e->next = next;
+    e->at = head;
+    if (next != NULL)
+        next->at = &e->next;
+    else
+        w->used[level][slot / 64] |= UINT64_C(1) << (slot % 64);
+    *head = e;
+    return tick >> shift << shift;
+}
+
 /* timer_wheel_start makes e, not waiting, expire in the first call of _advance at or after
    `when` (rounded up to a tick).  kind is the owner's mark. */
-void timer_wheel_start(struct timer_wheel *w, struct timer_entry *e, uint16_t kind,
-                       proa_ns when);
+static inline void timer_wheel_start(struct timer_wheel *w, struct timer_entry *e,
+                                     uint16_t kind, proa_ns when)
+{
+    uint64_t tick = when / TIMER_WHEEL_TICK + (when % TIMER_WHEEL_TICK != 0);
+    uint64_t event;
+
+    PROA_ASSERT(e->at == NULL);
+    if (tick <= w->tick)
+        tick = w->tick + 1;
+    if (tick > TIMER_TICK_MAX)
+        tick = TIMER_TICK_MAX;
+    e->tick = tick;
+    e->kind = kind;
+    event = timer_place(w, e, tick);
+    if (event < w->next)
+        w->next = event;
+    w->count++;
+}
 
 /* timer_wheel_cancel takes e out; nothing when it is not waiting. */
 static inline void timer_wheel_cancel(struct timer_wheel *w, struct timer_entry *e)
@@ -66,7 +113,7 @@ static inline void timer_wheel_cancel(struct timer_wheel *w, struct timer_entry 
 /* timer_wheel_due is the cheap look of every loop: is there anything to do at now? */
 static inline bool timer_wheel_due(const struct timer_wheel *w, proa_ns now)
 {
-    return w->next <= now / 16384u;
+    return w->next <= now / TIMER_WHEEL_TICK;
 }
 
 /* timer_wheel_advance moves the wheel to now, at most budget expiries and cascades, and hands

@@ -268,7 +268,7 @@ uint64_t tell_loops_timers(struct tell_loops *t, uint64_t n)
     return n;
 }
 
-/* As a link brings them, in place. */
+/* As a link brings them, in place: bursts that end, as a lane's do, when the budget is spent. */
 uint64_t tell_loops_deliver(struct tell_loops *t, uint64_t n)
 {
     uint64_t payload[4] = {1, 2, 3, 4};
@@ -276,7 +276,7 @@ uint64_t tell_loops_deliver(struct tell_loops *t, uint64_t n)
 
     for (uint64_t done = 0; done < n;) {
         loop(t);
-        for (uint32_t i = 0; i < 25 * 32; i++, done++) {
+        for (uint32_t i = 0; i < 25 * 32 && !sched_pressed(t->s); i++, done++) {
             msg.to = t->counters[(uint32_t)done * 0x9e3779b1u & (t->actors - 1)];
             sched_deliver(t->s, &msg, true);
         }

@@ -131,6 +131,42 @@ static void take_counted__skips_reserved_ones_and_keeps_the_ring(void **state)
     assert_int_equal(m.count[0], 0);
 }
 
+static struct node *brief(uint32_t i, uint32_t cls)
+{
+    struct node *n =
+        node(i, 0, NODE_UNCOUNTED); /* these two say nothing in a brief one */
+
+    n->brief.head = brief_head(i, cls, 7);
+    memset(n->brief.payload, 0xff, sizeof(n->brief.payload));
+    return n;
+}
+
+static void brief__is_told_by_its_head_and_counted_in_its_class(void **state)
+{
+    struct mailbox m = {.capacity = 8};
+    struct node *last, *first;
+
+    (void)state;
+    assert_false(node_is_brief(node(0, 2, 0)));
+    assert_int_equal(node_class(node(0, 2, 0)), 2);
+    assert_true(node_is_brief(brief(0, 1)));
+    assert_int_equal(node_class(brief(0, 1)), 1);
+    assert_int_equal(brief_len(brief_head(32, 1, 7)), 32);
+    assert_int_equal(brief_tail(brief_head(32, 1, 7)), 0x00070100);
+    mailbox_put(&m, brief(1, PROA_CLASS_URGENT));
+    mailbox_put(&m, brief(2, PROA_CLASS_NORMAL));
+    mailbox_put(&m, node(3, PROA_CLASS_NORMAL, NODE_UNCOUNTED));
+    mailbox_put(&m, brief(4, PROA_CLASS_NORMAL));
+    assert_int_equal(m.count[PROA_CLASS_URGENT], 1);
+    assert_int_equal(m.count[PROA_CLASS_NORMAL], 2);
+    assert_int_equal(mailbox_take_counted(&m, 0)->brief.type, 2);
+    assert_int_equal(mailbox_take_counted(&m, 0)->brief.type, 4);
+    assert_null(mailbox_take_counted(&m, 0));
+    first = mailbox_take_all(&m, PROA_CLASS_URGENT, &last);
+    mailbox_taken(&m, first);
+    assert_int_equal(m.count[0] + m.count[1], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +175,7 @@ int main(void)
         cmocka_unit_test(take_all__put_back_goes_in_front_of_what_came_since),
         cmocka_unit_test(put_back__into_an_empty_class),
         cmocka_unit_test(take_counted__skips_reserved_ones_and_keeps_the_ring),
+        cmocka_unit_test(brief__is_told_by_its_head_and_counted_in_its_class),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

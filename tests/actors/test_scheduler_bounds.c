@@ -14,7 +14,7 @@ static void tweak(struct sched_config *c)
     c->actors_max = 8;
     c->asks_max = 16;
     c->timers_max = 4;
-    c->slab_limit = 16 * SLAB_BLOCK_MIN * 2; /* 16 small messages */
+    c->slab_limit = 16 * SLAB_BLOCK_MIN; /* 16 small tells */
     c->bulk_limit = 100000;
 }
 
