@@ -104,6 +104,7 @@ unsigned lane_links(struct lane *lane, struct lane_link_info *ret, unsigned max)
 struct lane_held {
     uint32_t links, peers;   /* nodes it has talked to; those without a link too */
     uint32_t retained;       /* packets sent and not acknowledged */
+    uint32_t queued;         /* packets of links, built and not sent */
     uint32_t out_of_order;   /* packets received before their turn */
     uint32_t pending;        /* messages and refusals that wait for a link */
     uint32_t tx_queued;      /* packets that wait for a port */

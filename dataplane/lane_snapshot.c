@@ -20,12 +20,13 @@ static void copy_held(struct lane *lane)
     *held = (struct lane_held){.links = lane->active_count,
                                .peers = lane->peer_count,
                                .retained = lane->budget.retained,
+                               .queued = lane->budget.queued,
                                .out_of_order = lane->budget.held,
                                .pending = lane->pending_count,
                                .bulk = lane->budget.bulk,
                                .bulk_out = lane->bulk.used};
     for (unsigned i = 0; i < lane->config.port_count; i++)
-        held->tx_queued += lane->txq[i].count;
+        held->tx_queued += lane->txq[i].backlog.count;
 }
 
 void lane_snapshot(struct lane *lane)

@@ -247,7 +247,7 @@ static void report_lane(struct runner *r, unsigned i, struct soak_report *sum)
     sum->retained += held.retained;
     sum->out_of_order += held.out_of_order;
     sum->pending += held.pending;
-    sum->tx_queued += held.tx_queued;
+    sum->tx_queued += held.tx_queued + held.queued;
     sum->links += held.links;
     sum->peers += held.peers;
     sum->arena += arena_used(l->arena);
