@@ -72,7 +72,8 @@ void link_fini(struct link *link)
     }
     link_bulk_fini(link);
     link_bulk_in_fini(link);
-    link->record_count = 0;
+    link->records_wait = false;
+    link->record_count = link->tell_count = link->notice_count = 0;
     link->nameless = 0;
 }
 

@@ -118,8 +118,9 @@ void link_fini(struct link *link);
 
 /* link_send appends a message to the open packet; data is copied.  Payloads that do not fit one
    packet become a bulk stream.  OK; AGAIN (env.writable follows); TOO_LARGE.  Replies and
-   system messages never get AGAIN, but for those about monitors and of the registries (REGISTRY, whose
-   sender drops it; no env.writable follows): they take from the reserve.  So that it suffices, asks that
+   system messages never get AGAIN, but for those about monitors, of the registries (REGISTRY, whose
+   sender drops it; no env.writable follows) and a STOP for which not even a record has room: they take
+   from the reserve.  So that it suffices, asks that
    come in while LINK_OUTBOX_BUSY packets wait are refused REFUSED_BUSY; an answer for which
    there is no room even so becomes a refusal record, NO_REPLY. msg->from.node other than self
    is sent as FOREIGN.  The ASK extension carries what is left until msg->deadline at now. */
@@ -136,7 +137,8 @@ enum proa_outcome link_send_bulk(struct link *link, const struct proa_msg *msg, 
 void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
 
 /* link_writable tells the peer that the mailbox of an actor here, once full for it, has drained by
-   half: after the refusals that wait.  Never fails. */
+   half: after the refusals that wait.  slot 0, generation 0: all that were full for it may have.  Never
+   fails: where too many wait they become one for all. */
 void link_writable(struct link *link, uint32_t slot, uint32_t generation, proa_ns now);
 
 /* Input: one DATA or ACK packet whose dst_link matched and whose source was checked by the

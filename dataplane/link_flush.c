@@ -134,7 +134,7 @@ static void flush_lost(struct link *link, proa_ns now)
 bool link_has_work(const struct link *link)
 {
     return link->open != NULL || link_out_count(link) > 0 || link->streams_used > 0 ||
-           link->record_count > 0 || link->nameless > 0;
+           link->records_wait;
 }
 
 /* The outbox, then the open packet; a bulk packet now and then even when they never end. */
@@ -219,7 +219,7 @@ void link_flush(struct link *link, proa_ns now)
         return;
     if (link->retry_at <= now)
         link->retry_at = PROA_NS_NEVER;
-    if (link->record_count > 0 || link->nameless > 0)
+    if (link->records_wait)
         link_records_flush(link, now);
     if (link->lost_count > 0)
         flush_lost(link, now);

@@ -60,6 +60,8 @@
 #define LINK_LATE_ROOM 16 /* and packets that the peer's window must have room for */
 #define LINK_GUARANTEED 2 /* of R and of O, whatever other links hold */
 
+#define LINK_NOTICES_MAX 64 /* WRITABLE, STOP and ABORT waiting besides refusals */
+
 #define LINK_NO_ACTOR UINT64_MAX /* no such slot: a lane has 24 bits of them */
 #define LINK_MASK (LINK_WINDOW_MAX - 1)
 #define LINK_OUT_SIZE (LINK_OUTBOX_MAX + LINK_OUTBOX_RESERVE)
@@ -67,6 +69,7 @@
 #define LINK_STREAMS_MAX (LINK_BULK_MAX + LINK_BULK_WAITING)
 
 _Static_assert((LINK_OUT_SIZE & LINK_OUT_MASK) == 0, "the outbox is a ring");
+_Static_assert((LINK_REFUSALS_MAX & (LINK_REFUSALS_MAX - 1)) == 0, "records are a ring");
 _Static_assert(LINK_STREAMS_MAX == 32, "one bit a stream");
 _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
 
@@ -105,10 +108,20 @@ struct link_incoming {
 /* A system message that waits for room in the outbox. */
 struct link_record {
     enum sysmsg_type type;
-    uint32_t stream; /* ABORT; FORWARDED: hops */
+    union {
+        uint32_t stream; /* ABORT */
+        uint32_t hops;   /* FORWARDED */
+        uint32_t before; /* REFUSE of a tell: the last one in front of it */
+    };
     struct refusal
         refusal; /* WRITABLE and STOP use slot and generation; FORWARDED these, to
                                and correlation */
+};
+
+/* WRITABLE, STOP or ABORT: goes when record `after` is the next, or there is none. */
+struct link_notice {
+    struct link_record record;
+    uint32_t after;
 };
 
 struct link_cc {
@@ -199,8 +212,11 @@ struct link {
     uint8_t persist_backoff;
     bool expect, peer_busy;
 
-    /* Records. */
+    /* Records: [record_head, record_head + record_count), counted since the link began. */
+    bool records_wait; /* any of all these */
     uint32_t record_head, record_count;
+    uint32_t tell_last, tell_count; /* refused tells among them: where the last one is */
+    uint32_t notice_head, notice_count;
     uint64_t nameless; /* refusals past the bound */
     enum proa_outcome nameless_reason;
 
@@ -222,6 +238,7 @@ struct link {
     struct pkt *rx[LINK_WINDOW_MAX];
     struct pkt *out[LINK_OUT_SIZE];
     struct link_record records[LINK_REFUSALS_MAX];
+    struct link_notice notices[LINK_NOTICES_MAX];
 };
 
 static inline int32_t link_diff(uint32_t a, uint32_t b)
@@ -350,7 +367,8 @@ void link_bulk_input(struct link *link, const struct packet_message *m,
 void link_bulk_in_fini(struct link *link);
 
 /* link_record.c */
-void link_record_add(struct link *link, const struct link_record *record);
+/* False: STOP only, there is no room. */
+bool link_record_add(struct link *link, const struct link_record *record);
 void link_record_forwarded(struct link_record *record, const struct forwarded *f);
 void link_records_flush(struct link *link, proa_ns now);
 /* Tells this node's own actor, by a REFUSE as if from the peer. */

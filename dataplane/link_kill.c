@@ -66,7 +66,7 @@ static void report_forwarded(struct link *link, const struct link_record *record
                            .to = r->to,
                            .correlation = r->correlation,
                            .flags = PROA_MSG_ASK,
-                           .hops = (uint8_t)record->stream};
+                           .hops = (uint8_t)record->hops};
 
     link->env.passed(link->env.ctx, link, &msg);
 }
@@ -79,7 +79,7 @@ static void report_records(struct link *link)
 
     for (uint32_t i = 0; i < link->record_count; i++) {
         const struct link_record *record =
-            &link->records[(link->record_head + i) % LINK_REFUSALS_MAX];
+            &link->records[(link->record_head + i) & (LINK_REFUSALS_MAX - 1)];
 
         if (record->type == SYSMSG_REFUSE && link->env.refuse != NULL)
             link->env.refuse(link->env.ctx, link->node, &record->refusal);

@@ -207,8 +207,8 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
         } else if (m.type == SYSMSG_FORWARDED) {
             link_record_forwarded(&record, &m.forwarded);
         }
-        link_record_add(link, &record);
-        return PROA_OK;
+        if (link_record_add(link, &record))
+            return PROA_OK;
     }
     return link_say_again(link, false, now);
 }

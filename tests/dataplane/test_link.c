@@ -104,9 +104,11 @@ static void send__replies_and_system_messages_use_the_reserve(void **state)
                          PROA_OK);
     /* The reserve is spent too: the answer becomes a refusal, the STOP waits as a record. */
     assert_int_equal(link_send(scene_link(s, 0), &reply, link_net_now(s->net)), PROA_OK);
-    for (int i = 0; i < 10; i++)
+    for (uint32_t i = 0; i < 10; i++) {
+        stop.len = (uint32_t)sysmsg_encode_stop(body, 5 + i, 9);
         assert_int_equal(link_send(scene_link(s, 0), &stop, link_net_now(s->net)),
                          PROA_OK);
+    }
     link_net_run(s->net, 50 * PROA_MS);
     assert_int_equal(s->entered_count[1], LINK_OUTBOX_MAX + LINK_OUTBOX_RESERVE + 10);
     assert_int_equal(s->refused_count[1], 1);
