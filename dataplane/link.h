@@ -79,7 +79,7 @@ struct link_env {
     void (*writable)(void *ctx, struct link *link);
     /* Messages of the dead link whose fate is unknown (acked: no; sent: yes), or that were never
        sent: one call per message. sent false: certainly not executed.  Answers and system
-       messages are among them (flags); what only concerned the link (ABORT, WRITABLE) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
+       messages are among them (flags); what only concerned the link (ABORT, STEER) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
     void (*lost)(void *ctx, struct link *link, const struct proa_msg *msg, bool sent);
     /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
        next packet has left. */

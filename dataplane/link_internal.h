@@ -371,6 +371,9 @@ void link_bulk_in_fini(struct link *link);
 bool link_record_add(struct link *link, const struct link_record *record);
 void link_record_forwarded(struct link_record *record, const struct forwarded *f);
 void link_records_flush(struct link *link, proa_ns now);
+/* As a message of this node's runtime; body: SYSMSG_BODY_MAX bytes, borrowed by it. */
+struct proa_msg link_record_message(const struct link *link,
+                                    const struct link_record *record, void *body);
 /* Tells this node's own actor, by a REFUSE as if from the peer. */
 void link_refuse_here(struct link *link, const struct refusal *refusal);
 

@@ -207,10 +207,10 @@ static size_t encode_forwarded(void *body, const struct link_record *record)
     return sysmsg_encode_forwarded(body, &f);
 }
 
-static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
+struct proa_msg link_record_message(const struct link *link,
+                                    const struct link_record *record, void *body)
 {
     const struct refusal *r = &record->refusal;
-    uint8_t body[SYSMSG_BODY_MAX];
     struct proa_msg msg = {.data = body,
                            .type = (uint32_t)record->type,
                            .from = {link->self, 0, 0},
@@ -235,6 +235,14 @@ static bool send_record(struct link *link, const struct link_record *record, pro
         msg.len = (uint32_t)sysmsg_encode_refuse(body, r);
         break;
     }
+    return msg;
+}
+
+static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg msg = link_record_message(link, record, body);
+
     return link_append(link, &msg, false, now);
 }
 

@@ -422,6 +422,33 @@ static void abort__past_the_bound_is_a_refusal(void **state)
     scene_close(s);
 }
 
+/* ---- The end ---- */
+
+/* Sent or still a record: the lane hears of it, and tells the peer by another link. */
+static void kill__a_writable_is_not_forgotten(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    bool sent[3];
+    uint32_t count = 0;
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    s->filter = no_data_of_1;
+    link_writable(scene_link(s, 1), 1, 5, link_net_now(s->net));
+    link_net_run(s->net, 10 * PROA_US);
+    while (scene_tell(s, 1, 9, 1392) == PROA_OK)
+        ;
+    link_writable(scene_link(s, 1), 2, 5, link_net_now(s->net));
+    link_net_kill(s->net, 0, 1);
+    for (uint32_t i = 0; i < s->lost_count[1]; i++) {
+        if (s->lost[1][i].type == (uint32_t)SYSMSG_WRITABLE && count < 3)
+            sent[count++] = s->lost[1][i].sent;
+    }
+    assert_int_equal(count, 2);
+    assert_true(sent[0] && !sent[1]);
+    scene_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +463,7 @@ int main(void)
         cmocka_unit_test(writable__twice_is_one_if_nothing_was_refused_between),
         cmocka_unit_test(stop__past_the_bound_is_again_and_none_is_lost),
         cmocka_unit_test(abort__past_the_bound_is_a_refusal),
+        cmocka_unit_test(kill__a_writable_is_not_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
