@@ -183,12 +183,6 @@ static void flush_new(struct link *link, proa_ns now)
         link->cc.limited = true;
 }
 
-static void look_again(struct link *link, proa_ns now)
-{
-    if (link->retry_at == PROA_NS_NEVER)
-        link->retry_at = now + LINK_RETRY;
-}
-
 /* Not before there is room for what was refused: who is told too early tries again each loop.
    Other links of the lane may have to give it first, so it is looked at again soon. */
 static void tell_writable(struct link *link, proa_ns now)
@@ -196,11 +190,11 @@ static void tell_writable(struct link *link, proa_ns now)
     if (link_out_actors(link) > LINK_OUTBOX_MAX / 2)
         return;
     if (!link_may_queue(link)) {
-        look_again(link, now);
+        link_look_again(link, now);
         return;
     }
     if (link->again_bulk && !link_bulk_may(link)) {
-        look_again(link, now);
+        link_look_again(link, now);
         return;
     }
     link->again = link->again_bulk = false;

@@ -287,6 +287,13 @@ static inline bool link_port_behind(const struct link *link)
     return b->left > 0 && link->port_mark > b->taken;
 }
 
+/* Not before long, though nothing may happen meanwhile. */
+static inline void link_look_again(struct link *link, proa_ns now)
+{
+    if (link->retry_at == PROA_NS_NEVER)
+        link->retry_at = now + LINK_RETRY;
+}
+
 static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
 {
     return link->tx[seq & LINK_MASK];

@@ -93,8 +93,7 @@ enum proa_outcome link_say_again(struct link *link, bool bulk, proa_ns now)
     link->again = true;
     link->again_bulk |= bulk;
     link->stats.again++;
-    if (link->retry_at == PROA_NS_NEVER)
-        link->retry_at = now + LINK_RETRY;
+    link_look_again(link, now);
     return PROA_AGAIN;
 }
 
@@ -156,8 +155,12 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, pr
     if (is_same(link, m.dst, m.src))
         m.flags |= PACKET_MSG_SAME;
     if ((size_t)(link->end - link->at) < packet_overhead(m.flags) + padded) {
-        if (!roll(link, msg, reserve))
+        if (!roll(link, msg, reserve)) {
+            /* The pool is dry, and nobody will say when it no longer is. */
+            if (link_may_queue(link))
+                link_look_again(link, now);
             return false;
+        }
         m.flags &= (uint8_t)~PACKET_MSG_SAME;
     }
     link->at += packet_message_put(link->at, &m);

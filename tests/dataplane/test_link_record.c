@@ -422,6 +422,76 @@ static void abort__past_the_bound_is_a_refusal(void **state)
     scene_close(s);
 }
 
+/* ---- No packet to be had ---- */
+
+static proa_ns told_at;
+
+static void note_time(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    (void)side;
+    (void)msg;
+    told_at = link_net_now(s->net);
+}
+
+/* The pool is dry for a moment, on a link where nothing else happens. */
+static void writable__waits_for_a_dry_pool_only_so_long(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    s->on_message = note_time;
+    link_net_run(s->net, 10 * PROA_MS);
+    link_net_fail_packets(s->net, 1, 2);
+    told_at = 0;
+    proa_ns from = link_net_now(s->net);
+    link_writable(scene_link(s, 1), 5, 5, from);
+    link_net_run(s->net, 300 * PROA_MS); /* a ping would come after 400 */
+    assert_in_range(told_at - from, 1, PROA_MS);
+    scene_close(s);
+}
+
+static void refuse__waits_for_a_dry_pool_only_so_long(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    link_net_run(s->net, 10 * PROA_MS);
+    link_net_fail_packets(s->net, 1, 2);
+    refuse_asks(s, 0, 1);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->refused_count[0], 1);
+    scene_close(s);
+}
+
+static bool dry_from_2(struct scene *s, uint32_t side, struct packet_header *h,
+                       uint8_t *data, uint16_t *len)
+{
+    (void)data;
+    (void)len;
+    if (side == 1 && h->kind == PACKET_DATA && ++s->mark == 2)
+        link_net_fail_packets(s->net, 1, UINT32_MAX);
+    return true;
+}
+
+/* What waited behind a bulk message of its pair, too: no packet is left when that has been sent. */
+static void bulk__what_is_behind_waits_for_a_dry_pool_only_so_long(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    link_net_run(s->net, 10 * PROA_MS);
+    s->filter = dry_from_2;
+    assert_int_equal(scene_tell(s, 1, 1, 2000), PROA_OK);
+    assert_int_equal(scene_tell(s, 1, 2, 32), PROA_OK);
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->entered_count[0], 1);
+    assert_int_equal(scene_stats(s, 1).inflight, 0);
+    link_net_fail_packets(s->net, 1, 0);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->entered_count[0], 2);
+    scene_close(s);
+}
+
 /* ---- The end ---- */
 
 /* Sent or still a record: the lane hears of it, and tells the peer by another link. */
@@ -463,6 +533,9 @@ int main(void)
         cmocka_unit_test(writable__twice_is_one_if_nothing_was_refused_between),
         cmocka_unit_test(stop__past_the_bound_is_again_and_none_is_lost),
         cmocka_unit_test(abort__past_the_bound_is_a_refusal),
+        cmocka_unit_test(writable__waits_for_a_dry_pool_only_so_long),
+        cmocka_unit_test(refuse__waits_for_a_dry_pool_only_so_long),
+        cmocka_unit_test(bulk__what_is_behind_waits_for_a_dry_pool_only_so_long),
         cmocka_unit_test(kill__a_writable_is_not_forgotten),
     };
 
