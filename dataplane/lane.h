@@ -79,7 +79,8 @@ void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle idle);
 struct lane_stats {
     _Atomic uint64_t loops, busy_loops, sleeps, gap_max_ns, recent_gap_ns;
     _Atomic uint64_t busy_ns, idle_ns; /* loop to loop, by whether there was work */
-    _Atomic uint64_t rx, tx, tx_short, punted, punt_full, unknown_link, wrong_source;
+    _Atomic uint64_t rx, tx, tx_short, tx_full, punted, punt_full, unknown_link,
+        wrong_source;
     _Atomic uint64_t misdirected, misdirected_full, short_packets, no_route, pending,
         pending_full;
     _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;

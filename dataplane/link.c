@@ -222,11 +222,13 @@ proa_ns link_deadline(const struct link *link)
 {
     proa_ns at;
 
-    if (link->dead || link->ack_now || link->ack_pending >= LINK_ACK_EVERY)
+    /* A blocked link is flushed in the next loop: what the port does not take has no other deadline. */
+    if (link->dead ||
+        ((link->ack_now || link->ack_pending >= LINK_ACK_EVERY) && !link->blocked))
         return 0;
     at = least(ping_at(link), death_at(link));
     at = least(at, link->retry_at);
-    if (link->ack_pending > 0)
+    if (link->ack_pending > 0 && !link->blocked)
         at = least(at, link->ack_at);
     if (link->una != link->nxt) {
         at = least(at, link->loss_at);

@@ -68,13 +68,19 @@ bool link_ack_wanted(const struct link *link, proa_ns now)
            (link->ack_pending > 0 && now >= link->ack_at);
 }
 
-/* A bare ACK; while there is a gap, with the bitmap of all that was received past it. */
+/* A bare ACK; while there is a gap, with the bitmap of all that was received past it.  It stays wanted as
+   long as the port would only have it thrown away. */
 void link_send_ack(struct link *link, proa_ns now)
 {
-    struct pkt *p = link_new_packet(link, 1);
     uint32_t span = link->rx_held > 0 ? link->rx_highest - link->rx_next : 0;
     size_t words = (span + 63) / 64;
+    struct pkt *p;
 
+    if (link_port_full(link)) {
+        link->blocked = true;
+        return;
+    }
+    p = link_new_packet(link, 1);
     if (p == NULL) {
         link->retry_at = now + LINK_RETRY;
         return;

@@ -317,7 +317,8 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                                  .seq_tx = c->seq,
                                  .seq_rx = c->seq,
                                  .mtu = c->mtu,
-                                 .message_max = c->message_max};
+                                 .message_max = c->message_max,
+                                 .backlog = c->backlog[side]};
     struct link_env env = {.ctx = end,
                            .pool = &net->sides[side].pool.pool,
                            .budget = &net->sides[side].budget,

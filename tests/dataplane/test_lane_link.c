@@ -346,6 +346,35 @@ static void backlog__busy_links_leave_room_to_another(void **state)
     assert_true(got > 5);
 }
 
+/* Links send nothing then; what the control thread sends is dropped, and counted. */
+static void backlog__drops_datagrams_of_the_control_thread_and_counts_them(void **state)
+{
+    struct proa_ref to = spawn_sink(0);
+    struct punt_datagram head = {.port = 0};
+
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++)
+        link_nodes(i + 1, 0, 1 + i);
+    run(5 * PROA_MS);
+    choke = 0;
+    for (int round = 0; round < 20; round++) {
+        for (to.node = 1; to.node < 9; to.node++)
+            while (tell(to, 1, 1000) == PROA_OK)
+                ;
+        step(0, 0);
+        now += 5 * PROA_US;
+    }
+    assert_int_equal(STAT(0, 0, tx_full), 0);
+    head.peer = nodes[1].port->address;
+    for (int i = 0; i < 3; i++)
+        byte_ring_push(nodes[0].part[0].down, PUNT_SEND, &head, sizeof(head), "d", 1);
+    step(0, 0);
+    assert_int_equal(STAT(0, 0, tx_full), 3);
+    assert_int_equal(STAT(0, 0, no_route), 0);
+    choke = UINT32_MAX;
+    run(20 * PROA_MS);
+}
+
 /* ---- Many ---- */
 
 /* Every link gets its share of what the lane may retain: two packets, whatever the others have. */
@@ -405,6 +434,7 @@ int main(void)
         test(backlog__256_packets_then_again_and_none_is_lost),
         test(backlog__messages_gather_in_one_packet_meanwhile),
         test(backlog__busy_links_leave_room_to_another),
+        test(backlog__drops_datagrams_of_the_control_thread_and_counts_them),
         cmocka_unit_test_setup_teardown(many__a_thousand_links_on_one_lane, setup_little,
                                         teardown),
     };
