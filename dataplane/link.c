@@ -51,9 +51,12 @@ void link_fini(struct link *link)
     link->state = LINK_DEAD;
     if (link->open != NULL)
         link_close_open(link);
-    link->env.budget->queued -= link_out_count(link);
-    while (link->out_head != link->out_tail)
-        pkt_free(pool, link->out[link->out_head++ & LINK_OUT_MASK]);
+    while (link->out_head != link->out_tail) {
+        struct pkt *p = link->out[link->out_head++ & LINK_OUT_MASK];
+
+        link_unqueue(link, p);
+        pkt_free(pool, p);
+    }
     link->env.budget->retained -= link->nxt - link->una;
     while (link->una != link->nxt)
         pkt_free(pool, link_tx(link, link->una++));

@@ -42,6 +42,11 @@ uint32_t link_room(const struct link *link)
     return left < room ? left : room;
 }
 
+bool link_may_leave(const struct link *link, uint32_t packets)
+{
+    return !link_port_full(link) && link_room(link) > packets;
+}
+
 void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
 {
     uint32_t seq = link->nxt;
@@ -152,8 +157,7 @@ static void flush_small(struct link *link, proa_ns now)
             room -= link_bulk_flush(link, 1, now);
         }
         p = link->out[link->out_head++ & LINK_OUT_MASK];
-        link->env.budget->queued--;
-        link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;
+        link_unqueue(link, p);
         link_transmit_new(link, p, now);
         link->bulk_debt++;
     }

@@ -78,6 +78,8 @@ _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
     0x1u /* last fragment of a bulk message whose end is known already */
 #define LINK_PKT_PASSED 0x2u   /* has an ask of a third node's: its arrival is told */
 #define LINK_PKT_REGISTRY 0x4u /* counts in registry_out until it is sent */
+#define LINK_PKT_RESERVED                                                                \
+    0x8u /* counts in reserved, instead of in queued, until it is sent */
 
 /* A message behind a bulk one of its pair, or a bulk one whose turn has not come. */
 struct link_behind {
@@ -165,6 +167,7 @@ struct link {
     /* Outbox: packets [out_head, out_tail), counted since the link began. */
     uint32_t out_head, out_tail;
     uint32_t registry_out; /* of these and the open one, begun for registry messages */
+    uint32_t reserved_out; /* of the same, begun beyond actors' room */
 
     /* Sent and not acked: [una, nxt). */
     uint32_t una, nxt;
@@ -178,7 +181,7 @@ struct link {
     proa_ns retry_at;
     uint8_t backoff, rto_silent;
     bool probed;
-    bool blocked;       /* the last flush left work because the port was behind */
+    bool blocked; /* the last flush left work, or an ack, because the port was behind */
     uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
 
     /* Times. */
@@ -256,21 +259,47 @@ static inline uint32_t link_out_count(const struct link *link)
     return link->out_tail - link->out_head;
 }
 
+bool link_may_leave(const struct link *link, uint32_t packets); /* with the next flush */
+
 /* Packets that take of actors' room, LINK_OUTBOX_MAX. */
 static inline uint32_t link_out_actors(const struct link *link)
 {
     return link_out_count(link) + (link->open != NULL) - link->registry_out;
 }
 
-/* May actors have one packet more?  When the lane's links together have as many as they may, each
-   still has LINK_GUARANTEED: else one that many wait for would silence all others. */
+/* May actors have one packet more?  The last part of Q is for links whose packets leave with the
+   next flush, and each link has LINK_GUARANTEED, whatever others hold: else links to slow or dead
+   nodes, which fill what they may, would silence all others. */
 static inline bool link_may_queue(const struct link *link)
 {
     const struct link_budget *budget = link->env.budget;
     uint32_t own = link_out_actors(link);
 
-    return own < LINK_OUTBOX_MAX &&
-           (budget->queued < budget->queued_max || own < LINK_GUARANTEED);
+    if (own >= LINK_OUTBOX_MAX)
+        return false;
+    return __builtin_expect(budget->queued < budget->queued_waiting_max, 1) ||
+           own < LINK_GUARANTEED ||
+           (budget->queued < budget->queued_max && link_may_leave(link, own));
+}
+
+/* May an answer or a system message have one? */
+static inline bool link_may_reserve(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+
+    return link_out_count(link) + (link->open != NULL) < LINK_OUT_SIZE &&
+           (budget->reserved < budget->reserved_max ||
+            link->reserved_out < LINK_GUARANTEED);
+}
+
+/* Asks are refused before the room for their answers is gone: this link's, or that of all links when
+   this one's answers would take of it. */
+static inline bool link_answers_full(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+
+    return link_out_count(link) >= LINK_OUTBOX_BUSY ||
+           (budget->reserved >= budget->reserved_max / 2 && !link_may_queue(link));
 }
 
 /* The port has all that may wait for it: what is sent now would only be thrown away. */
@@ -311,6 +340,7 @@ void link_ping(struct link *link, uint32_t flags, proa_ns now);
 
 /* link_send.c */
 void link_close_open(struct link *link); /* into the outbox */
+void link_unqueue(struct link *link, struct pkt *p);
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
                  proa_ns now);
 void link_fill_message(const struct link *link, const struct proa_msg *msg, proa_ns now,
