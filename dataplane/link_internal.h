@@ -57,7 +57,8 @@
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
 #define LINK_LATE_MOST                                                                   \
     2 /* packets in flight, so that what they are acked by may be read later */
-#define LINK_LATE_ROOM 16 /* and packets that the peer's window must have room for */
+#define LINK_LATE_ROOM                                                                   \
+    16 /* and packets that the peer's window and R must have room for */
 #define LINK_GUARANTEED 2 /* of R and of O, whatever other links hold */
 
 #define LINK_NOTICES_MAX 64 /* WRITABLE, STOP and ABORT waiting besides refusals */
