@@ -92,7 +92,7 @@ static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
 
     struct pkt *p = link_new_packet(link, 0);
     if (p == NULL && reserve)
-        p = link_new_packet(link, 1);
+        p = link_new_packet(link, PKT_ANSWER);
     if (p == NULL)
         return false;
     if (link->open != NULL)
