@@ -387,6 +387,11 @@ static void sample_when_due(struct sched *s)
         sample_arm(s);
 }
 
+void sched_rest(struct sched *s)
+{
+    s->rests = true;
+}
+
 uint32_t sched_run(struct sched *s)
 {
     proa_ns until = 0, now;
@@ -396,7 +401,7 @@ uint32_t sched_run(struct sched *s)
     if (__builtin_expect(s->draining, 0))
         drain_some(s);
     done = settled_run(s, SCHED_RUN_MAX / 2);
-    while (done < SCHED_RUN_MAX && (slot = ready_next(s)) != NULL) {
+    while (done < SCHED_RUN_MAX && !s->rests && (slot = ready_next(s)) != NULL) {
         if (s->ready_first != SLOT_NONE)
             __builtin_prefetch(&s->slots.slots[s->ready_first], 1);
         done += turn(s, slot, SCHED_TURN_MAX);

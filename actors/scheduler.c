@@ -158,6 +158,7 @@ void sched_begin(struct sched *s, proa_ns now)
     s->in_place_until = 0;
     s->in_place_next = 0;
     s->queued_now = 0;
+    s->rests = false;
     s->cross_pressed = false;
     if (__builtin_expect(s->clients_retry <= now, 0))
         clients_begin(s);

@@ -127,8 +127,10 @@ void sched_begin(struct sched *s, proa_ns now); /* a loop starts: time, budgets 
 bool sched_called(struct sched *s);             /* sched_poll would find something */
 uint32_t sched_poll(struct sched *s);           /* pair rings and inbox; items taken */
 uint32_t sched_run(struct sched *s);            /* ready actors; handlers run */
-uint32_t sched_timers(struct sched *s);         /* expiries, ask deadlines */
-void sched_flush(struct sched *s);              /* publishes rings, rings bells */
+/* What is ready waits for the next loop, but for the handler that runs: enough is there to be sent. */
+void sched_rest(struct sched *s);
+uint32_t sched_timers(struct sched *s);  /* expiries, ask deadlines */
+void sched_flush(struct sched *s);       /* publishes rings, rings bells */
 void sched_flush_first(struct sched *s); /* the same but for counters: they can wait */
 /* For who has no control bell in its config: was there something for the control thread since the
    last call? */

@@ -157,6 +157,7 @@ struct sched {
     uint32_t in_place_left, in_place_max;
     proa_ns in_place_until; /* by clock; 0: not started */
     uint32_t queued_now;    /* delivered into mailboxes in this loop */
+    bool rests;             /* sched_rest */
     bool cross_pressed;     /* a ring to another lane was seen half full in this loop */
     proa_ns in_place_seen;  /* the clock, last looked at */
     uint32_t in_place_step, in_place_next; /* handlers between looks, and to the next */

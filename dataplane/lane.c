@@ -6,6 +6,7 @@ static bool tables_init(struct lane *lane)
     struct arena *arena = lane->config.arena;
 
     lane->links = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->links), 64);
+    lane->deadlines = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->deadlines), 64);
     lane->active = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->active), 64);
     lane->dirty = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->dirty), 64);
     lane->waiting = arena_zalloc(arena, LANE_LINKS_MAX * sizeof(*lane->waiting), 64);
@@ -14,9 +15,10 @@ static bool tables_init(struct lane *lane)
     if (lane->back_max > 0)
         lane->backs = arena_zalloc(arena, lane->back_max * sizeof(*lane->backs), 64);
     lane->reports = arena_zalloc(arena, LANE_REPORTS_MAX * sizeof(*lane->reports), 64);
-    return lane->links != NULL && lane->active != NULL && lane->dirty != NULL &&
-           lane->waiting != NULL && lane->reports != NULL && lane->ending != NULL &&
-           (lane->back_max == 0 || lane->backs != NULL) && lane_peers_init(lane);
+    return lane->links != NULL && lane->deadlines != NULL && lane->active != NULL &&
+           lane->dirty != NULL && lane->waiting != NULL && lane->reports != NULL &&
+           lane->ending != NULL && (lane->back_max == 0 || lane->backs != NULL) &&
+           lane_peers_init(lane);
 }
 
 struct lane *lane_create(const struct lane_config *config)
@@ -94,12 +96,15 @@ void lane_destroy(struct lane *lane)
         for (uint32_t i = 0; i < lane->active_count; i++) {
             struct lane_link *ll = &lane->links[lane->active[i]];
             link_fini(ll->link);
-            arena_free(arena, ll->memory);
+            lane_link_memory_free(lane, lane->active[i], ll->link);
+            arena_free(arena, ll->records);
         }
     }
+    lane_chunks_free(lane);
     drop_packets(lane);
     lane_peers_fini(lane);
     arena_free(arena, lane->links);
+    arena_free(arena, lane->deadlines);
     arena_free(arena, lane->active);
     arena_free(arena, lane->dirty);
     arena_free(arena, lane->waiting);

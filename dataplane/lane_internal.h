@@ -16,14 +16,21 @@
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
 #define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
 #define LANE_REFUSAL_TRIES 4           /* requests for a link, for the sake of refusals */
-#define LANE_RETRY_DEAD PROA_S   /* between two attempts to reach a node known dead */
-#define LANE_HEARD_EVERY PROA_MS /* between two stores to a node's heard_until */
+#define LANE_RETRY_DEAD PROA_S /* between two attempts to reach a node known dead */
+#define LANE_HEARD_EVERY (100 * PROA_MS) /* between two stores to a node's heard_until */
 #define LANE_GAP_WINDOW (100 * PROA_MS)
 #define LANE_GAP_MAX (50 * PROA_MS) /* a loop gap counts up to this.  Source: wire.md */
 #define LANE_DOWN_BUDGET 64         /* records from control a loop */
 #define LANE_REPORTS_MAX (2 * LANE_LINKS_MAX)
 #define LANE_COPIED                                                                      \
     1024u /* bytes: no more are copied into a packet, and share it with others */
+#define LANE_BURSTS 32 /* of PORT_BURST packets that one loop takes from a port */
+/* Links that one loop's messages are for; then they are sent first.  A loop that told 900 of 1,000 links had
+   lost the first one's lines, and its packet's, when it came to send them. */
+#define LANE_DIRTY_MAX 128
+#define LANE_MANY_LINKS                                                                  \
+    32 /* from here on links are fetched before their packet is read */
+#define LANE_CHUNK_LINKS 64 /* links that share memory: two huge pages at most */
 #define LANE_MARK_BACK PAIR_LANE_FREE /* kind of an order mark on its way home */
 #define LANE_HEARD_FOR (10 * PROA_S)  /* liveness after a packet.  Source: registry.md */
 
@@ -48,22 +55,22 @@ struct lane_arrival {
 
 /* A link in its slot. */
 struct lane_link {
-    struct link *link; /* NULL: the slot is free */
-    void *memory;
+    alignas(PROA_CACHE_LINE) struct link *link; /* NULL: the slot is free */
     uint64_t id;
     struct lane_peer *peer;
     struct directory_node *node;
     proa_ns heard_marked; /* heard_until was last moved then */
-    proa_ns deadline;
-    uint32_t active; /* its place in lane->active */
-    bool dirty;      /* is in lane->dirty */
-    bool waits;      /* is in lane->waiting */
-    bool keeps;      /* a monitor came by it: it is no surplus */
-    struct lane_steering steering;
+    uint32_t active;      /* its place in lane->active */
+    bool dirty;           /* is in lane->dirty */
+    bool waits;           /* is in lane->waiting */
+    bool keeps;           /* a monitor came by it: it is no surplus */
+    bool ending;          /* below */
+    void *records;        /* of link */
+
+    alignas(PROA_CACHE_LINE) struct lane_steering steering;
 
     /* The link has ended, and its slot waits for the marks that follow its last messages to the
        other lanes: only then may control open a successor. */
-    bool ending;
     uint64_t marks_to_send; /* lanes, as bits */
     uint64_t marks_out;     /* sent, not yet come back */
     uint64_t lost_node;     /* whom this lane cannot reach any more; 0: it still can */
@@ -88,14 +95,15 @@ struct pending {
 
 /* A node this lane talks to. */
 struct lane_peer {
-    struct lane_peer *next; /* in its bucket, or in the free list */
-    uint64_t node;
+    alignas(PROA_CACHE_LINE) uint64_t node;
+    struct lane_peer *next;    /* in its bucket, or in the free list */
     struct lane_link *sending; /* the one link new messages take; NULL: none yet */
-    uint32_t links;            /* of this lane to the node */
-    uint32_t pending_count, privileged_count;
     struct pending *first, *last;
     proa_ns asked_at; /* for a link; 0: not asked */
-    bool again;       /* somebody got AGAIN because the pending list was full */
+    uint32_t links;   /* of this lane to the node */
+    uint32_t pending_count;
+    uint32_t privileged_count;
+    bool again;    /* somebody got AGAIN because the pending list was full */
     bool writable; /* a WRITABLE found no place in it: one for all goes behind the list */
 };
 
@@ -159,8 +167,11 @@ struct lane {
     /* The lane's again. */
     alignas(PROA_CACHE_LINE) struct lane_link *links; /* by slot, LANE_LINKS_MAX */
     uint32_t active_count, dirty_count;
-    uint32_t *active; /* slots in use */
-    uint32_t *dirty;  /* slots to flush */
+    uint32_t *active;   /* slots in use */
+    proa_ns *deadlines; /* of their links: dense, since all of them are scanned */
+    uint8_t
+        *chunks[LANE_LINKS_MAX / LANE_CHUNK_LINKS]; /* memory of links; NULL: none yet */
+    uint32_t *dirty;                                /* slots to flush */
     uint32_t waiting_count;
     uint32_t *waiting; /* slots of links with packets to deliver */
 
@@ -247,6 +258,11 @@ enum proa_outcome lane_send_system(struct lane *lane, struct proa_ref to,
 /* lane_mesh.c */
 void lane_mesh_input(struct lane *lane, uint64_t node, const struct proa_msg *msg);
 void lane_mesh_send(struct lane *lane, const uint8_t *body, size_t len);
+
+/* lane_memory.c */
+void *lane_link_memory(struct lane *lane, uint32_t slot); /* link_size() bytes, or NULL */
+void lane_link_memory_free(struct lane *lane, uint32_t slot, void *memory);
+void lane_chunks_free(struct lane *lane); /* after all links */
 
 /* lane_link.c */
 void lane_env_init(struct lane *lane);

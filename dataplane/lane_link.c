@@ -234,13 +234,25 @@ static struct link_params params_of(struct lane *lane, const struct punt_link_op
                             .seq_rx = open->seq_rx,
                             .mtu = open->mtu,
                             .message_max = lane->config.message_max,
+                            .records =
+                                arena_alloc(lane->config.arena, link_records_size(), 64),
                             .backlog = &lane->txq[open->port].backlog};
     return p;
 }
 
+static inline void set_deadline(struct lane *lane, uint32_t slot)
+{
+    proa_ns at = link_deadline(lane->links[slot].link);
+
+    lane->deadlines[slot] = at;
+    if (at < lane->next_tick)
+        lane->next_tick = at;
+}
+
 void lane_link_open(struct lane *lane, const struct punt_link_open *open)
 {
-    struct lane_link *ll = &lane->links[link_id_slot(open->link_id) % LANE_LINKS_MAX];
+    uint32_t slot = link_id_slot(open->link_id) % LANE_LINKS_MAX;
+    struct lane_link *ll = &lane->links[slot];
     struct lane_peer *peer = lane_peer_get(lane, open->node);
     struct punt_link failed = {.node = open->node,
                                .link_id = open->link_id,
@@ -249,29 +261,28 @@ void lane_link_open(struct lane *lane, const struct punt_link_open *open)
 
     PROA_ASSERT(ll->link == NULL && !ll->ending); /* control gives each slot once */
     PROA_ASSERT(open->port < lane->config.port_count);
-    void *memory = arena_alloc(lane->config.arena, link_size(), 64);
-    if (memory == NULL || peer == NULL) {
-        arena_free(lane->config.arena, memory);
+    void *memory = lane_link_memory(lane, slot);
+    struct link_params params = params_of(lane, open);
+    if (memory == NULL || params.records == NULL || peer == NULL) {
+        lane_link_memory_free(lane, slot, memory);
+        arena_free(lane->config.arena, params.records);
         lane_report(lane, PUNT_LINK_ENDED, &failed);
         return;
     }
-    struct link_params params = params_of(lane, open);
-    *ll = (struct lane_link){.memory = memory,
-                             .id = open->link_id,
+    *ll = (struct lane_link){.id = open->link_id,
                              .peer = peer,
                              .node = directory_node(lane->config.directory, open->node),
-                             .active = lane->active_count};
+                             .active = lane->active_count,
+                             .records = params.records};
     ll->link = link_init(memory, &params, &lane->env, lane->now);
-    lane->active[lane->active_count++] = (uint32_t)(ll - lane->links);
+    lane->active[lane->active_count++] = slot;
     peer->links++;
     if (peer->sending == NULL) {
         peer->sending = ll;
         peer->asked_at = 0;
         lane_peer_flush(lane, peer);
     }
-    ll->deadline = link_deadline(ll->link);
-    if (ll->deadline < lane->next_tick)
-        lane->next_tick = ll->deadline;
+    set_deadline(lane, slot);
     lane_dirty(lane, ll);
     lane_count(&lane->stats.links_opened, 1);
     atomic_store_explicit(&lane->stats.links, lane->active_count, memory_order_relaxed);
@@ -298,7 +309,8 @@ void lane_link_end(struct lane *lane, struct lane_link *ll, enum link_end why)
         peer->sending = NULL; /* what is told below must not take this link */
     link_kill(ll->link);
     link_fini(ll->link);
-    arena_free(lane->config.arena, ll->memory);
+    lane_link_memory_free(lane, slot, ll->link);
+    arena_free(lane->config.arena, ll->records);
     peer->links--;
     sched_link_ended(lane->sched, report.link_id);
     if (was_sending) {
@@ -351,7 +363,7 @@ static void tick_one(struct lane *lane, struct lane_link *ll)
         lane_link_end(lane, ll, LINK_END_IDLE);
         return;
     }
-    ll->deadline = link_deadline(ll->link);
+    lane->deadlines[ll - lane->links] = link_deadline(ll->link);
     lane_dirty(lane, ll);
 }
 
@@ -362,20 +374,35 @@ void lane_links_tick(struct lane *lane)
         return;
     lane->next_tick = PROA_NS_NEVER;
     for (uint32_t i = lane->active_count; i-- > 0;) {
-        struct lane_link *ll = &lane->links[lane->active[i]];
-        if (ll->deadline <= lane->now)
-            tick_one(lane, ll);
+        uint32_t slot = lane->active[i];
+        if (lane->deadlines[slot] <= lane->now)
+            tick_one(lane, &lane->links[slot]);
     }
     for (uint32_t i = 0; i < lane->active_count; i++) {
-        struct lane_link *ll = &lane->links[lane->active[i]];
-        if (ll->deadline < lane->next_tick)
-            lane->next_tick = ll->deadline;
+        proa_ns at = lane->deadlines[lane->active[i]];
+        if (at < lane->next_tick)
+            lane->next_tick = at;
     }
+}
+
+/* The lines of those that come next, in the order in which one leads to the other. */
+static inline void prefetch_dirty(const struct lane *lane, uint32_t i)
+{
+    if (i + 6 < lane->dirty_count)
+        link_prefetch(lane->links[lane->dirty[i + 6]].link);
+    if (i + 4 < lane->dirty_count)
+        link_prefetch_ring(lane->links[lane->dirty[i + 4]].link);
+    if (i + 2 < lane->dirty_count)
+        link_prefetch_packet(lane->links[lane->dirty[i + 2]].link);
 }
 
 void lane_links_flush(struct lane *lane)
 {
+    bool many = lane->dirty_count >= LANE_MANY_LINKS;
+
     for (uint32_t i = 0; i < lane->dirty_count; i++) {
+        if (many)
+            prefetch_dirty(lane, i);
         struct lane_link *ll = &lane->links[lane->dirty[i]];
         struct lane_peer *peer = ll->peer;
 
@@ -395,9 +422,7 @@ void lane_links_flushed(struct lane *lane)
 
         link_settle(ll->link);
         expect(lane, ll);
-        ll->deadline = link_deadline(ll->link);
-        if (ll->deadline < lane->next_tick)
-            lane->next_tick = ll->deadline;
+        set_deadline(lane, lane->dirty[i]);
         ll->dirty = link_blocked(ll->link);
         if (__builtin_expect(ll->dirty, 0))
             lane->dirty[kept++] = lane->dirty[i];

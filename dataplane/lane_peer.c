@@ -187,8 +187,14 @@ enum proa_outcome lane_below_send(void *ctx, const struct proa_msg *msg)
     if (peer == NULL)
         return PROA_NO_ROUTE;
     if (peer->sending != NULL && peer->first == NULL) {
-        lane_dirty(lane, peer->sending);
-        return link_send(peer->sending->link, msg, lane->now);
+        struct lane_link *ll = peer->sending;
+
+        if (!ll->dirty) {
+            lane_dirty(lane, ll);
+            if (lane->dirty_count > LANE_DIRTY_MAX)
+                sched_rest(lane->sched);
+        }
+        return link_send(ll->link, msg, lane->now);
     }
     if (peer->sending == NULL && is_dead(lane, peer->node)) {
         /* Dead is our own view: try to reach it again now and then, refuse meanwhile. */

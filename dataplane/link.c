@@ -5,9 +5,34 @@
 
 static const struct link_backlog no_backlog;
 
+_Static_assert(offsetof(struct link, params) % PROA_CACHE_LINE == 0 &&
+                   offsetof(struct link, stats.resends) <=
+                       LINK_HOT_LINES * (size_t)PROA_CACHE_LINE + 48,
+               "what packets touch is fetched together");
+
 size_t link_size(void)
 {
     return sizeof(struct link);
+}
+
+size_t link_records_size(void)
+{
+    return LINK_REFUSALS_MAX * sizeof(struct link_record);
+}
+
+void link_prefetch_ring(const struct link *link)
+{
+    __builtin_prefetch(&link->tx[link->nxt & LINK_MASK], 1);
+    __builtin_prefetch(&link->tx[link->una & LINK_MASK]);
+    __builtin_prefetch(&link->out[link->out_head & LINK_OUT_MASK]);
+}
+
+void link_prefetch_packet(const struct link *link)
+{
+    if (link_out_count(link) > 0)
+        __builtin_prefetch(link->out[link->out_head & LINK_OUT_MASK], 1);
+    if (link->una != link->nxt)
+        __builtin_prefetch(link_tx(link, link->una), 1);
 }
 
 struct link *link_init(void *memory, const struct link_params *params,
@@ -21,6 +46,7 @@ struct link *link_init(void *memory, const struct link_params *params,
     link->params = *params;
     if (params->backlog == NULL)
         link->params.backlog = &no_backlog;
+    link->records = params->records != NULL ? params->records : link + 1;
     link->self = params->self;
     link->node = params->node;
     link->body_max =

@@ -41,16 +41,18 @@ struct link_budget {
     uint32_t queued_waiting_max;     /* of Q, for links whose packets cannot leave */
     uint32_t reserved, reserved_max; /* besides, for answers and system messages */
     uint64_t bulk, bulk_max;         /* bytes of bulk messages */
+    /* How long a bare ack may wait (wire.md, "Acknowledging").  The links keep these. */
+    uint32_t ack_packets, acks; /* received, and bare acks sent, since ack_round */
+    proa_ns ack_round, ack_delay;
 };
 
 /* What a link needs of its lane.  Every function is called on the lane's thread, may not call
-   back into this link except where said, and gets the env's ctx. */
+   back into this link except where said, and gets the env's ctx.  What every packet uses comes first, in
+   one cache line: a link has a copy of its own. */
 struct link_env {
     void *ctx;
     struct pkt_pool *pool;
     struct link_budget *budget;
-    void *(*bulk_alloc)(void *ctx, size_t len); /* 16-aligned, NULL: none */
-    void (*bulk_free)(void *ctx, void *buf);
     /* Hands one packet to the port: peer, port, data, len are set.  Takes it (a retained packet
        was held before).  Called from link_flush, link_input and link_tick only. */
     void (*transmit)(void *ctx, struct link *link, struct pkt *p);
@@ -61,11 +63,16 @@ struct link_env {
        reply that this node had none for. */
     void (*deliver)(void *ctx, struct link *link, const struct proa_msg *msg,
                     bool in_place_ok);
+    /* True: deliver no more packets before link_deliver_more.  May be NULL: never. */
+    bool (*pause)(void *ctx);
+    /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
+       next packet has left. */
+    bool settles;
+    void *(*bulk_alloc)(void *ctx, size_t len); /* 16-aligned, NULL: none */
+    void (*bulk_free)(void *ctx, void *buf);
     /* A bulk message is complete: takes buf (from bulk_alloc). */
     void (*deliver_bulk)(void *ctx, struct link *link, const struct proa_msg *msg,
                          void *buf);
-    /* True: deliver no more packets before link_deliver_more.  May be NULL: never. */
-    bool (*pause)(void *ctx);
     /* The keyed PING of this link is wanted (LINK_PING_PROBE or 0).  While the link is OPENING
        this also means: the peer was not heard yet, repeat the OPEN first. */
     void (*ping)(void *ctx, struct link *link, uint32_t flags);
@@ -83,9 +90,6 @@ struct link_env {
        sent: one call per message. sent false: certainly not executed.  Answers and system
        messages are among them (flags); what only concerned the link (ABORT, STEER) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
     void (*lost)(void *ctx, struct link *link, const struct proa_msg *msg, bool sent);
-    /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
-       next packet has left. */
-    bool settles;
 };
 
 /* Packets that a lane keeps for one port (wire.md, "Memory"): `left` of them the port did not take
@@ -97,26 +101,42 @@ struct link_backlog {
 };
 
 struct link_params {
-    uint64_t node; /* the peer */
-    uint64_t self; /* this node */
     uint64_t link_id, peer_link_id;
     struct proa_addr peer;
+    const struct link_backlog *backlog; /* of the port, borrowed; NULL: none ever */
     uint8_t port;
     uint8_t lead;      /* of the port (alignment of what pkt_alloc gives is the pool's) */
     uint8_t initiator; /* hold data until the peer was heard */
+    uint32_t mtu;      /* largest link packet */
+    uint64_t node;     /* the peer */
+    uint64_t self;     /* this node */
     uint32_t seq_tx, seq_rx;
-    uint32_t mtu; /* largest link packet */
     uint32_t message_max;
-    const struct link_backlog *backlog; /* of the port, borrowed; NULL: none ever */
+    void *records; /* link_records_size() bytes, 8-aligned; NULL: they follow the link */
 };
 
-/* link_size is the memory a link needs (window rings included); link_init makes one in it,
-   zeroed by the caller or not.  link_fini frees held packets; link_kill before it reports what
+/* link_size is the memory a link needs (window rings included), a multiple of 64, 64-aligned; link_init
+   makes one in it, zeroed by the caller or not.  Records of refusals need link_records_size more, which
+   are touched only while refusals wait.  link_fini frees held packets; link_kill before it reports what
    is in doubt. */
 size_t link_size(void);
+size_t link_records_size(void);
 struct link *link_init(void *memory, const struct link_params *params,
                        const struct link_env *env, proa_ns now);
 void link_fini(struct link *link);
+
+/* link_prefetch asks for the lines of a link that packets in and out touch. */
+#define LINK_HOT_LINES 11
+static inline void link_prefetch(const struct link *link)
+{
+    for (unsigned i = 0; i < LINK_HOT_LINES; i++)
+        __builtin_prefetch((const uint8_t *)link + i * PROA_CACHE_LINE, 1);
+}
+
+/* And then, once those are there: the places of the rings that its next packets take or leave; then the
+   first packet to be sent and the first to be acked. */
+void link_prefetch_ring(const struct link *link);
+void link_prefetch_packet(const struct link *link);
 
 /* link_send appends a message to the open packet; data is copied.  Payloads that do not fit one
    packet become a bulk stream.  OK; AGAIN (env.writable follows); TOO_LARGE.  Replies and

@@ -94,6 +94,7 @@ void link_send_ack(struct link *link, proa_ns now)
     link->full_at = now;
     link_put_header(link, p, PACKET_ACK, 0, now);
     link->stats.acks_tx++;
+    link->env.budget->acks++;
     link->env.transmit(link->env.ctx, link, p);
 }
 

@@ -23,6 +23,8 @@
 
 #define LINK_INTERNAL_H
 
+#include <stdalign.h>
+
 #include "link.h"
 #include "link_bits.h"
 #include "packet.h"
@@ -32,7 +34,11 @@
 /* Numbers of docs/wire.md. */
 #define LINK_ACK_EVERY 16             /* packets */
 #define LINK_ACK_DELAY (20 * PROA_US) /* and no later than this */
-#define LINK_REORDER 3                /* later ones delivered make a packet lost */
+#define LINK_ACK_DELAY_MOST                                                              \
+    PROA_MS                 /* when a lane would send more of them than it should: */
+#define LINK_ACK_ROUND 1024 /* of so many packets, if they came within 1 ms, */
+#define LINK_ACK_SHARE 4    /* one in so many got a bare ack */
+#define LINK_REORDER 3      /* later ones delivered make a packet lost */
 #define LINK_REORDER_LEAST (2 * PROA_US)
 #define LINK_PROBE_LEAST (200 * PROA_US)
 #define LINK_ATTEMPTS_BEHIND 3 /* that a packet behind the first unacked one may use up */
@@ -147,77 +153,86 @@ struct link_cc {
     proa_ns host; /* time packets spend at the peer's host, smoothed */
 };
 
+/* In the order in which they are used: a lane with many links finds each one's lines cold, so what a
+   packet out touches lies in lines 0 to 3 and 7, one in in 1 to 4 and 6 to 8 (lane_prefetch_link), and
+   what is rare behind them. */
 struct link {
     /* What link_send touches. */
-    uint8_t *at, *end;           /* room in the open packet; both NULL without one */
-    uint64_t last_dst, last_src; /* of the message before, in the open packet */
+    alignas(PROA_CACHE_LINE) uint8_t *at; /* room in the open packet, up to end: */
+    uint8_t *end;                         /* both NULL without one */
+    uint64_t last_dst, last_src;          /* of the message before, in the open packet */
     struct pkt *open;
     uint64_t self, node;
     uint32_t body_max;     /* bytes of messages in one packet, a multiple of 8 */
     uint32_t streams_used; /* link_send takes the slow way while there are any */
-    uint64_t sent_messages;
-    bool dead, hold, again, again_bulk;
-    uint8_t state;
-    uint8_t dead_reason;
-    uint16_t source; /* UDP port of what is sent; 0: the port's own */
-    uint8_t repeats; /* packets of the peer's in a row that had come before */
 
-    struct link_env env;
-    struct link_params params;
-
+    /* Sent and not acked: [una, nxt). */
+    alignas(PROA_CACHE_LINE) uint32_t una;
+    uint32_t nxt;
+    uint32_t right; /* first seq the peer has no room for */
+    uint32_t order, newest;
+    uint32_t sacked_count, lost_count;
     /* Outbox: packets [out_head, out_tail), counted since the link began. */
     uint32_t out_head, out_tail;
     uint32_t registry_out; /* of these and the open one, begun for registry messages */
     uint32_t reserved_out; /* of the same, begun beyond actors' room */
-
-    /* Sent and not acked: [una, nxt). */
-    uint32_t una, nxt;
-    uint32_t right; /* first seq the peer has no room for */
-    uint32_t order, newest;
-    uint32_t sacked_count, lost_count;
-    uint32_t bulk_debt; /* small packets sent since the last bulk one */
-    proa_ns loss_at;    /* next look at suspects */
-    proa_ns tx_at;      /* last DATA sent */
-    proa_ns rto_base;
-    proa_ns retry_at;
-    uint8_t backoff, rto_silent;
+    bool dead, hold, again, again_bulk;
     bool probed;
     bool blocked; /* the last flush left work, or an ack, because the port was behind */
-    uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
-
-    /* Times. */
-    proa_ns srtt, rttvar;
+    bool records_wait; /* any of all records */
+    uint8_t state;
+    uint8_t dead_reason;
+    uint8_t backoff, rto_silent;
+    uint8_t repeats; /* packets of the peer's in a row that had come before */
     bool rtt_known;
-    proa_ns gap, peer_gap;
-    struct link_cc cc;
+    uint16_t source; /* UDP port of what is sent; 0: the port's own */
 
-    /* The ack block of a packet whose messages were more urgent; late_at 0: none. */
-    struct packet_header late;
-    proa_ns late_at;
+    /* Times of what is sent. */
+    alignas(PROA_CACHE_LINE) proa_ns loss_at; /* next look at suspects */
+    proa_ns tx_at;                            /* last DATA sent */
+    proa_ns rto_base;
+    proa_ns retry_at;
+    proa_ns srtt, rttvar;
+    uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
+    proa_ns gap;
 
     /* Receiving. */
-    uint32_t rx_done;                       /* the first not delivered yet */
-    uint32_t rx_next;                       /* the first not received: what is acked */
-    uint32_t rx_right, rx_held, rx_highest; /* rx_held: past rx_next */
+    alignas(PROA_CACHE_LINE) uint32_t rx_done; /* the first not delivered yet */
+    uint32_t rx_next;                          /* the first not received: what is acked */
+    uint32_t rx_right, rx_held, rx_highest;    /* rx_held: past rx_next */
     uint32_t ack_pending;
     bool shut; /* the last window told left less than half of it */
     bool ack_now, ack_full;
+    bool ce;
     bool trigger_valid;
     uint8_t trigger_attempt;
     uint32_t trigger;
+    uint32_t bulk_debt; /* small packets sent since the last bulk one */
     proa_ns trigger_at;
-    proa_ns ack_at;  /* when the ack of the oldest pending packet is due */
-    proa_ns full_at; /* last ACK with a bitmap */
-    bool ce;
+    proa_ns ack_at; /* when the ack of the oldest pending packet is due */
 
     /* Silence. */
-    proa_ns heard_at, pinged_at, tick_at, last_call, persist_at, active_at;
+    alignas(PROA_CACHE_LINE) proa_ns heard_at;
+    proa_ns active_at, pinged_at, last_call;
+    proa_ns late_at; /* of `late`; 0: none */
+    proa_ns peer_gap;
+    uint64_t sent_messages;
     uint32_t pings;
-    uint8_t persist_backoff;
     bool expect, peer_busy;
+    uint8_t persist_backoff;
+
+    struct link_env env;       /* lines 5 and 6 */
+    struct link_params params; /* 7 */
+    struct link_cc cc;
+    struct link_stats stats;
+
+    /* The ack block of a packet whose messages were more urgent. */
+    struct packet_header late;
+    proa_ns full_at; /* last ACK with a bitmap */
+    proa_ns tick_at, persist_at;
 
     /* Records: [record_head, record_head + record_count), counted since the link began. */
-    bool records_wait; /* any of all these */
+    struct link_record *records; /* LINK_REFUSALS_MAX */
     uint32_t record_head, record_count;
     uint32_t tell_last, tell_count; /* refused tells among them: where the last one is */
     uint32_t notice_head, notice_count;
@@ -230,8 +245,6 @@ struct link {
     size_t bulk_bytes; /* of the budget */
     size_t again_need; /* the most that got AGAIN would have taken of it */
 
-    struct link_stats stats;
-
     struct link_bits sacked, lost, suspect, received;
     struct link_incoming incoming[LINK_BULK_MAX];
     struct link_stream streams[LINK_STREAMS_MAX];
@@ -241,7 +254,6 @@ struct link {
     struct pkt *tx[LINK_WINDOW_MAX];
     struct pkt *rx[LINK_WINDOW_MAX];
     struct pkt *out[LINK_OUT_SIZE];
-    struct link_record records[LINK_REFUSALS_MAX];
     struct link_notice notices[LINK_NOTICES_MAX];
 };
 

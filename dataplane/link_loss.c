@@ -147,6 +147,10 @@ proa_ns link_probe_at(const struct link *link)
         return PROA_NS_NEVER;
     if (after < LINK_PROBE_LEAST)
         after = LINK_PROBE_LEAST;
+    /* A peer that many links wait for acks late, and says so. */
+    if (link->peer_gap > 2 * LINK_ACK_DELAY)
+        after +=
+            link->peer_gap < LINK_ACK_DELAY_MOST ? link->peer_gap : LINK_ACK_DELAY_MOST;
     /* From the last sending or the last progress, whichever came later. */
     return (link->tx_at > link->rto_base ? link->tx_at : link->rto_base) + after;
 }

@@ -192,10 +192,36 @@ static void deliver_packet(struct link *link, const struct pkt *p, proa_ns now)
 
 /* ---- Packets ---- */
 
+/* Many links of which each brings a packet now and then would get an ack for each packet: as many
+   packets again, for both lanes.  So a busy lane waits longer for a second packet to ack
+   with the first (docs/performance.md, "1,000 links"). */
+static void pace_acks(struct link_budget *b, proa_ns now)
+{
+    bool busy = now - b->ack_round < PROA_MS;
+
+    if (busy && b->acks > b->ack_packets / LINK_ACK_SHARE) {
+        b->ack_delay = b->ack_delay > LINK_ACK_DELAY_MOST / 2 ? LINK_ACK_DELAY_MOST
+                                                              : 2 * b->ack_delay;
+    } else if (!busy || b->acks < b->ack_packets / (2 * LINK_ACK_SHARE)) {
+        b->ack_delay /= 2;
+    }
+    if (b->ack_delay < LINK_ACK_DELAY)
+        b->ack_delay = LINK_ACK_DELAY;
+    b->ack_packets = b->acks = 0;
+    b->ack_round = now;
+}
+
 static void want_ack(struct link *link, proa_ns now)
 {
-    if (link->ack_pending++ == 0)
-        link->ack_at = now + LINK_ACK_DELAY;
+    struct link_budget *budget = link->env.budget;
+
+    if (++budget->ack_packets >= LINK_ACK_ROUND)
+        pace_acks(budget, now);
+    if (link->ack_pending++ == 0) {
+        bool late = budget->ack_delay > LINK_ACK_DELAY &&
+                    now - budget->ack_round < 2 * LINK_ACK_DELAY_MOST;
+        link->ack_at = now + (late ? budget->ack_delay : LINK_ACK_DELAY);
+    }
     if (link->rx_held > 0 &&
         (link->ack_pending >= LINK_ACK_EVERY || now - link->full_at >= LINK_ACK_DELAY))
         link->ack_now = link->ack_full = true;

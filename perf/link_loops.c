@@ -212,7 +212,7 @@ static bool end_init(struct link_loops *loops, uint32_t side)
                                        .queued_waiting_max = LANE_QUEUED_WAITING,
                                        .reserved_max = LANE_RESERVED_MAX,
                                        .bulk_max = 64u << 20};
-    end->memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
+    end->memory = aligned_alloc(64, link_size() + link_records_size());
     if (end->memory == NULL)
         return false;
     pool_init(loops, side);

@@ -10,6 +10,7 @@
 #include "ethdev.h"
 #include "lane.h"
 #include "net.h"
+#include "pages.h"
 #include "perf_options.h"
 #include "pool_dpdk.h"
 #include "punt.h"
@@ -150,8 +151,9 @@ static bool make_member(struct perf_crowd *crowd, uint32_t index, struct perf_si
     member->link_id = link_id_make(0, index, secret);
     perf_reader_init(&member->reader, sink, index);
     crowd->deadlines[index] = PROA_NS_NEVER;
-    member->memory = aligned_alloc(PROA_CACHE_LINE, (link_size() + 63) & ~(size_t)63);
-    return member->memory != NULL;
+    member->memory = crowd->memory + index * link_size();
+    member->records = malloc(link_records_size());
+    return member->records != NULL;
 }
 
 bool perf_crowd_init(struct perf_crowd *crowd, uint32_t count, struct perf_sink *sink,
@@ -183,7 +185,9 @@ bool perf_crowd_init(struct perf_crowd *crowd, uint32_t count, struct perf_sink 
     crowd->members = calloc(count, sizeof(*crowd->members));
     crowd->deadlines = calloc(count, sizeof(*crowd->deadlines));
     crowd->dirty = calloc(count, sizeof(*crowd->dirty));
-    if (crowd->members == NULL || crowd->deadlines == NULL || crowd->dirty == NULL)
+    crowd->memory = pages_map(count * link_size());
+    if (crowd->members == NULL || crowd->deadlines == NULL || crowd->dirty == NULL ||
+        crowd->memory == NULL)
         return false;
     crowd->count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -198,8 +202,9 @@ void perf_crowd_fini(struct perf_crowd *crowd)
     for (uint32_t i = 0; i < crowd->count; i++) {
         if (crowd->members[i].link != NULL)
             link_fini(crowd->members[i].link);
-        free(crowd->members[i].memory);
+        free(crowd->members[i].records);
     }
+    pages_unmap(crowd->memory, crowd->count * link_size());
     while (crowd->tx_count > 0)
         pkt_free(crowd->pool, crowd->txq[--crowd->tx_count]);
     free(crowd->members);
@@ -221,7 +226,8 @@ void perf_crowd_linked(struct perf_crowd *crowd, struct perf_member *member)
                                        .seq_tx = member->start,
                                        .seq_rx = member->peer_start,
                                        .mtu = member->mtu,
-                                       .message_max = 1 << 20};
+                                       .message_max = 1 << 20,
+                                       .records = member->records};
 
     member->link = link_init(member->memory, &params, &crowd->env, crowd->now);
     link_set_source(member->link, perf_crowd_port_of(crowd, member));
@@ -282,19 +288,36 @@ static void input(struct perf_crowd *crowd, struct pkt *p)
     pkt_free(crowd->pool, p);
 }
 
+/* As a lane with many links does. */
+static void prefetch_link(const struct perf_crowd *crowd, const struct pkt *p)
+{
+    uint32_t slot;
+
+    if (p->len < PACKET_LEN_MIN)
+        return;
+    slot = link_id_slot(packet_dst_link(p->data));
+    if (slot < crowd->count && crowd->members[slot].link != NULL)
+        link_prefetch(crowd->members[slot].link);
+}
+
 static void receive(struct perf_crowd *crowd)
 {
     struct rte_mbuf *mbufs[PORT_BURST];
-    uint16_t got = 0;
+    struct pkt *pkts[PORT_BURST];
+    uint16_t got = 0, count = 0;
 
     if (ethdev_up(crowd->port))
         got = ethdev_burst_in(ethdev_of(crowd->port), 0, mbufs, PORT_BURST);
     for (uint16_t i = 0; i < got; i++) {
-        if (parse(crowd, mbufs[i]) == PORT_OK)
-            input(crowd, pkt_of_mbuf(mbufs[i]));
-        else
+        if (parse(crowd, mbufs[i]) == PORT_OK) {
+            pkts[count++] = pkt_of_mbuf(mbufs[i]);
+            prefetch_link(crowd, pkt_of_mbuf(mbufs[i]));
+        } else {
             rte_pktmbuf_free(mbufs[i]);
+        }
     }
+    for (uint16_t i = 0; i < count; i++)
+        input(crowd, pkts[i]);
 }
 
 static void tick(struct perf_crowd *crowd)

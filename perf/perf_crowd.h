@@ -39,14 +39,15 @@ struct perf_member {
     uint32_t start, peer_start;
     uint16_t mtu;
     bool dirty;
-    struct link *link; /* NULL before OPEN */
-    void *memory;
+    struct link *link;      /* NULL before OPEN */
+    void *memory, *records; /* its link's */
     struct perf_reader reader;
 };
 
 struct perf_crowd {
     uint32_t count, up, meeting, begun; /* members; of these with a link, and so on */
     struct perf_member *members;
+    uint8_t *memory;    /* of their links, as a lane has it */
     proa_ns *deadlines; /* of their links: dense, since all are scanned */
     proa_ns next_tick, next_syn;
     uint32_t *dirty, dirty_count;

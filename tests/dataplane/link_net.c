@@ -337,7 +337,7 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .settles = c->settles};
 
     *end = (struct net_end){.net = net, .pair = pair, .side = side};
-    end->memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
+    end->memory = aligned_alloc(64, link_size() + link_records_size());
     PROA_ASSERT(end->memory != NULL);
     end->link = link_init(end->memory, &params, &env, net->now);
 }

@@ -240,7 +240,8 @@ static void mesh__waits_for_its_link_and_asks_for_it(void **state)
     assert_int_equal(STAT(&sides[0], registry_tx), LANE_REGISTRY_MAX);
     assert_int_equal(STAT(&sides[0], registry_dropped), 5);
     link_sides();
-    run(PROA_MS);
+    /* The first ones come before B's lane has the link, and then again. */
+    run(5 * PROA_MS);
     for (unsigned i = 0; i < LANE_REGISTRY_MAX; i++) {
         assert_int_equal(next_mesh(&sides[1], &node, &fill), 900);
         assert_int_equal(fill, i);
@@ -354,6 +355,8 @@ static void mesh__a_flood_leaves_actors_their_room(void **state)
             now += 5 * PROA_US;
         }
         assert_int_equal(tell_b(&sides[0]), PROA_OK);
+        if (i % 8 != 7) /* B is slower than that */
+            continue;
         step(&sides[1]);
         while (byte_ring_peek(sides[1].up) != NULL)
             byte_ring_pop(sides[1].up);

@@ -402,7 +402,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (memory == NULL)
-        memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
+        memory = aligned_alloc(64, link_size() + link_records_size());
     now = PROA_S;
     fail_packets = fail_control = fail_bulk = 0;
     begin();
