@@ -200,14 +200,21 @@ def points_of(runs, sweep, port, records):
 
 
 def draw(runs, sweeps, folder):
-    """[(plot, why there is none)]"""
-    drawn = [plots.distributions(runs, PORTS, PEERS)]
+    """[{"name", "title", "missing": why there is none, "failed": a field that there is no more}]"""
+    wanted = [("latency", plots.LATENCY, lambda: plots.distributions(runs, PORTS, PEERS))]
     for sweep in SWEEPS:
         if sweep.name in sweeps:
-            drawn.append(plots.swept(sweep.name, sweep.title, {
+            wanted.append((sweep.name, sweep.title, lambda sweep=sweep: plots.swept(sweep.name, sweep.title, {
                 port: points_of(runs, sweep, port, records)
-                for port, records in sweeps[sweep.name].items()}))
-    return [(plot, plots.draw(plot, folder)) for plot in drawn]
+                for port, records in sweeps[sweep.name].items()})))
+    return [dict(drawn(make, folder), name=name, title=title) for name, title, make in wanted]
+
+
+def drawn(make, folder):
+    try:
+        return {"missing": plots.draw(make(), folder), "failed": False}
+    except KeyError as key:
+        return {"missing": f"a run printed no {key}", "failed": True}
 
 
 def doctor(build):
@@ -296,6 +303,7 @@ def status_of(report, check, worse):
     states = [record["status"] for records in report["runs"].values() for record in records]
     states += [record["status"] for ports in report["sweeps"].values()
                for records in ports.values() for record in records]
+    states += ["failed" for plot in report["plots"] if plot["failed"]]
     verdicts = [row["verdict"] for row in report["rows"]]
     if "failed" in states + verdicts:
         return 1

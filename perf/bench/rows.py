@@ -91,7 +91,7 @@ RUNS = [Run(*run) for run in (
     ("bench_directory", 3, "bench_directory --benchmark_repetitions=2 --benchmark_min_time=0.1"),
     ("bench_link", 3, "bench_link --benchmark_repetitions=2 --benchmark_min_time=0.1"),
     ("bench_route", 3, "bench_route --benchmark_repetitions=2 --benchmark_min_time=0.05"),
-    ("bench_life", 3, "bench_life --benchmark_repetitions=2 --benchmark_min_time=0.1"),
+    ("bench_life", 3, "bench_life --benchmark_repetitions=2 --benchmark_min_time=0.03"),
     ("bench_steer", 3, "bench_steer --benchmark_repetitions=2 --benchmark_min_time=0.1"),
     # Peers: all ways of each; the best one counts.
     ("zeromq", 1, "peer zeromq"),
