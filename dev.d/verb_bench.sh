@@ -5,7 +5,7 @@
 of_report=no
 case ${1:-} in
 '' | -h | --help | --only | --quick | --minutes | --seconds | --compare | --noise | --check | \
-    --ordinary-pages | --under | --list)
+    --ordinary-pages | --under | --keep | --list)
     of_report=yes
     ;;
 esac

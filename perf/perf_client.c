@@ -24,8 +24,12 @@ struct side {
     const struct plan *plan;
     struct perf_node node;
     struct perf_groups groups;
-    struct proa_ref desk;
+    struct proa_ref desk, visitor;
 };
+
+/* What the desk monitors: it does nothing but live as long as the client's node. */
+static const struct proa_behaviour perf_visitor = {.type_name = "perf_visitor",
+                                                   .state_size = 8};
 
 static proa_ns longest(const struct perf_options *o)
 {
@@ -80,6 +84,7 @@ static bool prepare(struct side *side, struct perf_result *result)
         .warmup_ms = o->warmup_ms,
         .seconds = o->seconds,
         .mailbox = o->mailbox,
+        .visitor = side->visitor,
     };
     struct perf_remote_answer answer;
 
@@ -152,7 +157,9 @@ static bool meet(struct side *side, struct perf_result *result)
     enum proa_outcome outcome;
 
     memcpy(args.cluster_key, o->remote.key, sizeof(args.cluster_key));
-    if (!perf_node_start(&side->node, &args, result->error, sizeof(result->error)))
+    if (!perf_node_start(&side->node, &args, result->error, sizeof(result->error)) ||
+        !perf_node_spawn(&side->node, 0, &perf_visitor, NULL, 0, &side->visitor,
+                         result->error, sizeof(result->error)))
         return false;
     outcome = proa_client_lookup_wait(side->node.client, PERF_REMOTE_NAME, "perf_desk",
                                       FIND_IN, &side->desk);

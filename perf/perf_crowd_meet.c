@@ -11,8 +11,12 @@ static void send_bytes(struct perf_crowd *crowd, const struct perf_member *membe
 {
     struct pkt *p = pkt_alloc(crowd->pool, 1);
 
-    if (p == NULL || p->room < len)
+    if (p == NULL)
         return; /* tried again */
+    if (p->room < len) {
+        pkt_free(crowd->pool, p);
+        return;
+    }
     memcpy(p->data, bytes, len);
     p->len = (uint16_t)len;
     p->peer = crowd->port->neighbour;

@@ -129,7 +129,6 @@ static bool receive(struct perf_group *group, struct perf_node *node, char *err,
                     size_t err_len)
 {
     const struct perf_options *o = &group->options;
-    struct proa_ref maker;
 
     group->sink = perf_sink_create(o->size, o->receivers);
     if (group->sink == NULL) {
@@ -141,8 +140,8 @@ static bool receive(struct perf_group *group, struct perf_node *node, char *err,
     struct perf_maker_arg arg = {.sink = group->sink, .refs = group->refs};
 
     return perf_node_spawn(node, group->receive_lane, &perf_maker, &arg, sizeof(arg),
-                           &maker, err, err_len) &&
-           make_receivers(group, node, maker, err, err_len);
+                           &group->maker, err, err_len) &&
+           make_receivers(group, node, group->maker, err, err_len);
 }
 
 bool perf_groups_receive(struct perf_groups *groups, struct perf_node *node, char *err,

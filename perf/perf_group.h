@@ -46,6 +46,7 @@ struct perf_group {
     struct perf_options options;
     uint32_t send_lane, receive_lane;
     struct perf_sink *sink; /* receiving side */
+    struct proa_ref maker;  /* of the receivers; none: it was not made */
     struct proa_ref *refs;  /* of options.receivers */
     struct perf_load *load; /* sending side */
 };

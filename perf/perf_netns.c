@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define IP PERF_NETNS_INTERFACE
 #define PATIENCE (10 * PROA_S)
+#define NO_PROGRAM 127 /* a shell's status */
 
 /* Tells the parent that the namespace is there, or why not. */
 struct entered {
@@ -17,11 +19,12 @@ struct entered {
 };
 
 bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
-                     char *err, size_t err_len)
+                     bool *ret_not_here, char *err, size_t err_len)
 {
     struct entered entered[2];
     char command[160];
     const char go = 1;
+    int status;
 
     if (!perf_pipe_read(&a->pipe, &entered[0], sizeof(entered[0]), PATIENCE) ||
         !perf_pipe_read(&b->pipe, &entered[1], sizeof(entered[1]), PATIENCE)) {
@@ -30,16 +33,22 @@ bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
     }
     for (unsigned i = 0; i < 2; i++) {
         if (!entered[i].ok) {
-            snprintf(err, err_len, "af_xdp: a network namespace: %s; run as root",
+            snprintf(err, err_len, "a network namespace: %s; run as root",
                      entered[i].why);
+            *ret_not_here = true;
             return false;
         }
     }
     snprintf(command, sizeof(command),
              "ip link add " IP " netns %d type veth peer name " IP " netns %d",
              (int)a->pid, (int)b->pid);
-    if (system(command) != 0) {
-        snprintf(err, err_len, "failed: %s (is iproute2 installed?)", command);
+    status = system(command);
+    if (status != 0) {
+        *ret_not_here = WIFEXITED(status) && WEXITSTATUS(status) == NO_PROGRAM;
+        snprintf(err, err_len,
+                 *ret_not_here ? "there is no ip: install iproute2 for \"%s\""
+                               : "failed: %s",
+                 command);
         return false;
     }
     return perf_pipe_write(&a->pipe, &go, 1) && perf_pipe_write(&b->pipe, &go, 1);

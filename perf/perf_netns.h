@@ -18,9 +18,10 @@
         0x02, 0x70, 0x72, 0x6f, 0x61, (which)                                            \
     } /* likewise */
 
-/* The parent's part: joins the namespaces of two processes that are in perf_netns_enter. */
+/* The parent's part: joins the namespaces of two processes that are in perf_netns_enter.  On failure
+   *ret_not_here is set to true when it is the user or the machine that lacks something. */
 bool perf_netns_join(const struct perf_process *a, const struct perf_process *b,
-                     char *err, size_t err_len);
+                     bool *ret_not_here, char *err, size_t err_len);
 
 /* A child's part: a namespace of its own, with the interface up and, if the kernel is to have it
    (address), the first or the second address.  Without IPv6: nothing comes by itself. */

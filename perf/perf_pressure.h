@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include <proa/actor.h>
+#include <proa/node.h>
 
 #define PRESSURE_NODES 3    /* at most */
 #define PRESSURE_BURST 256u /* tells each millisecond */
@@ -33,8 +34,9 @@ struct pressure_memory {
 
 struct pressure {
     enum pressure_kind kind;
-    char dir[64];
-    unsigned udp_port;
+    char dir[96];
+    _Atomic uint32_t there; /* node 1 has its address, which the others are told */
+    char address[PROA_TEXT_MAX];
     _Atomic uint32_t ready; /* nodes */
     _Atomic uint32_t on;    /* the flood */
     _Atomic uint32_t slow;  /* at the slow one */
@@ -53,6 +55,9 @@ static inline unsigned pressure_nodes(enum pressure_kind kind)
 {
     return kind == PRESSURE_NODE || kind == PRESSURE_DEAD ? 3 : 2;
 }
+
+/* What is waited for takes as long as it takes; who runs this ends it when it is too long. */
+#define PRESSURE_PATIENCE (3600 * PROA_S)
 
 /* pressure_node is a process: 0 sends, 1 answers, 2 is slow or killed.  Exit status. */
 int pressure_node(struct pressure *p, unsigned index);

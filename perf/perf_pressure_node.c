@@ -76,8 +76,8 @@ static void fill(struct proa_actor *self)
     uint32_t *out = proa_state(self);
 
     while (*out < PRESSURE_WINDOW && !atomic_load(&shared->over)) {
-        if (proa_ask(self, shared->quick, ASK, out, 4, 30 * PROA_S, on_answer, NULL, 0) !=
-            PROA_OK)
+        if (proa_ask(self, shared->quick, ASK, out, 4, PRESSURE_PATIENCE, on_answer, NULL,
+                     0) != PROA_OK)
             return;
         *out += 1;
         atomic_fetch_add(&shared->asked, 1);
@@ -166,12 +166,12 @@ static void configure(const struct pressure *p, unsigned index, struct proa_conf
         snprintf(c->ports[0].address, PROA_TEXT_MAX, "10.75.1.%u/24", index + 1);
         snprintf(c->seeds[0], PROA_TEXT_MAX, "10.75.1.%u:7400", 2 - index);
     } else {
-        snprintf(c->ports[0].spec, PROA_TEXT_MAX, "udp:127.0.0.1:%u",
-                 p->udp_port + index);
-        snprintf(c->seeds[0], PROA_TEXT_MAX, "127.0.0.1:%u",
-                 p->udp_port + (index == 1 ? 0 : 1));
+        snprintf(c->ports[0].spec, PROA_TEXT_MAX, "udp:127.0.0.1:0");
+        while (index != 1 && atomic_load(&p->there) == 0)
+            usleep(1000);
+        snprintf(c->seeds[0], PROA_TEXT_MAX, "%s", p->address);
     }
-    c->seed_count = 1;
+    c->seed_count = c->seeds[0][0] != '\0';
     c->has_cluster_key = true; /* all zero: nobody else is to be met */
     c->pages = PROA_PAGES_NONE;
     snprintf(c->state_dir, PROA_TEXT_MAX, "%s/%u", p->dir, index);
@@ -184,7 +184,7 @@ static void configure(const struct pressure *p, unsigned index, struct proa_conf
 static bool spawn(struct proa_client *client, unsigned lane,
                   const struct proa_behaviour *what, struct proa_ref *ret)
 {
-    return proa_client_spawn(client, lane, what, NULL, 0, NULL, 10 * PROA_S, ret) ==
+    return proa_client_spawn(client, lane, what, NULL, 0, NULL, PRESSURE_PATIENCE, ret) ==
            PROA_OK;
 }
 
@@ -226,6 +226,12 @@ static void look(struct proa_node *node, struct pressure_memory *m)
     atomic_store(&m->retained, retained);
 }
 
+static int failed(struct pressure *p, unsigned index, const char *why)
+{
+    snprintf(p->failed, sizeof(p->failed), "node %u: %.200s", index, why);
+    return 1;
+}
+
 int pressure_node(struct pressure *p, unsigned index)
 {
     struct proa_config config;
@@ -235,15 +241,16 @@ int pressure_node(struct pressure *p, unsigned index)
 
     shared = p;
     configure(p, index, &config);
-    if (proa_node_start(&config, &node, err, sizeof(err)) != PROA_OK ||
-        proa_node_join(node, 30 * PROA_S, err, sizeof(err)) != PROA_OK) {
-        snprintf(p->failed, sizeof(p->failed), "node %u: %.200s", index, err);
-        return 1;
+    if (proa_node_start(&config, &node, err, sizeof(err)) != PROA_OK)
+        return failed(p, index, err);
+    if (index == 1) {
+        proa_node_address(node, p->address, sizeof(p->address));
+        atomic_store(&p->there, 1);
     }
-    if (proa_client_open(node, &client) != PROA_OK || !populate(p, index, client)) {
-        snprintf(p->failed, sizeof(p->failed), "node %u: its actors do not start", index);
-        return 1;
-    }
+    if (proa_node_join(node, PRESSURE_PATIENCE, err, sizeof(err)) != PROA_OK)
+        return failed(p, index, err);
+    if (proa_client_open(node, &client) != PROA_OK || !populate(p, index, client))
+        return failed(p, index, "its actors do not start");
     atomic_fetch_add(&p->ready, 1);
     while (atomic_load(&p->over) < 2) {
         look(node, &p->memory[index]);

@@ -13,6 +13,28 @@
 
 #include "perf_clock.h"
 
+static volatile sig_atomic_t caught;
+
+static void on_stop(int sig)
+{
+    (void)sig;
+    caught = 1;
+}
+
+void perf_process_catch(void)
+{
+    const struct sigaction stop = {.sa_handler = on_stop};
+
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGHUP, &stop, NULL);
+}
+
+bool perf_process_caught(void)
+{
+    return caught != 0;
+}
+
 static void close_pipe(struct perf_pipe *pipe)
 {
     if (pipe->in >= 0)
@@ -45,6 +67,8 @@ bool perf_process_start(struct perf_process *process,
             _exit(1);
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        signal(SIGHUP, SIG_DFL);
+        caught = 0;
         close_pipe(&ours);
         _exit(body(&theirs, ctx));
     }
@@ -57,14 +81,22 @@ bool perf_process_start(struct perf_process *process,
     return false;
 }
 
-void perf_process_end(struct perf_process *process, proa_ns patience)
+bool perf_process_ended(const struct perf_process *process)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    return waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == process->pid;
+}
+
+bool perf_process_end(struct perf_process *process, proa_ns patience)
 {
     const struct timespec step = {0, 10 * 1000 * 1000};
     proa_ns until = perf_clock_ns() + patience;
-    int status;
+    int status = 0;
 
     if (process->pid == 0)
-        return;
+        return true;
     close_pipe(&process->pipe);
     while (waitpid(process->pid, &status, WNOHANG) == 0) {
         if (perf_clock_ns() > until) {
@@ -75,6 +107,7 @@ void perf_process_end(struct perf_process *process, proa_ns patience)
         nanosleep(&step, NULL);
     }
     process->pid = 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool perf_pipe_wait(const struct perf_pipe *pipe, proa_ns span)
@@ -94,7 +127,8 @@ bool perf_pipe_read(const struct perf_pipe *pipe, void *buf, size_t len, proa_ns
         struct pollfd fd = {.fd = pipe->in, .events = POLLIN};
         ssize_t got;
 
-        if (now >= until || poll(&fd, 1, (int)((until - now) / PROA_MS + 1)) <= 0)
+        if (caught || now >= until ||
+            poll(&fd, 1, (int)((until - now) / PROA_MS + 1)) <= 0)
             return false;
         got = read(pipe->in, to, len);
         if (got <= 0)

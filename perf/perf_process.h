@@ -28,9 +28,17 @@ struct perf_process {
 bool perf_process_start(struct perf_process *process,
                         int (*body)(const struct perf_pipe *pipe, void *ctx), void *ctx);
 
+/* perf_process_ended is true when the child has ended; it stays to be ended. */
+bool perf_process_ended(const struct perf_process *process);
+
 /* perf_process_end closes the pipes, which tells the child to end, and waits for it up to
-   `patience`; then it is killed.  Harmless on a process that was never started. */
-void perf_process_end(struct perf_process *process, proa_ns patience);
+   `patience`; then it is killed.  True when it ended by itself with status 0.  Harmless on a process
+   that was never started: true. */
+bool perf_process_end(struct perf_process *process, proa_ns patience);
+
+/* After perf_process_catch, SIGINT, SIGTERM and SIGHUP end waits for pipes, and are remembered. */
+void perf_process_catch(void);
+bool perf_process_caught(void);
 
 /* Exactly len bytes. */
 bool perf_pipe_read(const struct perf_pipe *pipe, void *buf, size_t len,

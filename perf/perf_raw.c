@@ -49,7 +49,7 @@ struct plan {
 };
 
 struct opened {
-    bool ok;
+    bool ok, huge;
     char error[256];
     struct proa_addr address;
 };
@@ -210,6 +210,7 @@ static int raw_process(const struct perf_pipe *pipe, void *ctx)
                  perf_netns_enter(pipe, side.plan->second, false, opened.error,
                                   sizeof(opened.error))) &&
                 open_side(&side, opened.error, sizeof(opened.error));
+    opened.huge = opened.ok && eal_huge();
     if (opened.ok && side.on.port != NULL)
         opened.address = side.on.port->address;
     perf_pipe_write(pipe, &opened, sizeof(opened));
@@ -233,7 +234,8 @@ static bool failed(char *err, size_t err_len, const char *why)
 }
 
 static bool introduce(const struct perf_process *receiver,
-                      const struct perf_process *sender, char *err, size_t err_len)
+                      const struct perf_process *sender, bool *ret_huge, char *err,
+                      size_t err_len)
 {
     struct opened r, s;
     char r_up = 0, s_up = 0;
@@ -243,6 +245,7 @@ static bool introduce(const struct perf_process *receiver,
         return failed(err, err_len, "a process did not start");
     if (!r.ok || !s.ok)
         return failed(err, err_len, r.ok ? s.error : r.error);
+    *ret_huge = *ret_huge && r.huge && s.huge;
     perf_pipe_write(&receiver->pipe, &s.address, sizeof(s.address));
     perf_pipe_write(&sender->pipe, &r.address, sizeof(r.address));
     if (!perf_pipe_read(&receiver->pipe, &r_up, 1, UP_IN + PROA_S) ||
@@ -382,8 +385,8 @@ static bool measure(struct plan *plan, struct perf_raw *ret, char *err, size_t e
     if (!ok)
         failed(err, err_len, "no process could be made");
     if (perf_port_is_veth(plan->options.port))
-        ok = ok && perf_netns_join(&receiver, &sender, err, err_len);
-    ok = ok && introduce(&receiver, &sender, err, err_len);
+        ok = ok && perf_netns_join(&receiver, &sender, &ret->not_here, err, err_len);
+    ok = ok && introduce(&receiver, &sender, &ret->huge, err, err_len);
     for (uint32_t i = 0; ok && i < plan->step_count; i++) {
         ok = one_step(plan, i, &receiver, &sender, ret);
         if (!ok)
@@ -401,8 +404,8 @@ bool perf_raw_measure(const struct perf_options *options, const char *dir,
     struct plan plan = {.options = *options, .dir = dir, .how = ""};
     bool ok = true;
 
-    *ret =
-        (struct perf_raw){.full.how = "", .one.how = "", .copy.how = "", .trip_how = ""};
+    *ret = (struct perf_raw){
+        .huge = true, .full.how = "", .one.how = "", .copy.how = "", .trip_how = ""};
     if (options->port == PERF_PORT_RING)
         return failed(err, err_len, "a ring port has none: it copies within the process");
     signal(SIGPIPE, SIG_IGN);

@@ -29,6 +29,8 @@ struct perf_raw_flood {
 };
 
 struct perf_raw {
+    bool not_here;              /* it cannot run for want of root or a package */
+    bool huge;                  /* all loops were on huge pages */
     struct perf_raw_flood full; /* what packets full of tells are compared with */
     struct perf_raw_flood one;  /* of packets with one tell of --size in each */
     struct perf_raw_flood copy; /* of full packets, each copied by the receiver: bulk */

@@ -8,8 +8,7 @@
 
    --pg PROGRAM runs perf/peers/pg_join.sh, or another that prints SAMPLES P50 P99, beside it.  Prints
    one JSON object.  Exit status 0; 1: it did not run, or with --check a gate was missed: p99 of 1 ms,
-   and pg's p50; 2: bad options. */
-#include <ftw.h>
+   and pg's p50; 2: bad options; 77: PROGRAM cannot run here. */
 #include <proa/client.h>
 #include <proa/group.h>
 #include <proa/node.h>
@@ -18,9 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "perf_clock.h"
+#include "perf_folder.h"
 #include "perf_json.h"
 #include "perf_process.h"
 
@@ -28,7 +29,8 @@
 #define SAMPLES_MAX 1000000u
 #define WARM 100u /* joins before the first that counts */
 #define GROUP "register"
-#define GAP PROA_MS             /* at the least, and up to twice that */
+#define NOT_HERE 77 /* exit status, PROGRAM's too: something is not installed */
+#define GAP PROA_MS /* at the least, and up to twice that */
 #define START_FOR (20 * PROA_S) /* until both nodes run and are linked */
 #define SAMPLE_FOR PROA_S       /* more than any takes: else it hangs */
 #define P99_MAX PROA_MS         /* the gate */
@@ -219,30 +221,23 @@ static bool await(const struct perf_process *both)
         last = heard;
         if (perf_clock_ns() > until)
             return fail("a join was not seen on the other node");
+        if (perf_process_caught())
+            return fail("stopped");
         if (perf_pipe_wait(&both[1].pipe, 10 * PROA_MS))
             return fail("a node ended");
     }
     return true;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind,
-                      struct FTW *place)
-{
-    (void)info;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static bool measure(uint64_t seed)
 {
-    char dir[] = "/tmp/proa-register-XXXXXX";
+    char dir[PERF_FOLDER_MAX];
     struct perf_process both[2] = {0};
     uint8_t byte;
     bool ok = true;
 
-    if (mkdtemp(dir) == NULL)
-        return fail("no folder in /tmp");
+    if (!perf_folder_make("proa-register", dir))
+        return fail("no folder of its own");
     setenv("RUNTIME_DIRECTORY", dir, 1); /* of DPDK's own files */
     struct side sides[2] = {{dir, false, seed}, {dir, true, seed}};
     for (int i = 0; i < 2 && ok; i++)
@@ -251,7 +246,7 @@ static bool measure(uint64_t seed)
     ok = ok && await(both);
     for (int i = 1; i >= 0; i--)
         perf_process_end(&both[i], 5 * PROA_S);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    perf_folder_remove(dir);
     return ok;
 }
 
@@ -261,19 +256,22 @@ struct peer {
     unsigned long samples, p50, p99; /* ns; samples 0: it was not measured */
 };
 
-static bool measure_peer(const char *program, struct peer *ret)
+static bool measure_peer(const char *program, struct peer *ret, bool *ret_not_here)
 {
     char command[2 * PROA_TEXT_MAX];
     FILE *from;
     bool ok;
+    int status;
 
     snprintf(command, sizeof(command), "%s %u", program, shared->samples);
     from = popen(command, "r");
     if (from == NULL)
         return fail("pg: no process");
     ok = fscanf(from, "%lu %lu %lu", &ret->samples, &ret->p50, &ret->p99) == 3;
-    ok = pclose(from) == 0 && ok;
-    return ok || fail("pg: it did not run; is erlang-base installed?");
+    status = pclose(from);
+    *ret_not_here = WIFEXITED(status) && WEXITSTATUS(status) == NOT_HERE;
+    return (status == 0 && ok) || fail(*ret_not_here ? "pg: install erlang-base"
+                                                     : "pg: it did not run to its end");
 }
 
 /* ---- The report ---- */
@@ -341,7 +339,7 @@ int main(int argc, char **argv)
 {
     uint32_t samples = SAMPLES;
     const char *pg = NULL;
-    bool check = false, good;
+    bool check = false, good, not_here = false;
     struct peer peer = {0};
     uint64_t seed = perf_clock_ns();
 
@@ -356,9 +354,10 @@ int main(int argc, char **argv)
     if (shared == MAP_FAILED)
         return 1;
     shared->samples = samples;
-    if (!measure(seed) || (pg != NULL && !measure_peer(pg, &peer))) {
+    perf_process_catch();
+    if (!measure(seed) || (pg != NULL && !measure_peer(pg, &peer, &not_here))) {
         fprintf(stderr, "proa-register: %s\n", shared->err);
-        return 1;
+        return not_here ? NOT_HERE : 1;
     }
     good = report(&peer, seed);
     return check && !good;

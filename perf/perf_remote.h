@@ -9,8 +9,8 @@
      RESULT    when its load is over: what each group received
 
    All of it goes over the links that are measured, as messages between actors.  The desk keeps one
-   session: a second client is told that another one measures, until that one asked for its RESULT or
-   its time is over.
+   session: a second client is told that another one measures, until that one asked for its RESULT, its
+   time is over, or it has ended: the desk monitors an actor of it.
 
    Threads: one ordinary thread; the desk runs on the server's lane.
    Units:   proa_ns; counts are messages.
@@ -21,7 +21,7 @@
 #include "perf_run.h"
 
 #define PERF_REMOTE_NAME "proa-perf-server"
-#define PERF_REMOTE_VERSION 1u
+#define PERF_REMOTE_VERSION 2u
 #define PERF_REMOTE_PAGE 1024u /* references */
 #define PERF_REMOTE_SPARE                                                                \
     (30 * PROA_S)             /* a session may last longer than what it measures */
@@ -40,6 +40,7 @@ struct perf_remote_wanted {
     uint32_t version, result_len;
     uint32_t mode, size, receivers, bulk, warmup_ms, seconds;
     uint32_t mailbox;
+    struct proa_ref visitor; /* an actor of the client: its end is the session's */
 };
 
 struct perf_remote_page {

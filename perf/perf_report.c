@@ -239,6 +239,13 @@ static void put_rates(struct perf_json *json, const struct perf_options *o,
         put_trips(json, "rtt_ns", &sent->trips);
 }
 
+static void put_pages(struct perf_json *json, const struct perf_result *result)
+{
+    bool huge = result->sent[0].stats.huge && result->received[0].stats.huge;
+
+    perf_json_str(json, "pages", huge ? "huge" : "ordinary");
+}
+
 static void put_result(struct perf_json *json, const struct perf_options *o,
                        const struct perf_result *result)
 {
@@ -246,7 +253,7 @@ static void put_result(struct perf_json *json, const struct perf_options *o,
     const struct perf_received *received = &result->received[0];
     bool link = !perf_mode_is_local(o->mode), idle = o->mode == PERF_MODE_IDLE;
 
-    perf_json_str(json, "pages", sent->stats.huge ? "huge" : "ordinary");
+    put_pages(json, result);
     if (!idle)
         put_rates(json, o, result);
     if (idle || perf_mode_answers(o->mode))
@@ -297,6 +304,7 @@ static void put_copy(struct perf_json *json, const struct perf_raw_flood *flood)
 static void put_raw(struct perf_json *json, const struct perf_raw *raw)
 {
     perf_json_open(json, "raw");
+    perf_json_str(json, "pages", raw->huge ? "huge" : "ordinary");
     put_flood(json, "packets", &raw->full);
     put_flood(json, "one_message_packets", &raw->one);
     put_copy(json, &raw->copy);
@@ -419,6 +427,7 @@ static void put_versus(struct perf_json *json, const struct perf_versus *versus)
     perf_json_u64(json, "rounds", versus->rounds);
     perf_json_open(json, "base");
     put_options(json, o);
+    put_pages(json, base);
     perf_json_num(json, asks ? "replies_per_s" : "messages_per_s",
                   perf_result_rate(o, base));
     if (t->count > 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "eal.h"
 #include "perf_crowd_side.h"
 #include "perf_netns.h"
 
@@ -90,6 +91,7 @@ static proa_ns silence(const struct run *run)
 
 /* What the receiving process reports. */
 struct received {
+    char error[128]; /* "": none */
     struct perf_received group[PERF_GROUPS_MAX];
     struct perf_watched watched;
     struct perf_quiet quiet;
@@ -172,9 +174,13 @@ static int crowd_process(const struct perf_pipe *pipe, void *ctx)
         perf_groups_write_refs(&groups, pipe)) {
         until = perf_clock_ns() + longest(&run->options) + START_IN;
         while (!perf_groups_received_all(&groups) && perf_clock_ns() < until &&
-               !perf_pipe_wait(pipe, POLL))
+               !atomic_load(&crowd->crowd.gave_up) && !perf_pipe_wait(pipe, POLL))
             ;
         perf_group_received(&groups.group[0], NULL, &received.group[0]);
+        received.group[0].stats.huge = eal_huge();
+        if (atomic_load(&crowd->crowd.gave_up))
+            snprintf(received.error, sizeof(received.error), "the crowd: %s",
+                     crowd->crowd.failed);
         perf_pipe_write(pipe, &received, sizeof(received));
         perf_pipe_read(pipe, &quit, 1, longest(&run->options));
     }
@@ -383,7 +389,7 @@ static bool start_flood_alone(struct run *run, const struct perf_process *only,
         return true;
     if (!perf_flood_start(&run->flood, 0))
         return failed(result, "the flood", "no process could be made");
-    return perf_netns_join(only, &run->flood.process, result->error,
+    return perf_netns_join(only, &run->flood.process, &result->not_here, result->error,
                            sizeof(result->error));
 }
 
@@ -451,6 +457,8 @@ static bool collect(const struct run *run, const struct perf_process *receiver,
         return failed(result, sent.ok ? "the receiving node" : "the sending node",
                       sent.ok ? "not all messages came" : sent.error);
     keep_received(result, &received);
+    if (received.error[0] != '\0')
+        return failed(result, "the receiving side", received.error);
     return sent.ok ? true : failed(result, "the sending node", sent.error);
 }
 
@@ -465,7 +473,8 @@ static bool run_two(struct run *run, struct perf_result *result)
         !perf_process_start(&sender, sending_process, run))
         ok = failed(result, "proa-perf", "no process could be made");
     else if (perf_port_is_veth(run->options.port) &&
-             !perf_netns_join(&receiver, &sender, result->error, sizeof(result->error)))
+             !perf_netns_join(&receiver, &sender, &result->not_here, result->error,
+                              sizeof(result->error)))
         ok = false;
     else if (run->flood.shared != NULL && !perf_flood_start(&run->flood, sender.pid))
         ok = failed(result, "the flood", "no process could be made");

@@ -15,7 +15,8 @@
 #include "perf_watch.h"
 
 struct perf_result {
-    bool ok; /* it ran to its end; perf_result_checked says whether it was right */
+    bool ok;       /* it ran to its end; perf_result_checked says whether it was right */
+    bool not_here; /* it cannot run for want of root or a package */
     char error[320];
     uint32_t groups; /* of the following, as perf_groups_plan has them */
     struct perf_sent sent[PERF_GROUPS_MAX];

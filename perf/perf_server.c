@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <proa/life.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,21 +12,43 @@
 #define STOP_IN (10 * PROA_S) /* all receivers of a session */
 #define REGISTER_IN (10 * PROA_S)
 
+#define CLAIMED UINT32_MAX
+
 /* What the desk and the server's thread share: the desk writes `wanted` and then `request`, the
-   thread does it, writes the answer and tells the desk READY. */
+   thread does it, writes the answer and tells the desk READY.  Who reads or changes groups claims
+   `request` first. */
 struct desk {
-    _Atomic uint32_t request; /* PERF_REMOTE_ PREPARE or RESULT; 0: none */
+    _Atomic uint32_t request; /* PERF_REMOTE_ PREPARE or RESULT; CLAIMED; 0: none */
     struct perf_remote_wanted wanted;
     struct perf_remote_result result; /* of either; PREPARE: only the answer */
+    _Atomic uint32_t gone;            /* the session whose client has ended */
 
-    /* The thread's; the desk reads it between READY and the next PREPARE. */
+    /* The thread's; the desk reads it while it has claimed `request`. */
     struct perf_groups groups;
     uint32_t receivers_max;
-    proa_ns until; /* the session's; 0: there is none */
+    uint32_t session; /* counts them, from 1 */
+    proa_ns until;    /* the session's; 0: there is none */
 
-    struct proa_token token; /* the desk's: of the ask that waits */
-    uint32_t asked;          /* and its type */
+    /* The desk's own. */
+    struct proa_token token;   /* of the ask that waits */
+    uint32_t asked;            /* its type */
+    struct proa_monitor watch; /* of the session's client */
+    uint32_t watched;          /* that session */
 };
+
+/* acquire, pairs with the release in let_go and step: what it guards is as they left it. */
+static bool claim(struct desk *desk)
+{
+    uint32_t none = 0;
+
+    return atomic_compare_exchange_strong_explicit(
+        &desk->request, &none, CLAIMED, memory_order_acquire, memory_order_relaxed);
+}
+
+static void let_go(struct desk *desk)
+{
+    atomic_store_explicit(&desk->request, 0, memory_order_release);
+}
 
 static volatile sig_atomic_t stopped;
 
@@ -50,9 +73,13 @@ static void refuse(struct proa_actor *self, const struct proa_msg *msg, const ch
 static void hand_over(struct proa_actor *self, struct desk *desk,
                       const struct proa_msg *msg)
 {
-    if (atomic_load_explicit(&desk->request, memory_order_acquire) != 0 ||
-        proa_reply_later(self, msg, &desk->token) != PROA_OK) {
+    if (!claim(desk)) {
         refuse(self, msg, "the server is busy with another request");
+        return;
+    }
+    if (proa_reply_later(self, msg, &desk->token) != PROA_OK) {
+        let_go(desk);
+        refuse(self, msg, "the server has no room for another request");
         return;
     }
     desk->asked = msg->type;
@@ -72,24 +99,36 @@ static void on_request(struct proa_actor *self, const struct proa_msg *msg)
     hand_over(self, desk_of(self), msg);
 }
 
-/* Acquire of request 0, pairs with the thread's release: groups are as they are. */
 static void on_refs(struct proa_actor *self, const struct proa_msg *msg)
 {
-    const struct desk *desk = desk_of(self);
+    struct desk *desk = desk_of(self);
     const struct perf_remote_page *page = msg->data;
     const struct perf_group *group;
     uint32_t left;
 
-    if (atomic_load_explicit(&desk->request, memory_order_acquire) != 0 ||
-        page->group >= desk->groups.count ||
-        page->first >= desk->groups.group[page->group].options.receivers) {
-        refuse(self, msg, "there are no such references");
+    if (!claim(desk)) {
+        refuse(self, msg, "the server is busy with another request");
         return;
     }
-    group = &desk->groups.group[page->group];
-    left = group->options.receivers - page->first;
-    left = left < PERF_REMOTE_PAGE ? left : PERF_REMOTE_PAGE;
-    proa_reply(self, msg, &group->refs[page->first], left * sizeof(group->refs[0]));
+    if (page->group >= desk->groups.count ||
+        page->first >= desk->groups.group[page->group].options.receivers) {
+        refuse(self, msg, "there are no such references");
+    } else {
+        group = &desk->groups.group[page->group];
+        left = group->options.receivers - page->first;
+        left = left < PERF_REMOTE_PAGE ? left : PERF_REMOTE_PAGE;
+        proa_reply(self, msg, &group->refs[page->first], left * sizeof(group->refs[0]));
+    }
+    let_go(desk);
+}
+
+/* A session lives as long as its client: one that cannot be watched counts as gone. */
+static void watch_client(struct proa_actor *self, struct desk *desk)
+{
+    proa_demonitor(self, desk->watch);
+    desk->watched = desk->session;
+    if (proa_monitor(self, desk->wanted.visitor, &desk->watch) != PROA_OK)
+        atomic_store_explicit(&desk->gone, desk->watched, memory_order_relaxed);
 }
 
 static void on_ready(struct proa_actor *self, const struct proa_msg *msg)
@@ -100,6 +139,20 @@ static void on_ready(struct proa_actor *self, const struct proa_msg *msg)
     (void)msg;
     (void)proa_reply_token(self, desk->token, &desk->result,
                            whole ? sizeof(desk->result) : sizeof(desk->result.answer));
+    if (!whole && desk->result.answer.ok != 0)
+        watch_client(self, desk);
+    let_go(desk);
+}
+
+/* relaxed: only the number counts. */
+static void on_signal(struct proa_actor *self, const struct proa_signal *signal)
+{
+    struct desk *desk = desk_of(self);
+
+    if (signal->kind == PROA_SIGNAL_DOWN &&
+        signal->monitor.serial == desk->watch.serial &&
+        signal->monitor.index == desk->watch.index)
+        atomic_store_explicit(&desk->gone, desk->watched, memory_order_relaxed);
 }
 
 static int desk_start(struct proa_actor *self, const void *arg, size_t arg_len)
@@ -123,6 +176,7 @@ static const struct proa_behaviour desk_behaviour = {
     .on = desk_on,
     .on_count = sizeof(desk_on) / sizeof(desk_on[0]),
     .start = desk_start,
+    .signal = on_signal,
 };
 
 /* ---- Sessions, on the server's thread ---- */
@@ -167,19 +221,12 @@ static bool stop_one(struct perf_node *node, struct proa_ref ref, proa_ns until)
     return true;
 }
 
-/* Stops the receivers of a session and waits until none is left that would write to its sink.
-   False: the sink must stay. */
-static bool stop_receivers(struct perf_node *node, const struct perf_group *group)
+/* acquire, pairs with the release of who counts himself. */
+static bool await_count(const _Atomic uint32_t *count, uint32_t wanted, proa_ns until)
 {
     const struct timespec pause = {0, 1000 * 1000};
-    proa_ns until = perf_clock_ns() + STOP_IN;
-    uint32_t made = group->sink == NULL ? 0 : atomic_load(&group->sink->made);
 
-    for (uint32_t i = 0; i < made && i < group->options.receivers; i++) {
-        if (!stop_one(node, group->refs[i], until))
-            return false;
-    }
-    while (made > 0 && atomic_load(&group->sink->ended) < made) {
+    while (atomic_load_explicit(count, memory_order_acquire) < wanted) {
         if (perf_clock_ns() > until)
             return false;
         nanosleep(&pause, NULL);
@@ -187,12 +234,32 @@ static bool stop_receivers(struct perf_node *node, const struct perf_group *grou
     return true;
 }
 
+/* Stops all actors of a group and waits until none is left that would write to its sink: the maker
+   first, since until then there may be more.  False: the sink must stay. */
+static bool stop_group(struct perf_node *node, const struct perf_group *group)
+{
+    proa_ns until = perf_clock_ns() + STOP_IN;
+    uint32_t made;
+
+    if (proa_ref_is_none(group->maker))
+        return true;
+    if (!stop_one(node, group->maker, until) ||
+        !await_count(&group->sink->makers_ended, 1, until))
+        return false;
+    made = atomic_load(&group->sink->made);
+    for (uint32_t i = 0; i < made; i++) {
+        if (!stop_one(node, group->refs[i], until))
+            return false;
+    }
+    return await_count(&group->sink->ended, made, until);
+}
+
 static void end_session(struct desk *desk, struct perf_node *node)
 {
     bool all = true;
 
     for (uint32_t i = 0; i < desk->groups.count; i++)
-        all = stop_receivers(node, &desk->groups.group[i]) && all;
+        all = stop_group(node, &desk->groups.group[i]) && all;
     if (all)
         perf_groups_fini(&desk->groups);
     else
@@ -221,6 +288,7 @@ static void prepare(struct desk *desk, struct perf_node *node,
     o.bulk = w->bulk;
     o.mailbox = w->mailbox != 0;
     perf_groups_plan(&desk->groups, &o);
+    desk->session++;
     desk->until = now + w->warmup_ms * PROA_MS + w->seconds * PROA_S + PERF_REMOTE_SPARE;
     desk->result.answer.ok = perf_groups_receive(&desk->groups, node, err, sizeof(err));
     if (!desk->result.answer.ok) {
@@ -245,24 +313,35 @@ static void give_result(struct desk *desk, const struct perf_node *node)
         desk->until = 0; /* the next one may come */
 }
 
+/* The client of this session is no more: the next one may come. */
+static void end_abandoned(struct desk *desk, struct perf_node *node)
+{
+    if (desk->groups.count == 0 || atomic_load(&desk->gone) != desk->session ||
+        !claim(desk))
+        return;
+    end_session(desk, node);
+    let_go(desk);
+}
+
 static void step(struct desk *desk, struct perf_node *node, struct proa_ref ref,
                  const struct perf_options *server)
 {
     /* acquire, pairs with the release in hand_over. */
     uint32_t request = atomic_load_explicit(&desk->request, memory_order_acquire);
 
-    if (request == 0)
+    if (request == 0 || request == CLAIMED) {
+        end_abandoned(desk, node);
         return;
+    }
     memset(&desk->result, 0, sizeof(desk->result));
     if (request == PERF_REMOTE_PREPARE)
         prepare(desk, node, server);
     else
         give_result(desk, node);
-    /* The inbox orders the answer before READY, and READY before what the client asks next; release,
-       pairs with the desk's acquires. */
+    /* release, pairs with claims: until the desk has answered the request stays claimed. */
+    atomic_store_explicit(&desk->request, CLAIMED, memory_order_release);
     while (proa_client_tell(node->client, ref, PERF_REMOTE_READY, NULL, 0) == PROA_AGAIN)
         ;
-    atomic_store_explicit(&desk->request, 0, memory_order_release);
 }
 
 static bool open_desk(struct desk *desk, struct perf_node *node, struct proa_ref *ret)

@@ -213,6 +213,15 @@ static int maker_start(struct proa_actor *self, const void *arg, size_t arg_len)
     return 0;
 }
 
+/* release, pairs with the load of whoever counts what was made. */
+static void maker_stop(struct proa_actor *self, enum proa_reason reason)
+{
+    const struct perf_maker_arg *m = proa_state(self);
+
+    (void)reason;
+    atomic_fetch_add_explicit(&m->sink->makers_ended, 1, memory_order_release);
+}
+
 static void on_make(struct proa_actor *self, const struct proa_msg *msg)
 {
     const struct perf_maker_arg *m = proa_state(self);
@@ -239,4 +248,5 @@ const struct proa_behaviour perf_maker = {
     .on = maker_on,
     .on_count = 1,
     .start = maker_start,
+    .stop = maker_stop,
 };

@@ -64,7 +64,8 @@ struct perf_sink {
     _Atomic uint64_t misdelivered;         /* another receiver's */
     _Atomic uint64_t unequal; /* receivers whose count or sum is not LAST's */
 
-    _Atomic uint32_t made, ended; /* receivers that were made, and have stopped again */
+    _Atomic uint32_t made, ended;  /* receivers that were made, and have stopped again */
+    _Atomic uint32_t makers_ended; /* makers that have stopped: no more are made */
 
     /* The first receiver's. */
     uint64_t sent_at_mark;

@@ -3,31 +3,17 @@
    `server` and `client` between two machines.
 
    Prints one JSON object on stdout.  Exit status 0: it ran and every message was checked; 1: it
-   did not run, or a message was lost, repeated or damaged; 2: bad options. */
-#include <ftw.h>
-#include <signal.h>
+   did not run, or a message was lost, repeated or damaged; 2: bad options; 77: it cannot run here, and
+   that is the machine's or the user's lack: no root for network namespaces, no iproute2. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "perf_folder.h"
 #include "perf_options.h"
 #include "perf_process.h"
 #include "perf_remote.h"
 #include "perf_report.h"
 
-static int remove_one(const char *path, const struct stat *info, int kind,
-                      struct FTW *place)
-{
-    (void)info;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
-static void remove_tree(const char *dir)
-{
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+#define NOT_HERE 77 /* as a test that is skipped */
 
 static int bare_process(const struct perf_pipe *pipe, void *ctx)
 {
@@ -67,14 +53,20 @@ static bool measure_limits(const struct perf_options *o, const char *dir,
     return true;
 }
 
+static int say(const char *why, bool not_here)
+{
+    fprintf(stderr, "proa-perf: %s\n", perf_process_caught() ? "stopped" : why);
+    return not_here ? NOT_HERE : 1;
+}
+
 static int explain(const struct perf_result *result, bool checked)
 {
     if (!result->ok)
-        fprintf(stderr, "proa-perf: %s\n", result->error);
-    else if (!checked)
-        fprintf(stderr, "proa-perf: not every message arrived once, in order and whole: "
-                        "see \"checked\"\n");
-    return result->ok && checked ? 0 : 1;
+        return say(result->error, result->not_here);
+    if (!checked)
+        return say("not every message arrived once, in order and whole: see \"checked\"",
+                   false);
+    return 0;
 }
 
 static bool run(const struct perf_options *o, const char *dir, struct perf_result *result)
@@ -94,17 +86,16 @@ static int measure(const struct perf_command *command, const char *dir)
 
     if (o->role == PERF_ROLE_SERVER)
         return perf_server(o, dir);
-    if (!measure_limits(o, dir, &limits, err, sizeof(err))) {
-        fprintf(stderr, "proa-perf: %s\n", err);
-        return 1;
-    }
+    if (!measure_limits(o, dir, &limits, err, sizeof(err)))
+        return say(err, limits.raw.not_here);
     if (o->mode == PERF_MODE_RAW) {
         perf_report(o, NULL, &limits, NULL);
         return 0;
     }
     if (!command->versus) {
         run(o, dir, &result);
-        perf_report(o, &result, &limits, NULL);
+        if (!result.not_here)
+            perf_report(o, &result, &limits, NULL);
         return explain(&result, perf_result_checked(&result));
     }
     if (perf_versus_run(command, dir, run, &versus, &result))
@@ -114,32 +105,18 @@ static int measure(const struct perf_command *command, const char *dir)
     return status;
 }
 
-/* Interrupts the wait for the children; what follows cleans up. */
-static void on_stop(int sig)
-{
-    (void)sig;
-}
-
 int main(int argc, char **argv)
 {
-    const struct sigaction stop = {.sa_handler = on_stop};
-    const char *tmp = getenv("TMPDIR");
     struct perf_command command;
-    char dir[64];
+    char dir[PERF_FOLDER_MAX];
     int status = perf_options_read(&command, argc, argv);
 
     if (status >= 0)
         return status;
-    /* Short: a unix socket's path is at most 107 bytes. */
-    snprintf(dir, sizeof(dir), "%.32s/proa-perf-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(dir) == NULL) {
-        fprintf(stderr,
-                "proa-perf: no directory %s: set TMPDIR to a folder of your own\n", dir);
+    perf_process_catch();
+    if (!perf_folder_make("proa-perf", dir))
         return 1;
-    }
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
     status = measure(&command, dir);
-    remove_tree(dir);
+    perf_folder_remove(dir);
     return status;
 }

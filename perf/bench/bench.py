@@ -3,8 +3,9 @@
 """bench.py - measures all rows of rows.py within ten minutes and writes the report.
 
 `./dev bench` runs this; perf/README.md says what the report means.  Exit status: 0; 1 when a run
-went wrong (a message lost, a crash), with --check also when a must was missed; 2 for bad options;
-130 when it was interrupted: what was measured until then is reported.
+went wrong (a message lost, a crash), with --check also when a must was missed or a benchmark is slower
+than the kept one; 2 for bad options; 130 when it was interrupted: what was measured until then is
+reported.
 """
 import argparse
 import datetime
@@ -21,7 +22,7 @@ import page
 import plots
 import report as reports
 from rows import PEERS, PORT_COLUMNS, PORTS, ROWS, RUNS, SWEEPS
-from runs import OVER, Interrupted, Programs
+from runs import HANDLED, OVER, Interrupted, Programs
 from values import Failed, Missing, Runs, evaluate, expressions, names
 
 RESERVE = 0.03  # of the time, for plots and the report
@@ -44,7 +45,10 @@ def options(words):
                              "compare; with two, compare those and measure nothing")
     parser.add_argument("--noise", type=float, default=micro.NOISE,
                         help="percent that two medians may differ by (%(default)s)")
-    parser.add_argument("--check", action="store_true", help="status 1 when a must was missed")
+    parser.add_argument("--keep", metavar="FILE",
+                        help="measure the Google Benchmark suite and keep it there, for --compare")
+    parser.add_argument("--check", action="store_true",
+                        help="status 1 when a must was missed, or --compare finds one slower")
     parser.add_argument("--ordinary-pages", action="store_true",
                         help="figures on ordinary pages too, where no huge ones are free")
     parser.add_argument("--under", default="", metavar="COMMAND",
@@ -60,6 +64,10 @@ def options(words):
             parser.error(f"--only: no row {word}; there are: {' '.join(sorted(known))}")
     if said.compare and len(said.compare) > 2:
         parser.error("--compare takes one kept run, or two")
+    if said.quick and (said.compare or said.keep):
+        parser.error("--quick has too few repetitions to compare or keep: leave it out")
+    if said.keep and (said.compare or said.only):
+        parser.error("--keep keeps the whole suite: leave out --compare and --only")
     return said
 
 
@@ -72,6 +80,8 @@ def all_runs():
 
 def runs_of_row(row):
     needed = names(row.value) if row.value else set()
+    if row.given:
+        needed |= names(row.given.rsplit(" ", 2)[0])
     if row.value:
         for text in expressions(row.beside):
             needed |= names(text)
@@ -108,7 +118,7 @@ class Bench:
     def __init__(self, programs, until):
         self.programs, self.until = programs, until
         self.records, self.took = {}, {}
-        self.runs = Runs(self.records)
+        self.runs = Runs(self.records, {run.name for run in RUNS if run.rounds <= 1})
 
     def left_for(self, kind):
         return self.until - time.monotonic() > self.took.get(kind, GUESS)
@@ -155,8 +165,11 @@ class Bench:
         return got
 
 
-def tell(text):
-    print(text, file=sys.stderr, flush=True)
+def tell(text, to=None):
+    try:
+        print(text, file=to or sys.stderr, flush=True)
+    except OSError:
+        pass  # the terminal is gone; the report is in files
 
 
 def measure(bench, said, sweeps):
@@ -187,14 +200,21 @@ def points_of(runs, sweep, port, records):
 
 
 def draw(runs, sweeps, folder):
-    """[(plot, why there is none)]"""
-    drawn = [plots.distributions(runs, PORTS, PEERS)]
+    """[{"name", "title", "missing": why there is none, "failed": a field that there is no more}]"""
+    wanted = [("latency", plots.LATENCY, lambda: plots.distributions(runs, PORTS, PEERS))]
     for sweep in SWEEPS:
         if sweep.name in sweeps:
-            drawn.append(plots.swept(sweep.name, sweep.title, {
+            wanted.append((sweep.name, sweep.title, lambda sweep=sweep: plots.swept(sweep.name, sweep.title, {
                 port: points_of(runs, sweep, port, records)
-                for port, records in sweeps[sweep.name].items()}))
-    return [(plot, plots.draw(plot, folder)) for plot in drawn]
+                for port, records in sweeps[sweep.name].items()})))
+    return [dict(drawn(make, folder), name=name, title=title) for name, title, make in wanted]
+
+
+def drawn(make, folder):
+    try:
+        return {"missing": plots.draw(make(), folder), "failed": False}
+    except KeyError as key:
+        return {"missing": f"a run printed no {key}", "failed": True}
 
 
 def doctor(build):
@@ -214,20 +234,38 @@ def compare_kept(said):
     old, new = micro.load(said.compare[0]), micro.load(said.compare[1])
     changes, own = micro.compare(old, new, said.noise)
     print("\n".join(micro.lines(changes, own, said.noise)))
+    return 1 if said.check and micro.bad(changes) else 0
+
+
+def compared(said, merged):
+    """The comparison's lines, and whether --check fails on it.  Only what was to run is compared."""
+    if not said.compare:
+        return None, False
+    if not merged["benchmarks"]:
+        return ["no benchmark of the suite ran: nothing to compare"], True
+    ran = set(wanted_runs(said.only, all_runs()))
+    changes, own = micro.compare(micro.only(micro.load(said.compare[0]), ran), merged, said.noise)
+    return ([f"now, with {said.compare[0]}"] + micro.lines(changes, own, said.noise),
+            bool(micro.bad(changes)))
+
+
+def keep(path, bench, merged):
+    """The suite as a run to compare with; only a whole one."""
+    lacking = [name for name in wanted_runs(["micro"], all_runs())
+               if sum(record["status"] == "ok" for record in bench.records.get(name, []))
+               < all_runs()[name].rounds]
+    if lacking:
+        tell(f"{path} was not written: {', '.join(lacking)} did not run in every round")
+        return 1
+    micro.write(merged, path)
+    tell(f"kept: {path}")
     return 0
 
 
-def compared(said, folder):
-    if not said.compare:
-        return None
-    new = os.path.join(folder, "micro.json")
-    if not os.path.exists(new):
-        return ["no benchmark of the suite ran: nothing to compare"]
-    changes, own = micro.compare(micro.load(said.compare[0]), micro.load(new), said.noise)
-    return [f"now, with {said.compare[0]}"] + micro.lines(changes, own, said.noise)
-
-
 def interrupt(number, frame):
+    """Once: what runs is ended in peace."""
+    for one in HANDLED:
+        signal.signal(one, signal.SIG_IGN)
     raise Interrupted
 
 
@@ -237,6 +275,7 @@ def write(said, bench, sweeps, began, stolen):
     if merged["benchmarks"]:
         micro.write(merged, os.path.join(folder, "micro.json"))
     before, now = stolen, machine.stolen()
+    comparison, worse = compared(said, merged)
     report = reports.build({
         "began": began.isoformat(timespec="seconds"),
         "took_s": (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds(),
@@ -246,7 +285,7 @@ def write(said, bench, sweeps, began, stolen):
         "machine": said.machine, "runs": bench.runs, "sweeps": sweeps,
         "tables": {"ports", "peers"} & (set(said.only) or {"ports", "peers"}),
         "stolen_percent": 100 * (now[0] - before[0]) / max(1, now[1] - before[1]),
-        "plots": draw(bench.runs, sweeps, folder), "comparison": compared(said, folder),
+        "plots": draw(bench.runs, sweeps, folder), "comparison": comparison,
         "doctor": doctor(said.build),
     }, {row.number for row in ROWS if not said.only or row.number in said.only})
     told = reports.text(report)
@@ -254,17 +293,21 @@ def write(said, bench, sweeps, began, stolen):
         file.write(told)
     reports.write_json(report, os.path.join(folder, "report.json"))
     page.write(report, os.path.join(folder, "index.html"))
-    print(told)
+    tell(told, sys.stdout)
     tell(f"the report: {folder}/index.html, report.txt, report.json")
-    return report
+    status = status_of(report, said.check, worse)
+    return (keep(said.keep, bench, merged) or status) if said.keep else status
 
 
-def status_of(report, check):
+def status_of(report, check, worse):
     states = [record["status"] for records in report["runs"].values() for record in records]
     states += [record["status"] for ports in report["sweeps"].values()
                for records in ports.values() for record in records]
-    missed = any(row["verdict"] == "missed" for row in report["rows"])
-    return 1 if "failed" in states or (check and missed) else 0
+    states += ["failed" for plot in report["plots"] if plot["failed"]]
+    verdicts = [row["verdict"] for row in report["rows"]]
+    if "failed" in states + verdicts:
+        return 1
+    return 1 if check and (worse or "missed" in verdicts) else 0
 
 
 def main(words):
@@ -278,12 +321,14 @@ def main(words):
     if said.compare:
         micro.load(said.compare[0])  # before ten minutes are spent
         said.only = said.only or ["micro"]
+    if said.keep:
+        said.only = ["micro"]
     os.makedirs(said.report, exist_ok=True)
     for name in os.listdir(said.report):
         if name.endswith((".svg", ".gp", ".dat", ".json", ".txt", ".html")):
             os.remove(os.path.join(said.report, name))
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
+    for number in HANDLED:
+        signal.signal(number, interrupt)
     began = datetime.datetime.now(datetime.timezone.utc)
     said.machine, stolen = machine.describe(said.root, said.build), machine.stolen()
     bench = Bench(Programs(said.build, said.root, said.seconds, said.under, said.ordinary_pages),
@@ -294,10 +339,10 @@ def main(words):
     except Interrupted:
         status = 130
         tell("interrupted: what was measured is reported")
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    report = write(said, bench, sweeps, began, stolen)
-    return status or status_of(report, said.check)
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_DFL)
+    good = write(said, bench, sweeps, began, stolen)
+    return status or good
 
 
 if __name__ == "__main__":

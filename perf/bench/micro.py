@@ -22,6 +22,7 @@ from collections import namedtuple
 P_MOST = 0.01
 NOISE = 10  # percent: what this suite's medians differ by between runs on a quiet machine
 MACHINE = "bench_tell:multiplications"
+FEW = "too few repetitions to tell"
 
 Change = namedtuple("Change", "name old new percent p verdict")
 
@@ -138,12 +139,23 @@ def judge(name, before, after, machine, noise):
     apart = 100 * ((1 + by / 100) / (1 + (machine or 0) / 100) - 1)
     verdict = "within noise"
     if 2 / math.comb(len(before) + len(after), len(before)) >= P_MOST:
-        verdict = "too few repetitions to tell"
+        verdict = FEW
     elif name == MACHINE:
         verdict = "the machine itself"
     elif p < P_MOST and min(abs(by), abs(apart)) > noise and by * apart > 0:
         verdict = "slower" if by > 0 else "faster"
     return Change(name, statistics.median(before), statistics.median(after), by, p, verdict)
+
+
+def only(merged, programs):
+    """What these programs measured."""
+    return dict(merged, benchmarks=[entry for entry in merged["benchmarks"]
+                                    if entry["name"].split(":")[0] in programs])
+
+
+def bad(changes):
+    """Those that --check fails on: worse, or such that nobody can tell."""
+    return [change for change in changes if change.verdict in ("slower", "gone", FEW)]
 
 
 def lines(changes, machine, noise=NOISE):
@@ -155,7 +167,7 @@ def lines(changes, machine, noise=NOISE):
     else:
         told.append(f"the machine itself ({MACHINE}): {machine:+.1f} %")
     marked = [change for change in changes
-              if change.verdict in ("slower", "faster", "new", "gone")]
+              if change.verdict in ("slower", "faster", "new", "gone", FEW)]
     for change in sorted(marked, key=lambda change: -(change.percent or 0)):
         if change.percent is None:
             told.append(f"  {change.verdict:12} {change.name}")

@@ -6,17 +6,24 @@ from collections import namedtuple
 
 from values import Failed, Missing
 
-Line = namedtuple("Line", "title points")  # points: [(x, y, ...)]
+Line = namedtuple("Line", "title points style", defaults=("",))  # points: [(x, y, ...)]
 Plot = namedtuple("Plot", "name title settings lines")
 
-HEAD = """set terminal svg size 1000,560 font "sans-serif,13" background "white"
+HEAD = """set terminal svg size 1000,640 font "sans-serif,13" background "white"
 set output "{name}.svg"
 set title "{title}"
-set key outside right top
+set key below maxrows 5 samplen 3 spacing 1.1
 set grid lc rgb "#dddddd" lw 1
 set style data linespoints
 set pointsize 0.4
 """
+
+# A colour for each port and peer, in all plots; what is beside a port has its colour and dashes.
+COLOURS = {"vhost": "#1f77b4", "udp": "#d62728", "ring": "#2ca02c", "af_xdp": "#9467bd",
+           "ethdev": "#8c564b", "peer zeromq": "#ff7f0e", "peer nng": "#bcbd22",
+           "peer nats": "#17becf", "peer erlang": "#e377c2", "peer caf": "#7f7f7f",
+           "peer udp": "#000000"}
+SOLID, DASHED, DOTTED = 1, 2, 3
 
 # The percentile p lies at 1 / (1 - p), on a logarithmic axis, as HdrHistogram draws it.
 HDR = """set logscale xy
@@ -25,6 +32,7 @@ set xtics ("50 %%" 2, "90 %%" 10, "99 %%" 100, "99.9 %%" 1000, "99.99 %%" 10000,
 set xlabel "percentile"
 set ylabel "round trip, us"
 """
+LATENCY = "One ask in flight: latency by percentile"
 LOAD = """set logscale y
 set xlabel "asks a second that were answered, millions"
 set ylabel "round trip, us"
@@ -52,8 +60,12 @@ def hdr_points(distribution):
 
 def few_points(trips):
     """The percentiles that a peer and the bare loop print, in the same place."""
-    named = (("p50", 2), ("p90", 10), ("p99", 100), ("p99.9", 1000), ("p999", 1000))
-    return [(x, trips[key] / 1e3) for key, x in named if key in trips]
+    named = (("p50", 2), ("p90", 10), ("p99", 100), ("p99.9" if "p99.9" in trips else "p999", 1000))
+    return [(x, trips[key] / 1e3) for key, x in named]
+
+
+def style(what, dashes=SOLID):
+    return f'lc rgb "{COLOURS[what]}" dt {dashes} lw 1.8'
 
 
 def distributions(runs, ports, peers):
@@ -61,20 +73,22 @@ def distributions(runs, ports, peers):
     for port in ports:
         try:
             asked = runs.look_up(f"ask_{port}", 0)
-            latency = asked["latency_ns"]
-            lines.append(Line(f"proa, {port}", hdr_points(latency.get("distribution"))))
-            lines.append(Line(f"raw, {port}", few_points(asked.get("raw", {}).get("rtt_ns", {}))))
-        except (Missing, Failed, KeyError):
+        except (Missing, Failed):
             continue
+        lines.append(Line(f"proa, {port}", hdr_points(asked["latency_ns"]["distribution"]),
+                          style(port)))
+        if "raw" in asked:  # a ring has a bare one
+            lines.append(Line(f"raw, {port}", few_points(asked["raw"]["rtt_ns"]),
+                              style(port, DASHED)))
     for peer in peers:
         try:
             quickest = runs.look_up("plain_udp" if peer == "udp" else peer, 0)["quickest"]
-            lines.append(Line(f"{quickest['peer']} {quickest['version']}, {quickest['transport']}",
-                              few_points(quickest["rtt_ns"])))
-        except (Missing, Failed, KeyError):
+        except (Missing, Failed):
             continue
+        lines.append(Line(f"{quickest['peer']}, {quickest['transport']}",
+                          few_points(quickest["rtt_ns"]), style("peer " + peer, DOTTED)))
     most = max((point[0] for line in lines for point in line.points), default=1000)
-    return Plot("latency", "One ask in flight: latency by percentile", HDR.format(most=round(most * 1.1)),
+    return Plot("latency", LATENCY, HDR.format(most=round(most * 1.1)),
                 lines)
 
 
@@ -83,17 +97,16 @@ def swept(name, title, points):
     lines = []
     for port, got in points.items():
         if name == "load":
-            for key in ("p50", "p99", "p99.9"):
+            for key, dashes in (("p50", SOLID), ("p99", DASHED), ("p99.9", DOTTED)):
                 lines.append(Line(f"{port} {key}", [
                     (value["achieved_per_s"] / 1e6, value["latency_ns"][key] / 1e3)
-                    for _, value in got if key in value.get("latency_ns", {})
-                    and "achieved_per_s" in value]))
+                    for _, value in got], style(port, dashes)))
         elif name == "size":
-            lines.append(Line(port, [(x, value["payload_mbit_per_s"] / 1e3) for x, value in got
-                                     if value.get("payload_mbit_per_s")]))
+            lines.append(Line(port, [(x, value["payload_mbit_per_s"] / 1e3) for x, value in got],
+                              style(port)))
         else:
-            lines.append(Line(port, [(x / 1e4, value["messages_per_s"] / 1e6) for x, value in got
-                                     if value.get("messages_per_s")]))
+            lines.append(Line(port, [(x / 1e4, value["messages_per_s"] / 1e6) for x, value in got],
+                              style(port)))
     settings = {"load": LOAD, "size": SIZE, "loss": LOSS}[name]
     return Plot(name, title, settings, lines)
 
@@ -104,7 +117,7 @@ def quoted(text):
 
 def script(plot):
     drawn = [line for line in plot.lines if line.points]
-    parts = [f'"{plot.name}.dat" index {number} using 1:2 title "{quoted(line.title)}" noenhanced lw 1.6'
+    parts = [f'"{plot.name}.dat" index {number} using 1:2 title "{quoted(line.title)}" noenhanced {line.style}'
              for number, line in enumerate(drawn)]
     return (HEAD.format(name=plot.name, title=quoted(plot.title)) + plot.settings +
             "plot " + ", \\\n     ".join(parts) + "\n")

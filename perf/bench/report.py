@@ -3,7 +3,7 @@
 import json
 
 from rows import PEERS, PORT_COLUMNS, PORTS, ROWS, RUNS
-from values import Failed, Missing, judge, names, short
+from values import Absent, Failed, Missing, judge, names, short
 
 KNOWN = {run.name for run in RUNS}
 
@@ -12,7 +12,7 @@ GAP = 1000000  # ns: a lane that stood still for longer did not have its core
 
 def build(measured, chosen):
     """Everything the report says.  measured: began, took_s, settings, machine, runs (values.Runs),
-    tables (ports, peers), sweeps, plots [(plot, why there is no picture)], comparison (lines) and doctor."""
+    tables (ports, peers), sweeps, plots (bench.draw), comparison (lines) and doctor."""
     runs = measured["runs"]
     rows = [row for row in ROWS if row.number in chosen]
     return {
@@ -24,8 +24,7 @@ def build(measured, chosen):
         "rows": [judge(row, runs) for row in rows],
         "ports": ports(runs) if "ports" in measured["tables"] else {},
         "peers": peers(runs) if "peers" in measured["tables"] else [],
-        "plots": [{"name": plot.name, "title": plot.title, "missing": why}
-                  for plot, why in measured["plots"]],
+        "plots": measured["plots"],
         "comparison": measured.get("comparison"),
         "doctor": measured.get("doctor"),
         "runs": {name: [trimmed(record) for record in records]
@@ -76,6 +75,8 @@ def ports(runs):
                 continue
             try:
                 cells.append(runs.figure(value)[0])
+            except Absent:
+                cells.append(None)  # a bare ring tells less than a bare port
             except (Missing, Failed) as reason:
                 cells.append(None)
                 why = why or str(reason)

@@ -6,9 +6,12 @@ Every program prints JSON, or text that a reader here turns into the like.  A re
     {"status": "ok" | "failed" | "refused" | "skipped", "reason": one sentence,
      "command": as a user would type it, "round": 0.., "seconds": it took, "json": {...}}
 
-failed: it ran and something was wrong, a message lost or a crash.  refused: it cannot run here, or
-not as its figures are meant (no root, no huge pages, no such package).
+failed: something was wrong: a message lost, a crash, an option or field that is not there.  refused:
+it cannot run here, and the program said so by its exit status, or not as its figures are meant (no
+root, no huge pages, no such package).
 """
+import ctypes
+import functools
 import json
 import os
 import re
@@ -22,13 +25,14 @@ LIMIT = 100  # seconds that a command may take; the longest takes half of that
 OVER = "the time was over: --minutes"
 GRACE = 5    # from TERM to KILL: proa-perf removes its network namespaces in that time
 
-
-# What our programs say when it is the machine or the user that lacks something.
-NOT_HERE = re.compile(r"run as root|CAP_[A-Z]|not permitted|huge pages|apt-get install|installed\?")
+NOT_HERE = 77  # exit status: it is the machine or the user that lacks something; as in a test
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+HANDLED = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or TERM."""
+    """Ctrl-C, TERM, or the terminal is gone."""
 
 
 class Programs:
@@ -47,7 +51,8 @@ class Programs:
             words = words + more + ["--quiet"]
             typed = shlex.join(words[:-1])
         elif words[0] == "peer":
-            words = [f"perf/peers/{words[1]}.sh", "--seconds", str(self.seconds)]
+            # There are up to eight ways of each, with two measurements.
+            words = [f"perf/peers/{words[1]}.sh", "--seconds", f"{self.seconds / 2:g}"]
             typed = shlex.join(words)
             return self.under + [os.path.join(self.root, words[0])] + words[1:], typed
         elif words[0] == "proa":
@@ -73,7 +78,7 @@ class Programs:
         try:
             code, out, err = execute(words, environment, limit)
         except OSError as why:
-            record.update(status="refused", reason=f"{words[-1] if self.under else words[0]}: {why.strerror}")
+            record.update(status="failed", reason=f"{words[0]}: {why.strerror}")
         else:
             record.update(read(text.split()[0], code, out, err))
             if code is None and limit < LIMIT:
@@ -84,11 +89,19 @@ class Programs:
         return record
 
 
+def with_parent(parent):
+    """In the child: TERM when this process ends in whatever way, so that it tidies up behind it."""
+    LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() != parent:  # gone before prctl
+        os._exit(1)
+
+
 def execute(words, environment, limit):
     """Exit status, stdout, stderr; None for a status when it took too long.  Its whole process
     group ends with it."""
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, env=environment, start_new_session=True,
+                          preexec_fn=functools.partial(with_parent, os.getpid()),
                           text=True, errors="replace") as process:
         try:
             out, err = process.communicate(timeout=limit)
@@ -102,15 +115,20 @@ def execute(words, environment, limit):
 
 
 def end(process):
-    for which in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, which)
-            return process.communicate(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            continue
-        except ProcessLookupError:
-            break
-    return process.communicate()
+    """Ctrl-C waits until it has ended."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        for which in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, which)
+                return process.communicate(timeout=GRACE)
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                break
+        return process.communicate()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
 # ---- what programs print -----------------------------------------------------------
@@ -129,7 +147,7 @@ def read(program, code, out, err):
         value = None
         if code == 0:
             return {"status": "failed", "reason": f"printed what cannot be read: {why}"}
-    if code == 2 or (code != 0 and NOT_HERE.search(said)):
+    if code == NOT_HERE and value is None:
         return {"status": "refused", "reason": said}
     if code != 0:
         return {"status": "failed", "reason": said, "json": value}
@@ -180,8 +198,10 @@ def read_peer(out):
     good = [way for way in ways if way.get("checked") is True]
     if len(good) != len(ways):
         return {"ways": ways, "checked": False}
-    value = dict(ways[0], ways=ways)  # a local one has one way only
-    if all("rtt_ns" in way for way in ways):
+    value = {"ways": ways}
+    if all(way["transport"] == "local" for way in ways):
+        value.update({way["placement"]: way for way in ways})
+    else:
         quick = min(ways, key=lambda way: way["rtt_ns"]["p50"])
         fast = max(ways, key=lambda way: way["one_way"]["messages_per_s"])
         value.update(rtt_p50_ns=quick["rtt_ns"]["p50"], quickest=quick,
@@ -199,18 +219,21 @@ def read_demo(out):
     tells = DEMO_TELLS.search(out)
     trips = {name: float(proa) * 1e3 for name, proa, _ in DEMO_TRIP.findall(out)}
     return {"messages_per_s": float(tells.group(1)) * 1e6, "rtt_p50_ns": trips["p50"],
-            "rtt_p99_ns": trips["p99"], "pages": "huge" if "huge pages" in out else "ordinary",
-            "text": out}
+            "rtt_p99_ns": trips["p99"], "port": "vhost",
+            "pages": "huge" if out.count(", huge pages") == 2 else "ordinary", "text": out}
 
 
 READERS = {"peer": read_peer, "proa": read_demo}
 
 
 def need_huge_pages(value):
-    """Figures are of huge pages.  Only over `ring` a node has none."""
-    if value.get("pages") != "ordinary" or value.get("port") in (None, "ring"):
+    """Figures are of huge pages, and so is what stands beside them: the base, the bare loop.  Only
+    over `ring` a node has none."""
+    sides = [value, value.get("base"), value.get("raw")]
+    if all(side.get("pages") != "ordinary" or value.get("port") in (None, "ring")
+           for side in sides if isinstance(side, dict)):
         return {}
     return {"status": "refused",
-            "reason": "it ran on ordinary pages, as no huge ones were free: as root, "
+            "reason": "it, its base or its bare loop ran on ordinary pages, as no huge ones were free: as root, "
                       "echo 512 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; "
                       "or --ordinary-pages"}

@@ -2,10 +2,12 @@
 """values.py - from what runs printed to figures and verdicts.
 
 A figure is an expression over runs: `tell_vhost.ratio.messages_to_raw_packets`, or
-`ask["latency_ns"]["p99.9"] / US`.  Only numbers, + - * /, min, max and the names of runs; the
-same text stands in the report, as what was computed.
+`ask["latency_ns"]["p99.9"] / US`.  Only numbers, + - * /, the names of runs, min and max, which want
+all that they choose from, and either, the first that is there; the same text stands in the report, as
+what was computed.
 
-What is not there is never a figure: a Missing says why, a Failed says what went wrong.
+What is not there is never a figure: a Missing says why it could not be measured here, a Failed says
+what went wrong.  A good run that printed no such field is a Failed: program and table differ.
 """
 import ast
 import math
@@ -25,6 +27,10 @@ class Missing(Exception):
 
 class Failed(Exception):
     """A run that the figure needs went wrong; the text says how."""
+
+
+class Absent(Failed):
+    """A good run printed no such field."""
 
 
 def evaluate(text, lookup):
@@ -54,32 +60,47 @@ def _value(node, text, lookup):
             raise Missing(f"{ast.unparse(node)}: {why}") from None
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("min", "max"):
         return _best(node, text, lookup)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "either":
+        return _either(node, text, lookup)
     raise ValueError(f"{text}: {ast.unparse(node)} is no part of a figure")
 
 
 def _best(node, text, lookup):
-    """min or max of what is there: one peer that is missing does not hide the others."""
-    there, why = [], Missing("nothing to choose from")
+    """min or max of all: the best of those that happen to be there would flatter us."""
+    there, why = [], []
     for arg in node.args:
         try:
             there.append(_value(arg, text, lookup))
         except Missing as missing:
-            why = missing
-    if not there:
-        raise why
+            why.append(str(missing))
+    if why:
+        raise Missing("; ".join(why))
     return (min if node.func.id == "min" else max)(there)
 
 
+def _either(node, text, lookup):
+    """The first that is there: the same thing under two names."""
+    why = Missing("nothing to choose from")
+    for arg in node.args:
+        try:
+            return _value(arg, text, lookup)
+        except (Absent, Missing) as missing:
+            why = missing
+    raise why
+
+
 def _field(value, key, node):
-    if not isinstance(value, dict) or value.get(key) is None:
-        raise Missing(f"the run printed no {ast.unparse(node)}")
+    if not isinstance(value, dict) or key not in value:
+        raise Absent(f"the run printed no {ast.unparse(node)}")
+    if value[key] is None:
+        raise Missing(f"{ast.unparse(node)}: the run could not tell")
     return value[key]
 
 
 def names(text):
     """The runs that an expression needs."""
     return {node.id for node in ast.walk(ast.parse(text, mode="eval"))
-            if isinstance(node, ast.Name)} - set(UNITS) - {"min", "max"}
+            if isinstance(node, ast.Name)} - set(UNITS) - {"min", "max", "either"}
 
 
 def expressions(text):
@@ -107,13 +128,16 @@ class Runs:
 
     A record has "status" (ok, failed, refused, skipped), "reason", "command", "seconds" and
     "json".  Refused: there is no figure here (no root); failed: something is wrong.
+
+    once: the runs that are made once, whatever the rounds of others.
     """
 
-    def __init__(self, records):
-        self.records = records
+    def __init__(self, records, once=()):
+        self.records, self.once = records, once
 
     def look_up(self, name, number):
-        """The JSON of one round; where that is missing but a run has others, it is Missing."""
+        """The JSON of one round.  A run that was to have that round and has it not is Missing: its
+        other rounds were minutes apart."""
         rounds = self.records.get(name)
         if not rounds:
             raise Missing(f"{name} was not run")
@@ -122,11 +146,11 @@ class Runs:
                 raise Failed(f"{name}: {record['reason']}")
         good = [record for record in rounds if record["status"] == "ok"]
         if not good:
-            raise Missing(rounds[0]["reason"])
+            raise Missing(f"{name}: {rounds[0]['reason']}")
         for record in good:
             if record["round"] == number:
                 return record["json"]
-        if len(good) == 1:
+        if name in self.once:
             return good[0]["json"]
         raise Missing(f"{name} has no round {number + 1}")
 
@@ -153,6 +177,15 @@ class Runs:
                       lambda found: short(self.figure(found.group(1))[0]), template)
 
 
+def hollow(row, runs):
+    """Why a figure says nothing: what has to go on beside it did not.  "" when it did."""
+    if not row.given:
+        return ""
+    text, wish = re.fullmatch(r"(.*) ([<>=]= \S+)", row.given).groups()
+    value = runs.figure(text)[0]
+    return "" if reaches(value, wish) else f"what ran beside it reached {short(value)}, not {wish}"
+
+
 def judge(row, runs):
     """One row of the table beside what was measured: a dict for the report."""
     said = {"row": row.number, "figure": row.figure, "unit": row.unit, "computed": row.value,
@@ -161,6 +194,7 @@ def judge(row, runs):
         if row.value == "":
             raise Missing(row.beside)
         value, low, high = runs.figure(row.value)
+        why_not = hollow(row, runs)
     except Missing as why:
         said["reason"] = str(why)
         return said
@@ -169,11 +203,17 @@ def judge(row, runs):
         said["reason"] = str(why)
         return said
     said.update(value=value, low=low, high=high, verdict=verdict(value, row.must, row.aim))
-    try:
-        said["beside"] = runs.text(row.beside)
-    except (Missing, Failed) as why:
-        said["beside"] = f"not measured: {why}"
+    said["beside"] = beside(row, runs)
+    if why_not:
+        said.update(verdict="missed", beside=why_not + "; " + said["beside"])
     return said
+
+
+def beside(row, runs):
+    try:
+        return runs.text(row.beside)
+    except (Missing, Failed) as why:
+        return f"not measured: {why}"
 
 
 def verdict(value, must, aim):

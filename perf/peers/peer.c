@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "perf_clock.h"
+#include "perf_latency.h"
 
 #define SECONDS_MAX 3600.0
 #define SCALE_FOR (20 * PROA_MS) /* the clock's error is then below 1e-4 */
@@ -29,49 +30,35 @@ bool peer_samples_open(struct peer_samples *samples)
     struct perf_clock clock;
 
     perf_clock_start(&clock);
-    samples->count = 0;
-    samples->ns = malloc(PEER_SAMPLES_MAX * sizeof(*samples->ns));
-    if (samples->ns == NULL)
+    samples->latency = perf_latency_create();
+    if (samples->latency == NULL)
         return false;
-    memset(samples->ns, 1, PEER_SAMPLES_MAX * sizeof(*samples->ns));
     while (perf_clock_ns() - clock.ns < SCALE_FOR)
         ;
     samples->scale = perf_clock_scale(&clock);
     return true;
 }
 
-bool peer_samples_add(struct peer_samples *samples, uint64_t ticks)
+void peer_samples_add(struct peer_samples *samples, uint64_t ticks)
 {
-    double ns = (double)ticks * samples->scale;
-
-    samples->ns[samples->count++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
-    return samples->count < PEER_SAMPLES_MAX;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
+    perf_latency_add(samples->latency, (proa_ns)((double)ticks * samples->scale));
 }
 
 bool peer_samples_close(struct peer_samples *samples, struct peer_result *result)
 {
-    uint32_t *ns = samples->ns, n = samples->count;
+    struct perf_trips trips;
 
-    if (n > 0) {
-        qsort(ns, n, sizeof(*ns), by_size);
-        result->rtt.count = n;
-        result->rtt.min = ns[0];
-        result->rtt.p50 = ns[n / 2];
-        result->rtt.p90 = ns[n * 90ull / 100];
-        result->rtt.p99 = ns[n * 99ull / 100];
-        result->rtt.p999 = ns[n * 999ull / 1000];
-        result->rtt.max = ns[n - 1];
-    }
-    free(ns);
-    samples->ns = NULL;
-    return n > 0;
+    perf_latency_sum_up(samples->latency, &trips);
+    perf_latency_destroy(samples->latency);
+    samples->latency = NULL;
+    result->rtt.count = trips.count;
+    result->rtt.min = trips.least;
+    result->rtt.p50 = trips.p50;
+    result->rtt.p90 = trips.p90;
+    result->rtt.p99 = trips.p99;
+    result->rtt.p999 = trips.p999;
+    result->rtt.max = trips.most;
+    return trips.count > 0;
 }
 
 /* ---- Checks ---- */

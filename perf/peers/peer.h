@@ -33,8 +33,6 @@ extern "C" {
 #define PEER_WARM 5000u /* messages one way that are checked and not timed */
 /* The number of the message that ends a run, plus how many there were: no message has it. */
 #define PEER_END ((uint64_t)1 << 63)
-#define PEER_SAMPLES_MAX                                                                 \
-    (8u << 20) /* round trips kept, 4 bytes each; then the run ends */
 #define PEER_PATIENCE (30 * PROA_S) /* until the other end is there */
 
 struct peer_case {
@@ -102,19 +100,20 @@ void peer_end_done(struct peer_end *end);
 
 /* ---- Round trips, timed ---- */
 
+struct perf_latency;
+
 struct peer_samples {
-    uint32_t *ns;
-    uint32_t count;
-    double scale; /* ns per tick */
+    struct perf_latency *latency; /* as proa-perf counts its own */
+    double scale;                 /* ns per tick */
 };
 
-/* peer_samples_open allocates and touches them, and measures the clock.  Returns false without memory. */
+/* peer_samples_open makes room for them, and measures the clock.  Returns false without memory. */
 bool peer_samples_open(struct peer_samples *samples);
 
-/* peer_samples_add keeps one round trip of so many ticks of perf_clock.h.  False: no room for another. */
-bool peer_samples_add(struct peer_samples *samples, uint64_t ticks);
+/* peer_samples_add counts one round trip of so many ticks of perf_clock.h. */
+void peer_samples_add(struct peer_samples *samples, uint64_t ticks);
 
-/* peer_samples_close sorts them, fills result->rtt and frees them.  False: there are none. */
+/* peer_samples_close fills result->rtt and frees them.  False: there are none. */
 bool peer_samples_close(struct peer_samples *samples, struct peer_result *result);
 
 /* ---- Messages, checked ---- */

@@ -56,7 +56,7 @@ struct work {
     struct peer_samples samples;
     uint64_t number, credit, ticks;
     proa_ns warm, until, began;
-    bool more, ok;
+    bool ok;
 };
 
 payload fill(uint64_t number)
@@ -95,8 +95,8 @@ caf::behavior asker(caf::event_based_actor *self, struct work *w)
                 return;
             }
             if (now >= w->warm)
-                w->more = peer_samples_add(&w->samples, ticks);
-            if (w->more && now < w->until)
+                peer_samples_add(&w->samples, ticks);
+            if (now < w->until)
                 ask(self, w);
             else
                 finish(self, w);
@@ -209,7 +209,6 @@ bool caf_run(struct peer_end *end)
     };
 
     w.end = end;
-    w.more = true;
     try {
         config settings{end};
         caf::actor_system system{settings};

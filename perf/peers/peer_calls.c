@@ -19,10 +19,10 @@ static bool ask(struct peer_end *end, const struct peer_calls *calls, void *ctx)
 {
     struct peer_samples samples;
     uint64_t words[PEER_WORDS], number = 0;
-    bool ok = peer_samples_open(&samples), more = true;
+    bool ok = peer_samples_open(&samples);
     proa_ns began = perf_clock_ns(), warm = began + end->span / 10;
 
-    for (proa_ns now = began; ok && more && now < began + end->span; number++) {
+    for (proa_ns now = began; ok && now < began + end->span; number++) {
         uint64_t ticks = perf_clock_ticks();
 
         ok = send_number(calls, ctx, number) && calls->flush(ctx) &&
@@ -30,10 +30,10 @@ static bool ask(struct peer_end *end, const struct peer_calls *calls, void *ctx)
         ticks = perf_clock_ticks() - ticks;
         now = perf_clock_ns();
         if (now >= warm)
-            more = peer_samples_add(&samples, ticks);
+            peer_samples_add(&samples, ticks);
     }
     ok = ok && send_number(calls, ctx, PEER_END + number) && calls->flush(ctx);
-    return peer_samples_close(&samples, &end->result) && ok;
+    return samples.latency != NULL && peer_samples_close(&samples, &end->result) && ok;
 }
 
 static bool answer(struct peer_end *end, const struct peer_calls *calls, void *ctx)

@@ -5,10 +5,11 @@
 
 PROA_PEERS=${PROA_PEERS:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/release/perf/peers}
 
+# It cannot run here: something is not installed.
 peers_give_up()
 {
     echo "$(basename "$0"): $*" >&2
-    exit 2
+    exit 77
 }
 
 # Sets seconds.
@@ -18,7 +19,8 @@ peers_seconds()
     if [ $# = 2 ] && [ "$1" = --seconds ] && [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
         seconds=$2
     elif [ $# != 0 ]; then
-        peers_give_up "usage: $(basename "$0") [--seconds N]"
+        echo "usage: $(basename "$0") [--seconds N]" >&2
+        exit 2
     fi
 }
 

@@ -3,6 +3,7 @@
 # pg_join.sh SAMPLES - runs pg_join.erl with an epmd of its own on the loopback; nothing of it stays.
 # Needs Debian's erlang-base.
 set -euo pipefail
+command -v erlc >/dev/null || { echo "pg_join.sh: there is no erlc: install erlang-base" >&2 && exit 77; }
 
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

@@ -3,8 +3,12 @@
 """test_perf_modes.py PROA_PERF - each mode and option does what it says, checks every message, and
 prints fields that add up.  No figure is judged.  Needs neither root nor huge pages."""
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 
 RATE = 20000
 
@@ -69,6 +73,13 @@ def open_loop():
     check("with the time they waited", run["latency_ns"]["p50"] > 100000000)
 
 
+def pages():
+    run = right("asks beside the bare loop", "--port", "udp", "--mode", "ask", "--window", "1",
+                "--with-raw", "--rounds", "1", "--versus", "--size", "64")
+    check("each says what pages it had", run["pages"] == run["base"]["pages"] ==
+          run["raw"]["pages"] == "ordinary", str(run.keys()))
+
+
 def beside():
     run = right("asks beside bulk, against asks alone", "--port", "ring", "--mode", "ask",
                 "--window", "1", "--rounds", "1", "--versus", "--bulk", "65536")
@@ -84,6 +95,57 @@ def beside():
          run["messages_per_s"] / run["base"]["messages_per_s"])
 
 
+def crowd():
+    run = right("a crowd of ten", "--mode", "tell", "--flush", "each", "--crowd", "10")
+    check("each has a link of its own", run["crowd"] == 10 and run["receivers"] == 10)
+    check("and a packet for each message",
+          run["sending_lane"]["tx_packets"] >= 0.05 * run["checked"]["sent"], str(run["sending_lane"]))
+
+
+def stopped():
+    """A stop is told as that, whatever it interrupts, and nothing stays."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        for what, words in (("the bare loop", ("--port", "udp", "--mode", "ask", "--with-raw")),
+                            ("the bare rings", ("--mode", "cross-count", "--with-raw")),
+                            ("the run", ("--port", "udp", "--mode", "ask"))):
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                with subprocess.Popen([sys.argv[1], "--quiet", "--no-huge", "--seconds", "100", *words],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                      env=dict(os.environ, TMPDIR=folder)) as process:
+                    while not os.listdir(folder) or not children(process.pid):
+                        time.sleep(0.01)
+                    process.send_signal(number)
+                    err = process.communicate()[1]
+                check(f"{what}, signal {int(number)}: it says that it was stopped",
+                      process.returncode == 1 and err == "proa-perf: stopped\n", err)
+                check("and nothing stays", not os.listdir(folder), os.listdir(folder))
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return file.read().split()
+
+
+def not_here():
+    """Without root there are no network namespaces: that is not a fault of proa's."""
+    if os.geteuid() == 0:
+        nobody = ["setpriv", "--reuid", "65534", "--clear-groups"]
+        done = subprocess.run([*nobody, "true"], check=False, stderr=subprocess.DEVNULL)
+        words = nobody if done.returncode == 0 else None
+    else:
+        words = []
+    if words is None:
+        return
+    for more in ([], ["--with-raw"], ["--rounds", "1", "--versus", "--mailbox"]):
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            os.chmod(folder, 0o777)
+            done = subprocess.run([*words, sys.argv[1], "--quiet", "--no-huge", "--port", "af_xdp", *more],
+                                  capture_output=True, text=True, check=False,
+                                  env=dict(os.environ, TMPDIR=folder))
+            check(f"af_xdp without root: status 77 {more}", done.returncode == 77 and
+                  done.stdout == "" and "run as root" in done.stderr, f"{done}")
+
+
 def idle():
     run = right("silence", "--mode", "idle", "--port", "udp")
     check("what it cost", 0 <= run["idle"]["lane_percent_of_core"] <= 100 and
@@ -97,7 +159,11 @@ def main():
     tells()
     open_loop()
     beside()
+    pages()
+    crowd()
     idle()
+    stopped()
+    not_here()
     status, _, err = perf("--port", "ring", "--mode", "ask", "--take")
     check("what means nothing together is refused", status == 2 and "go with" in err, err)
 

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_perf_remote.py PROA_PERF - `proa-perf server` and `client` as on two machines: in two network
 namespaces joined by veth, over udp and af_xdp.  Every message is checked; a client with another key, or
-beside another client, gets nothing; a client that died leaves the server as it was.  No figure is judged.
-Needs root and network namespaces."""
+beside another client, gets nothing; when a client died the next one is served, and many are, one after
+another.  No figure is judged.  Needs root and network namespaces."""
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from lab_net import Pair  # noqa: E402
@@ -87,14 +88,47 @@ def serves(lab, server, good, bad):
     run = right("asks by schedule, with and without bulk beside", *to, good, "--mode", "ask",
                 "--rate", "2000", "--rounds", "1", "--versus", "--bulk", "65536")
     check("both were", run["bulk"]["messages"] > 0 and run["offered_per_s"] == 2000)
-    with subprocess.Popen(client_argv(*to, good, "--warmup", "30000"), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
-        for _ in range(10):  # those before the first one's session has begun are served
-            status, _, err = client(*to, good)
-            if "another client" in err:
-                break
-        first.send_signal(signal.SIGKILL)
-    check("a second client is told of the first", status == 1 and "another client" in err, err)
+    dies(to, good)
+    many(to, good)
+
+
+def killed(process):
+    """`ip netns exec` becomes the client; its child with the node ends with it."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def start_first(to, good):
+    return subprocess.Popen(client_argv(*to, good, "--warmup", "60000"),
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def dies(to, good):
+    """The first client's session would last for 60 s of warming up, and 30 s more."""
+    first, said = start_first(to, good), (0, "", "")
+    began = time.monotonic()
+    try:
+        # A client that comes before the first one's session has begun is served; then the first one
+        # may be told of it.
+        while "another client" not in said[2] or first.poll() is not None:
+            if first.poll() is not None:
+                first, began = start_first(to, good), time.monotonic()
+            said = client(*to, good, "--messages", "1")
+        check("a second client is told of the first", said[0] == 1, said)
+    finally:
+        killed(first)
+    while (said := client(*to, good))[0] != 0:
+        check("until the first one's end is known, refusals say why",
+              "another client" in said[2] or "busy" in said[2], said)
+    check("then the next one is served, long before the session's time is over",
+          json.loads(said[1])["checked"]["all"] and time.monotonic() - began < 90, said)
+
+
+def many(to, good):
+    """Each session's receivers take three quarters of the server's slots: were they left, the second
+    one's would find no room."""
+    for number in range(4):
+        right(f"session {number} of many", *to, good, "--receivers", "3000", "--messages", "10000")
 
 
 def af_xdp(lab, folder):

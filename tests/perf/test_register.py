@@ -46,8 +46,11 @@ with tempfile.TemporaryDirectory() as folder:
     verdict("--check: a peer that is quicker fails it", None if done.returncode == 1 and
             json.loads(done.stdout)["p50_no_worse_than_pg"] is False else done)
     done = run("--samples", "20", "--pg", script(folder, "exit 1\n"))
-    verdict("a peer that does not run is told", None if done.returncode == 1 and
-            "erlang-base" in done.stderr else done)
+    verdict("a peer that fails is told", None if done.returncode == 1 and
+            "pg: it did not run" in done.stderr else done)
+    done = run("--samples", "20", "--pg", script(folder, "exit 77\n"))
+    verdict("a peer that is not there is no fault", None if done.returncode == 77 and
+            "install erlang-base" in done.stderr else done)
 done = run("--samples", "0")
 verdict("bad options", None if done.returncode == 2 else done)
 sys.exit(bad)

@@ -120,6 +120,8 @@ void soak_round_begin(struct soak_cluster *c, uint32_t round)
     memset(c->lives, 0, sizeof(c->lives));
     memset(c->pairs, 0, life_count(c) * sizeof(c->pairs[0]));
     memset(c->parted, 0, sizeof(c->parted));
+    for (uint32_t i = 0; i < SOAK_GROUPS; i++)
+        atomic_store(&c->joined[i], 0);
     atomic_store(&c->life_count, 0);
     atomic_store(&c->alive, 0);
     atomic_store(&c->round, round);

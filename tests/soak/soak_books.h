@@ -31,12 +31,17 @@
 
 #define SOAK_NODES 4    /* of a cluster, at most */
 #define SOAK_LIVES 1024 /* of a round */
-#define SOAK_AT_ONCE 40 /* far from 64: multicasts to larger groups have another order */
-#define SOAK_ASKS 64    /* of a life; at most SOAK_ASKS_OUT under way */
+#define SOAK_AT_ONCE 40
+#define SOAK_ASKS 64 /* of a life; at most SOAK_ASKS_OUT under way */
 #define SOAK_ASKS_OUT 16
 #define SOAK_MONITORS 8
 #define SOAK_NAMES 12
-#define SOAK_GROUPS 4
+/* Groups of a round: those of a window are joined and told by so many lives, then the next ones are.  None
+   has more than PROA_MULTICAST_ORDERED members in a round, dead ones counted too, so that no node
+   can know of more: multicasts to larger groups have another order. */
+#define SOAK_GROUPS_AT_ONCE 4
+#define SOAK_GROUP_LIVES 160
+#define SOAK_GROUPS (SOAK_GROUPS_AT_ONCE * (SOAK_LIVES / SOAK_GROUP_LIVES + 1))
 #define SOAK_NONE UINT32_MAX
 
 enum soak_kind { SOAK_UDP, SOAK_VHOST, SOAK_RING, SOAK_KINDS };
@@ -78,7 +83,8 @@ struct soak_life {
     _Atomic uint32_t asks_out;
     _Atomic uint64_t asks[SOAK_ASKS]; /* serial * 8 + bits */
     struct soak_monitor monitors[SOAK_MONITORS];
-    _Atomic uint32_t names, groups; /* asked for, as bits */
+    _Atomic uint32_t names, groups; /* asked for, as bits; a restart keeps them */
+    _Atomic uint32_t counted;       /* groups whose `joined` counts this life */
 };
 
 /* What is found where nothing should be, and what belongs to the node itself. */
@@ -121,7 +127,8 @@ struct soak_cluster {
     uint32_t message_max;
 
     _Atomic uint32_t phase, round;
-    _Atomic uint32_t pace_us; /* between two turns of an actor, at most */
+    _Atomic uint32_t joined[SOAK_GROUPS]; /* lives of this round that were ever members */
+    _Atomic uint32_t pace_us;             /* between two turns of an actor, at most */
     _Atomic uint32_t cut[SOAK_NODES][SOAK_NODES];    /* by sender: packets are dropped */
     _Atomic uint32_t parted[SOAK_NODES][SOAK_NODES]; /* a link ended in this round */
     struct soak_node node[SOAK_NODES];
@@ -135,7 +142,7 @@ struct soak_cluster {
 /* All that is shared. */
 struct soak {
     _Atomic uint32_t broken; /* 0; 1: being written; 2: what */
-    char what[256];
+    char what[3072];
     struct soak_cluster clusters[SOAK_KINDS];
 };
 

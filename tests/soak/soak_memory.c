@@ -5,13 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "port_vhost.h"
 
 #define FLAT_FROM 9    /* rounds: fewer say nothing about growth */
 #define PACKETS_FROM 2 /* rounds until ports hold what they will hold */
-/* For each lane.  A burst that is being received; and over vhost, sent packets stay in the rings of the
-   devices until later ones take their places. */
+/* For each lane: a burst that is being received, and one that is being sent. */
 #define PACKETS_SLACK 64
-#define PACKETS_SLACK_VHOST 1024
+/* And over vhost, what was sent on the virtio side: DPDK's driver takes a buffer back from the ring of
+   a queue, of which a lane has one, only when a later packet wants its place.  So up to a ring full of
+   them is out, and how many is a matter of what was sent last. */
+#define PACKETS_IN_RING PORT_VHOST_DESCRIPTORS
 
 bool soak_memory_init(struct soak_memory *m)
 {
@@ -47,20 +52,64 @@ uint64_t soak_memory_rss(pid_t pid)
     return kb * 1024;
 }
 
-unsigned soak_memory_fds(pid_t pid)
+/* Whether an inode is a socket that claims a core (control/cores.c): which of the nodes on a machine
+   has the claim changes as they come and go, other programs' among them. */
+static bool claims_core(unsigned long inode)
 {
-    char path[64];
+    FILE *file = fopen("/proc/net/unix", "re");
+    char line[512], name[64];
+    unsigned long other;
+    bool is = false;
+
+    while (file != NULL && !is && fgets(line, sizeof(line), file) != NULL)
+        is = sscanf(line, "%*s %*s %*s %*s %*s %*s %lu %63s", &other, name) == 2 &&
+             other == inode && strncmp(name, "@proa-core-", 11) == 0;
+    if (file != NULL)
+        fclose(file);
+    return is;
+}
+
+/* Where it leads; false: it is none of those that are counted. */
+static bool fd_target(pid_t pid, const char *fd, char *buf, size_t len)
+{
+    unsigned long inode;
+    char path[320];
+    ssize_t got;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)pid, fd);
+    got = readlink(path, buf, len - 1);
+    if (got <= 0)
+        return false; /* . and .., or closed since */
+    buf[got] = '\0';
+    return sscanf(buf, "socket:[%lu]", &inode) != 1 || !claims_core(inode);
+}
+
+/* How many there are, and in buf, which may be NULL, what they lead to. */
+static unsigned count_fds(pid_t pid, char *buf, size_t len)
+{
+    char path[64], to[128];
+    struct dirent *entry;
+    unsigned count = 0;
+    size_t n = 0;
     DIR *dir;
-    unsigned n = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
     dir = opendir(path);
-    if (dir == NULL)
-        return 0;
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n - 2; /* . and .. */
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (!fd_target(pid, entry->d_name, to, sizeof(to)))
+            continue;
+        count++;
+        if (buf != NULL && n < len)
+            n += (size_t)snprintf(buf + n, len - n, " %s", to);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+unsigned soak_memory_fds(pid_t pid)
+{
+    return count_fds(pid, NULL, 0);
 }
 
 /* ---- Nothing left ---- */
@@ -107,7 +156,7 @@ static void sample(struct soak_process_memory *m, struct soak_hands *h,
     struct soak_sample s = {.rss = soak_memory_rss(p->pid)};
     unsigned fds = soak_memory_fds(p->pid);
     uint64_t slack =
-        c->lanes * (c->kind == SOAK_VHOST ? PACKETS_SLACK_VHOST : PACKETS_SLACK);
+        c->lanes * (PACKETS_SLACK + (c->kind == SOAK_VHOST ? PACKETS_IN_RING : 0));
 
     if (m->generation != p->generation) {
         m->generation = p->generation;
@@ -128,10 +177,14 @@ static void sample(struct soak_process_memory *m, struct soak_hands *h,
     }
     if (m->count < PACKETS_FROM)
         m->fds = fds > m->fds || m->count == 0 ? fds : m->fds;
-    else if (fds > m->fds)
+    else if (fds > m->fds) {
+        char targets[2048];
+
+        count_fds(p->pid, targets, sizeof(targets));
         soak_broken(h->soak, h->c,
-                    "the process of node %u has %u descriptors, %u at first", p->first,
-                    fds, m->fds);
+                    "the process of node %u has %u descriptors, %u at first:%s", p->first,
+                    fds, m->fds, targets);
+    }
     if (m->count < SOAK_SAMPLES)
         m->samples[m->count++] = s;
 }

@@ -5,6 +5,10 @@
 #include <proa/event.h>
 #include <proa/node.h>
 #include <signal.h>
+#ifdef SOAK_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -253,10 +257,27 @@ static void report_lane(struct runner *r, unsigned i, struct soak_report *sum)
     sum->arena += arena_used(l->arena);
 }
 
+/* What is free goes back to the system, so that the process has no more than is in use.  A lane's arena
+   never does so by itself (actors/arena_jemalloc.c): it has what was in use at its busiest since
+   its node was started, which grows as long as there are busier rounds.  The C library's have what
+   threads that are gone have freed. */
+static void give_back(void)
+{
+#ifdef SOAK_JEMALLOC
+    char name[32];
+
+    snprintf(name, sizeof(name), "arena.%u.purge", (unsigned)MALLCTL_ARENAS_ALL);
+    mallctl(name, NULL, NULL, NULL, 0);
+#endif
+    malloc_trim(0);
+}
+
 static void report(struct soak_cluster *c, struct runner *r)
 {
     struct soak_report *to = &c->node[r->index].report, sum = {0};
     uint32_t round = atomic_load(&c->round);
+
+    give_back();
 
     for (unsigned i = 0; i < r->node->lane_count; i++)
         report_lane(r, i, &sum);

@@ -14,9 +14,26 @@ static bool playing(void)
     return atomic_load(&soak_mine->phase) == SOAK_PLAY;
 }
 
+#define NAME_MAX_LEN 40
+
+_Static_assert(SOAK_GROUPS <= 32, "a life's groups are bits");
+
 static void name_text(char *buf, size_t len, const char *what, uint32_t which)
 {
     snprintf(buf, len, "soak.%s.%u", what, which);
+}
+
+/* A round's own: who was a member in an earlier one is not. */
+static void group_text(char *buf, size_t len, uint32_t which)
+{
+    snprintf(buf, len, "soak.group.%u.%u", atomic_load(&soak_mine->round), which);
+}
+
+/* One of this actor's window. */
+static uint32_t some_group(struct player *p)
+{
+    return p->life / SOAK_GROUP_LIVES * SOAK_GROUPS_AT_ONCE +
+           below(p, SOAK_GROUPS_AT_ONCE);
 }
 
 /* ---- Whom ---- */
@@ -40,12 +57,12 @@ static bool led_to(struct proa_ref ref, uint32_t bit, bool name, struct target *
 bool soak_choose(struct proa_actor *self, struct target *ret)
 {
     struct player *p = me(self);
-    uint32_t bit = below(p, SOAK_GROUPS), how = below(p, 12);
+    uint32_t bit = some_group(p), how = below(p, 12);
     struct proa_ref ref;
-    char name[32];
+    char name[NAME_MAX_LEN];
 
     if (how == 0) {
-        name_text(name, sizeof(name), "group", bit);
+        group_text(name, sizeof(name), bit);
         return proa_route(self, name, (enum proa_policy)below(p, 6), below(p, 1000),
                           &ref) == PROA_OK &&
                led_to(ref, bit, false, ret);
@@ -137,7 +154,7 @@ static void tell_bulk(struct proa_actor *self, const struct target *to)
 static void cast(struct proa_actor *self)
 {
     struct player *p = me(self);
-    char group[32];
+    char group[NAME_MAX_LEN];
     struct soak_word word = {.magic = SOAK_MAGIC,
                              .round = atomic_load(&soak_mine->round),
                              .from = p->life,
@@ -147,7 +164,7 @@ static void cast(struct proa_actor *self)
                              .len = sizeof(word) + below(p, 200)};
 
     soak_word_put(soak_plain, &word);
-    name_text(group, sizeof(group), "group", below(p, SOAK_GROUPS));
+    group_text(group, sizeof(group), some_group(p));
     if (proa_multicast(self, group, CAST, soak_plain, word.len, NULL) == PROA_OK)
         COUNT(casts);
 }
@@ -263,14 +280,29 @@ static void named(struct proa_actor *self, const struct proa_name_answer *answer
     COUNT(name_answers);
 }
 
+/* A life that joins again takes its own place; so does one that is restarted, since the node that makes
+   the change tells of the end first. */
+static bool may_join(struct soak_life *l, uint32_t group)
+{
+    uint32_t bit = 1u << group;
+
+    if ((atomic_fetch_or(&l->counted, bit) & bit) == 0 &&
+        atomic_fetch_add(&soak_mine->joined[group], 1) >= PROA_MULTICAST_ORDERED) {
+        atomic_fetch_and(&l->counted, ~bit);
+        return false;
+    }
+    atomic_fetch_or(&l->groups, bit);
+    return true;
+}
+
 static void do_name(struct proa_actor *self)
 {
     struct player *p = me(self);
-    uint32_t bit = below(p, SOAK_NAMES), group = below(p, SOAK_GROUPS);
-    char name[32], group_name[32];
+    uint32_t bit = below(p, SOAK_NAMES), group = some_group(p);
+    char name[NAME_MAX_LEN], group_name[NAME_MAX_LEN];
 
     name_text(name, sizeof(name), "name", bit);
-    name_text(group_name, sizeof(group_name), "group", group);
+    group_text(group_name, sizeof(group_name), group);
     switch (below(p, 8)) {
     case 0:
         atomic_fetch_or(&life_of(p)->names, 1u << bit);
@@ -298,8 +330,8 @@ static void do_name(struct proa_actor *self)
             p->watching.serial = 0;
         break;
     default:
-        atomic_fetch_or(&life_of(p)->groups, 1u << group);
-        proa_join(self, group_name, NULL, NULL, 0);
+        if (may_join(life_of(p), group))
+            proa_join(self, group_name, NULL, NULL, 0);
         break;
     }
 }
