@@ -24,7 +24,8 @@
 #define LANE_REPORTS_MAX (2 * LANE_LINKS_MAX)
 #define LANE_COPIED                                                                      \
     1024u /* bytes: no more are copied into a packet, and share it with others */
-#define LANE_BURSTS 32 /* of PORT_BURST packets that one loop takes from a port */
+#define LANE_BURSTS                                                                      \
+    32 /* of PORT_BURST packets, the most that one loop takes from a port */
 /* Links that one loop's messages are for; then they are sent first.  A loop that told 900 of 1,000 links had
    lost the first one's lines, and its packet's, when it came to send them. */
 #define LANE_DIRTY_MAX 128

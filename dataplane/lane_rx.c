@@ -199,14 +199,22 @@ static bool receive_burst(struct lane *lane, struct lane_rxq *q, uint32_t *total
     return true;
 }
 
-/* Takes packets until there are none, LANE_BURSTS full bursts a port have come, or the time for
-   handlers in place is spent.  The rest stays for the next loop: in mailboxes its messages would cost
-   half as much again, and the handlers that wait there get their turn first either way.  More than one
-   burst, because a loop sends as much as actors give it, and what it receives less than that piles up:
-   acks of 1,000 links waited 10 ms in the port's ring, and then were lost. */
+/* Bursts a port that one loop takes: one, so that what came is answered before more is looked at, and one
+   more for each 32 links.  A loop sends a packet to each of its links, and what it receives less than that
+   piles up: acks of 1,000 links waited 10 ms in the port's ring, and then were lost. */
+static inline uint32_t bursts_of(const struct lane *lane)
+{
+    uint32_t bursts = 1 + lane->active_count / LANE_MANY_LINKS;
+
+    return bursts < LANE_BURSTS ? bursts : LANE_BURSTS;
+}
+
+/* Takes packets until there are none, the loop's bursts of a port have come, or the time for handlers
+   in place is spent.  The rest stays for the next loop: in mailboxes its messages would cost half as
+   much again, and the handlers that wait there get their turn first either way. */
 uint32_t lane_receive(struct lane *lane)
 {
-    uint32_t ports = lane->config.port_count, total = 0;
+    uint32_t ports = lane->config.port_count, total = 0, bursts = bursts_of(lane);
     bool waited = lane->waiting_count > 0;
 
     if (waited)
@@ -219,7 +227,7 @@ uint32_t lane_receive(struct lane *lane)
         struct lane_rxq *q = &lane->rxq[port];
 
         for (uint32_t burst = 0; receive_burst(lane, q, &total); burst++) {
-            if (q->count < PORT_BURST || burst + 1 == LANE_BURSTS)
+            if (q->count < PORT_BURST || burst + 1 == bursts)
                 break;
             poll_port(lane, port, lane->now);
         }

@@ -84,8 +84,8 @@ static void admit__whole_link_id_and_source_and_no_answer(void **state)
     pool_plain_destroy(pool);
 }
 
-/* A burst is 32: what came meanwhile would wait behind as many loops as it has bursts. */
-static void receive__one_loop_takes_all_that_has_come(void **state)
+/* A burst is 32, and one comes to that for each 32 links. */
+static void receive__many_links_have_many_bursts_a_loop(void **state)
 {
     struct pkt_pool *pool = pool_plain_create(256, 8, 2048);
     char err[PROA_TEXT_MAX];
@@ -95,12 +95,17 @@ static void receive__one_loop_takes_all_that_has_come(void **state)
         &(struct port_ring_args){.hub = "links", .queues = 1, .pools = &pool}, err,
         sizeof(err));
     assert_non_null(stranger);
-    uint64_t unknown = STAT(1, 0, unknown_link);
+    uint64_t unknown = STAT(1, 0, unknown_link), many = link_id_make(0, 1, SECRET + 2);
     for (uint32_t i = 0; i < 200; i++)
-        stranger_sends(stranger, pool, link_id_make(0, 1, SECRET + 2),
-                       &nodes[1].port->address);
+        stranger_sends(stranger, pool, many, &nodes[1].port->address);
     step(1, 0);
-    assert_int_equal(STAT(1, 0, unknown_link), unknown + 200);
+    assert_int_equal(STAT(1, 0, unknown_link), unknown + PORT_BURST);
+    for (uint32_t slot = 1; slot <= 64; slot++)
+        open_end(1, slot, 0, NODE_B);
+    step(1, 0);
+    unknown = STAT(1, 0, unknown_link);
+    step(1, 0);
+    assert_int_equal(STAT(1, 0, unknown_link), unknown + 3 * PORT_BURST);
     port_close(stranger);
     pool_plain_destroy(pool);
 }
@@ -446,7 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(open__64_messages_wait_for_it_then_again),
         test(admit__whole_link_id_and_source_and_no_answer),
-        test(receive__one_loop_takes_all_that_has_come),
+        test(receive__many_links_have_many_bursts_a_loop),
         test(astray__goes_to_the_lane_of_its_link),
         test(sending__stays_on_one_link_and_an_idle_surplus_closes),
         test(end__is_told_when_marks_are_back_from_all_lanes),
