@@ -55,6 +55,8 @@
 #define LINK_CWND_LEAST 32
 #define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
+#define LINK_BULK_BURST                                                                  \
+    16 /* bulk packets between two looks at what else there is to do */
 #define LINK_LATE_MOST                                                                   \
     2 /* packets in flight, so that what they are acked by may be read later */
 #define LINK_LATE_ROOM 16 /* and packets that the peer's window must have room for */
@@ -118,7 +120,7 @@ struct link_cc {
     uint32_t round_mark; /* delivered when it began: it ends with a packet sent since */
     uint32_t round_lost;
     proa_ns round_at;
-    bool round_over, limited, marked;
+    bool round_over, limited, pushed, marked;
     /* What is known of the path. */
     bool startup;
     uint8_t flat; /* rounds of startup without growth */
@@ -165,7 +167,8 @@ struct link {
     proa_ns retry_at;
     uint8_t backoff, rto_silent;
     bool probed;
-    bool blocked;       /* the last flush left work because the port was behind */
+    bool
+        blocked; /* the last flush left work because the port was behind, or bulk in turns */
     uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
 
     /* Times. */
