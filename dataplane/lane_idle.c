@@ -74,7 +74,8 @@ static void wait_until(struct idle *idle, proa_ns span)
    look at a port 20: so the ports are looked at several times before one. */
 static bool loop(struct lane *lane)
 {
-    unsigned looks = lane->worked || lane->dear_looks ? 1 : IDLE_LOOKS;
+    bool busy = lane->worked || lane->dirty_count > 0; /* links that take turns */
+    unsigned looks = busy || lane->dear_looks ? 1 : IDLE_LOOKS;
 
     while (!lane_poll(lane, lane->now) && --looks > 0 && !sched_called(lane->sched))
         ;

@@ -121,16 +121,20 @@ void link_cc_round(struct link *link, proa_ns now)
         return;
 
     uint64_t rate = (uint64_t)got * PROA_S / took, best = best_rate(cc);
-    if (cc->limited || rate > best) {
+    if (cc->pushed || rate > best) {
         cc->rates[cc->rate_at++ % RATE_ROUNDS] = rate;
         best = best_rate(cc);
     }
     apply_loss(cc, got);
-    if (cc->startup && cc->limited) {
+    /* More waited than went, but something else than the window held it: no reason to keep a window
+       that grew on the way there. */
+    if (cc->startup && cc->pushed) {
         if (best >= cc->best_before + cc->best_before / 4) {
             cc->best_before = best;
             cc->flat = 0;
-            cc->cwnd = cc->cwnd < LINK_WINDOW_MAX / 2 ? 2 * cc->cwnd : LINK_WINDOW_MAX;
+            if (cc->limited)
+                cc->cwnd =
+                    cc->cwnd < LINK_WINDOW_MAX / 2 ? 2 * cc->cwnd : LINK_WINDOW_MAX;
         } else if (++cc->flat >= FLAT_ROUNDS) {
             cc->startup = false;
         }
@@ -140,7 +144,7 @@ void link_cc_round(struct link *link, proa_ns now)
     cc->round_mark = cc->delivered;
     cc->round_at = now;
     cc->round_lost = 0;
-    cc->round_over = cc->limited = cc->marked = false;
+    cc->round_over = cc->limited = cc->pushed = cc->marked = false;
 }
 
 /* A packet taken for lost was not: it leaves the round's loss, and what the last lossy round

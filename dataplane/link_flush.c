@@ -176,15 +176,24 @@ static uint32_t bulk_room(const struct link *link, uint32_t room)
     return inflight == 0 && room > 0 ? 1 : 0;
 }
 
-static void flush_new(struct link *link, proa_ns now)
+/* True: there is room for more bulk. */
+static bool flush_new(struct link *link, proa_ns now)
 {
+    bool more = false;
+
     flush_small(link, now);
     if (link->streams_used > 0 && link_out_count(link) == 0 && link->open == NULL) {
-        link_bulk_flush(link, bulk_room(link, link_room(link)), now);
+        uint32_t room = bulk_room(link, link_room(link));
+        uint32_t most = room < LINK_BULK_BURST ? room : LINK_BULK_BURST;
+
+        more = link_bulk_flush(link, most, now) == most && most < room;
         flush_small(link, now); /* what waited behind bulk that is now gone */
     }
-    if (link_has_work(link) && link_inflight(link) + LINK_BULK_LEAVES >= link->cc.cwnd)
-        link->cc.limited = true;
+    if (link_has_work(link)) {
+        link->cc.pushed = true;
+        link->cc.limited |= link_inflight(link) + LINK_BULK_LEAVES >= link->cc.cwnd;
+    }
+    return more && link->streams_used > 0;
 }
 
 /* Not before there is room for what was refused: who is told too early tries again each loop.
@@ -221,10 +230,9 @@ void link_flush(struct link *link, proa_ns now)
         link_records_flush(link, now);
     if (link->lost_count > 0)
         flush_lost(link, now);
-    if (link_has_work(link))
-        flush_new(link, now);
-    link->blocked = (link_port_behind(link) || link_port_full(link)) &&
-                    (link->lost_count > 0 || link_has_work(link));
+    bool more = link_has_work(link) && flush_new(link, now);
+    link->blocked = more || ((link_port_behind(link) || link_port_full(link)) &&
+                             (link->lost_count > 0 || link_has_work(link)));
     if (link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)

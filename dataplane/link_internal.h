@@ -61,6 +61,8 @@
 #define LINK_CWND_LEAST 32
 #define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
+#define LINK_BULK_BURST                                                                  \
+    16 /* bulk packets between two looks at what else there is to do */
 #define LINK_LATE_MOST                                                                   \
     2 /* packets in flight, so that what they are acked by may be read later */
 #define LINK_LATE_ROOM                                                                   \
@@ -140,7 +142,7 @@ struct link_cc {
     uint32_t round_mark; /* delivered when it began: it ends with a packet sent since */
     uint32_t round_lost;
     proa_ns round_at;
-    bool round_over, limited, marked;
+    bool round_over, limited, pushed, marked;
     /* What is known of the path. */
     bool startup;
     uint8_t flat; /* rounds of startup without growth */
@@ -178,7 +180,8 @@ struct link {
     uint32_t reserved_out; /* of the same, begun beyond actors' room */
     bool dead, hold, again, again_bulk;
     bool probed;
-    bool blocked; /* the last flush left work, or an ack, because the port was behind */
+    bool
+        blocked; /* the last flush left work, or an ack: the port was behind, or bulk takes turns */
     bool records_wait; /* any of all records */
     uint8_t state;
     uint8_t dead_reason;

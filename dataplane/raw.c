@@ -35,10 +35,59 @@ static void held_free(struct held *held, struct raw_wire *wire)
     }
 }
 
+/* A message that goes out in frames, or comes in. */
+struct bulk {
+    uint8_t *bytes;
+    uint32_t size, at;
+    uint64_t number;
+};
+
+static uint32_t next_part(struct bulk *b, uint32_t room)
+{
+    uint32_t left = b->size - b->at;
+
+    return room < left ? room : left;
+}
+
+static void put(struct bulk *b, struct raw_wire *wire, raw_buf *buf)
+{
+    uint32_t room, n;
+    uint8_t *body = wire->body(wire, buf, &room);
+
+    if (b->at == b->size)
+        b->at = 0;
+    for (uint32_t i = 0; b->at == 0 && i + 8 <= b->size; i += RAW_STRIDE)
+        memcpy(b->bytes + i, &b->number, sizeof(b->number));
+    n = next_part(b, room);
+    memcpy(body, b->bytes + b->at, n);
+    b->at += n;
+    b->number += b->at == b->size;
+}
+
+static uint64_t take(struct bulk *b, struct raw_wire *wire, raw_buf *buf)
+{
+    uint32_t room, n;
+    const uint8_t *body = wire->body(wire, buf, &room);
+    uint64_t sum = 0, word;
+
+    n = next_part(b, room);
+    memcpy(b->bytes + b->at, body, n);
+    b->at += n;
+    if (b->at < b->size)
+        return 0;
+    for (uint32_t i = 0; i + 8 <= b->size; i += RAW_STRIDE) {
+        memcpy(&word, b->bytes + i, sizeof(word));
+        sum += word;
+    }
+    b->at = 0;
+    return sum;
+}
+
 static void flood(struct raw_wire *wire, const struct raw_options *options,
                   struct held *held, struct raw_result *ret)
 {
     proa_ns start = clock_ns(), now = start;
+    struct bulk bulk = {options->message, options->message_size, 0, 1};
     raw_buf *bufs[PORT_BURST];
 
     while (now - start < options->duration) {
@@ -46,6 +95,8 @@ static void flood(struct raw_wire *wire, const struct raw_options *options,
 
         if (!wire->make(wire, bufs, n, options->size, ret->packets))
             n = 0; /* all are with the device: look again */
+        for (unsigned i = 0; i < n && bulk.size > 0; i++)
+            put(&bulk, wire, bufs[i]);
         if (options->hold)
             hold(held, wire, bufs, n);
         do { /* at least one look, and on until the device has them all */
@@ -64,15 +115,15 @@ static void flood(struct raw_wire *wire, const struct raw_options *options,
 static void sink(struct raw_wire *wire, const struct raw_options *options,
                  struct raw_result *ret)
 {
-    static _Thread_local uint8_t copied[65536];
+    struct bulk bulk = {options->message, options->message_size, 0, 0};
     proa_ns since = clock_ns(), start = 0, last = 0;
     raw_buf *bufs[PORT_BURST];
 
     for (unsigned idle = 0;;) {
         unsigned n = wire->rx(wire, bufs, options->burst);
 
-        for (unsigned i = 0; i < n && options->copy; i++)
-            wire->copy(wire, bufs[i], copied);
+        for (unsigned i = 0; i < n && bulk.size > 0; i++)
+            ret->sum += take(&bulk, wire, bufs[i]);
         if (n > 0)
             wire->free(wire, bufs, n);
         ret->packets += n;

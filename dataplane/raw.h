@@ -21,6 +21,7 @@
 
 #define RAW_HELD 512
 #define RAW_SIZE_MIN 64
+#define RAW_STRIDE 1024   /* bytes; as proa-perf does with bulk messages */
 #define RAW_BUCKETS 20000 /* of RAW_BUCKET ns each; longer times count in the last */
 #define RAW_BUCKET 10
 
@@ -40,10 +41,13 @@ enum raw_role {
 };
 
 struct raw_options {
-    unsigned size;    /* of a frame, RAW_SIZE_MIN..MTU + 14 */
-    unsigned burst;   /* 1..PORT_BURST; flood and sink */
-    bool hold;        /* hold each sent packet */
-    bool copy;        /* sink: copy each payload, as bulk messages are */
+    unsigned size;  /* of a frame, RAW_SIZE_MIN..MTU + 14 */
+    unsigned burst; /* 1..PORT_BURST; flood and sink */
+    bool hold;      /* hold each sent packet */
+    /* A message of so many bytes, or 0: the flood writes a word in each RAW_STRIDE of it and copies it
+       into frames, the sink copies frames into it and reads as much.  Borrowed. */
+    uint8_t *message;
+    uint32_t message_size;
     bool segment;     /* udp, flood: UDP_SEGMENT instead of one datagram per message */
     proa_ns duration; /* from the first packet on */
     proa_ns patience; /* for the first packet, and after the last */
@@ -54,8 +58,9 @@ struct raw_result {
     uint64_t bytes;   /* of frames */
     uint64_t waits;   /* ping: no answer within 400 ms; flood: looks at a full device */
     uint64_t
-        strays; /* ping: a frame was left at the end: two were under way, nobody knows
+        strays;   /* ping: a frame was left at the end: two were under way, nobody knows
                          how long, and the times are too short */
+    uint64_t sum; /* sink: of the words of messages read */
     proa_ns elapsed;
     uint32_t times[RAW_BUCKETS]; /* ping: round trips of so many RAW_BUCKET ns */
 };

@@ -57,12 +57,13 @@ static unsigned device_rx(struct raw_wire *wire, raw_buf **bufs, unsigned max)
                             (uint16_t)max);
 }
 
-static void device_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
+static uint8_t *device_body(struct raw_wire *wire, raw_buf *buf, uint32_t *ret_len)
 {
     struct rte_mbuf *m = buf;
 
     (void)wire;
-    memcpy(to, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
+    *ret_len = m->data_len > NUMBER_AT ? m->data_len - NUMBER_AT : 0;
+    return rte_pktmbuf_mtod_offset(m, uint8_t *, NUMBER_AT);
 }
 
 /* ---- sockets ---- */
@@ -165,12 +166,13 @@ static unsigned socket_rx(struct raw_wire *wire, raw_buf **bufs, unsigned max)
     return (unsigned)got;
 }
 
-static void socket_copy(struct raw_wire *wire, raw_buf *buf, uint8_t *to)
+static uint8_t *socket_body(struct raw_wire *wire, raw_buf *buf, uint32_t *ret_len)
 {
     const struct pkt *p = buf;
 
     (void)wire;
-    memcpy(to, p->data, p->len);
+    *ret_len = p->len;
+    return p->data;
 }
 
 static unsigned device_size_max(uint16_t device)
@@ -192,7 +194,7 @@ static void use_socket(struct raw_wire *wire)
     wire->free = socket_free;
     wire->tx = socket_tx;
     wire->rx = socket_rx;
-    wire->copy = socket_copy;
+    wire->body = socket_body;
 }
 
 static void use_device(struct raw_wire *wire)
@@ -202,7 +204,7 @@ static void use_device(struct raw_wire *wire)
     wire->free = device_free;
     wire->tx = device_tx;
     wire->rx = device_rx;
-    wire->copy = device_copy;
+    wire->body = device_body;
 }
 
 void raw_wire_init(struct raw_wire *wire, const struct raw_on *on, bool segment)

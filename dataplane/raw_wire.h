@@ -23,7 +23,8 @@ struct raw_wire {
     void (*free)(struct raw_wire *wire, raw_buf **bufs, unsigned n);
     unsigned (*tx)(struct raw_wire *wire, raw_buf **bufs, unsigned n);
     unsigned (*rx)(struct raw_wire *wire, raw_buf **bufs, unsigned max);
-    void (*copy)(struct raw_wire *wire, raw_buf *buf, uint8_t *to); /* up to 64 KiB */
+    /* What a frame carries behind its headers. */
+    uint8_t *(*body)(struct raw_wire *wire, raw_buf *buf, uint32_t *ret_len);
 };
 
 /* raw_wire_init chooses by the port's kind: "udp" is a socket; "vhost", or no port, a device. */

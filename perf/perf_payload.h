@@ -7,8 +7,9 @@
    shows; the sum of all words read is compared with that of all words written at the end.
 
    Bulk messages (more than PERF_PAYLOAD_WHOLE words) cost more to write and to read than to move,
-   so of most of them only the first word of each cache line is written and checked: every
-   fragment still shows whose it is, and when.  Each PERF_PAYLOAD_EACH-th is whole.
+   and what else its lane has to do waits for it (1 MiB, a word of each cache line: 250 us).  So of
+   most of them only one word in PERF_PAYLOAD_STRIDE is written and checked: every fragment still
+   shows whose it is, and when.  Each PERF_PAYLOAD_EACH-th is whole.
 
    Threads: pure.  Units: words of 8 bytes.  Errors: none. */
 #ifndef PERF_PAYLOAD_H
@@ -20,7 +21,7 @@
 
 #define PERF_PAYLOAD_WHOLE 512u /* words */
 #define PERF_PAYLOAD_EACH 64u
-#define PERF_PAYLOAD_LINE 8u     /* words of a cache line */
+#define PERF_PAYLOAD_STRIDE 128u /* words: 1 KiB, less than a fragment */
 #define PERF_PAYLOAD_NUMBERS 40u /* bits: a receiver's messages */
 
 /* The first number of a receiver's. */
@@ -90,7 +91,7 @@ static inline uint64_t perf_payload_fill_any(uint64_t *to, uint32_t words,
 
     if (__builtin_expect(perf_payload_is_whole(words, number), 1))
         return perf_payload_fill(to, words, number);
-    for (uint32_t i = 0; i < words; i += PERF_PAYLOAD_LINE) {
+    for (uint32_t i = 0; i < words; i += PERF_PAYLOAD_STRIDE) {
         to[i] = number + i * PERF_PAYLOAD_STEP;
         sum += to[i];
     }
@@ -104,7 +105,7 @@ static inline bool perf_payload_check_any(const uint64_t *from, uint32_t words,
 
     if (__builtin_expect(perf_payload_is_whole(words, number), 1))
         return perf_payload_check(from, words, number, sum);
-    for (uint32_t i = 0; i < words; i += PERF_PAYLOAD_LINE) {
+    for (uint32_t i = 0; i < words; i += PERF_PAYLOAD_STRIDE) {
         all += from[i];
         wrong |= from[i] ^ (number + i * PERF_PAYLOAD_STEP);
     }

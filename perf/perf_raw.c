@@ -66,6 +66,7 @@ struct stepped {
 struct side {
     const struct plan *plan;
     struct pkt_pool *pool;
+    uint8_t *message; /* of --size, when that is bulk */
     struct raw_on on;
     const struct step *step;
     struct raw_result *result;
@@ -121,7 +122,8 @@ static bool open_side(struct side *side, char *err, size_t err_len)
         mtu = DPDK_BARE_MTU;
     side->pool = pool_dpdk_create(0, PACKETS, RESERVED, (uint16_t)mtu, err, err_len);
     side->result = malloc(sizeof(*side->result));
-    if (side->pool == NULL || side->result == NULL)
+    side->message = malloc(o->size > 0 ? o->size : 1);
+    if (side->pool == NULL || side->result == NULL || side->message == NULL)
         return false;
     side->on.pool = side->pool;
     return bare ? open_device(side, err, err_len) : open_port(side, err, err_len);
@@ -133,6 +135,7 @@ static void close_side(struct side *side)
     if (side->pool != NULL && !perf_port_is_veth(side->plan->options.port))
         pool_dpdk_destroy(side->pool); /* a bare device keeps its own */
     free(side->result);
+    free(side->message);
 }
 
 static bool await_up(const struct side *side)
@@ -156,14 +159,15 @@ static void run_step(void *arg)
     const struct step *step = side->step;
     enum raw_role role = side->plan->second ? step->sender : step->receiver;
     bool open_ended = role == RAW_SINK || role == RAW_PONG; /* ends with the traffic */
-    struct raw_options options = {.size = step->size,
-                                  .burst = PORT_BURST,
-                                  .hold = true,
-                                  .segment = step->segment,
-                                  .copy = step->copy,
-                                  .duration = open_ended ? side->plan->duration + SPARE
-                                                         : side->plan->duration,
-                                  .patience = open_ended ? QUIET : PROA_S};
+    struct raw_options options = {
+        .size = step->size,
+        .burst = PORT_BURST,
+        .hold = true,
+        .segment = step->segment,
+        .message = step->copy ? side->message : NULL,
+        .message_size = step->copy ? side->plan->options.size : 0,
+        .duration = open_ended ? side->plan->duration + SPARE : side->plan->duration,
+        .patience = open_ended ? QUIET : PROA_S};
 
     raw_run(&side->on, role, &options, side->result);
 }

@@ -33,7 +33,8 @@ struct perf_raw {
     bool huge;                  /* all loops were on huge pages */
     struct perf_raw_flood full; /* what packets full of tells are compared with */
     struct perf_raw_flood one;  /* of packets with one tell of --size in each */
-    struct perf_raw_flood copy; /* of full packets, each copied by the receiver: bulk */
+    struct perf_raw_flood copy; /* of full packets that carry messages of --size, copied
+                                   on both sides: bulk */
     uint32_t trip_size;         /* 0: not measured */
     struct perf_trips trips;
     const char *trip_how;

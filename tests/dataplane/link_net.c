@@ -454,7 +454,9 @@ static bool tick_all(struct link_net *net)
             continue;
         if (link_waits(link))
             link_deliver_more(link, now);
-        link_flush(link, now);
+        do
+            link_flush(link, now);
+        while (link_blocked(link)); /* there is no port that could be full */
         if (!net->config.never_settles)
             link_settle(link);
         if (link_deadline(link) <= now && link_state(link) != LINK_DEAD) {

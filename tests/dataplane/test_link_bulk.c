@@ -476,6 +476,29 @@ static void beside__a_small_message_goes_at_once_while_bulk_fills_the_window(voi
     scene_close(s);
 }
 
+/* However much room there is, a flush ends after 16 bulk packets, and says that it wants to go on: what
+   came in meanwhile, and small messages, wait for no more than these. */
+static void beside__16_packets_of_bulk_then_others_have_their_turn(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+
+    (void)state;
+    assert_int_equal(send_from(s, 9, 1, BIG), PROA_OK);
+    uint32_t before = scene_stats(s, 0).tx_packets;
+    link_flush(link, link_net_now(s->net));
+    assert_int_equal(scene_stats(s, 0).tx_packets - before, 16);
+    assert_true(link_blocked(link));
+    assert_int_equal(send_from(s, 1, 777, 8), PROA_OK);
+    link_flush(link, link_net_now(s->net));
+    assert_int_equal(scene_stats(s, 0).tx_packets - before, 16 + 1 + 16);
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_false(link_blocked(link));
+    assert_int_equal(s->entered_count[1], 2);
+    assert_int_equal(s->entered[1][0].type, 777);
+    scene_close(s);
+}
+
 static void beside__bulk_moves_on_while_small_ones_never_end(void **state)
 {
     struct link_net_config config = {.delay = PROA_US, .per_packet = 2 * PROA_US};
@@ -563,6 +586,7 @@ int main(void)
         cmocka_unit_test(abort__a_fragment_out_of_place),
         cmocka_unit_test(
             beside__a_small_message_goes_at_once_while_bulk_fills_the_window),
+        cmocka_unit_test(beside__16_packets_of_bulk_then_others_have_their_turn),
         cmocka_unit_test(beside__bulk_moves_on_while_small_ones_never_end),
         cmocka_unit_test(kill__bulk_is_reported_once_sent_or_not),
         cmocka_unit_test(kill__what_was_aborted_is_not_reported_again),

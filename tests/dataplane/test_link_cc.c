@@ -111,6 +111,24 @@ static void law__start_is_64_and_doubles_while_the_rate_grows(void **state)
     scene_close(s);
 }
 
+/* A window that doubled on the way to the path's rate and is not filled, because the lane may not
+   keep so many packets (or its port takes no more), is brought back to the law. */
+static void law__start_ends_when_something_else_is_the_limit(void **state)
+{
+    struct link_net_config config = {
+        .seed = 9, .per_packet = RATE_GAP, .delay = ONE_WAY, .retained_max = 250};
+    struct scene *s = scene_open(&config);
+
+    (void)state;
+    busy(s, 20 * PROA_MS);
+    struct range r = busy_range(s, 5 * PROA_MS);
+    assert_in_range(r.most, 250, LAW + LUMP);
+    link_net_budget(s->net, 0)->retained_max = 8192;
+    busy(s, 5 * PROA_MS);
+    assert_in_range(scene_stats(s, 0).inflight, LAW - 6, LAW + LUMP);
+    scene_close(s);
+}
+
 static void law__never_under_32(void **state)
 {
     struct scene *s = path(PROA_MS, PROA_US); /* one packet would fill it */
@@ -265,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(law__one_and_a_half_products_and_32),
         cmocka_unit_test(law__start_is_64_and_doubles_while_the_rate_grows),
+        cmocka_unit_test(law__start_ends_when_something_else_is_the_limit),
         cmocka_unit_test(law__never_under_32),
         cmocka_unit_test(law__the_best_rate_is_that_of_8_round_trips),
         cmocka_unit_test(law__the_least_round_trip_is_that_of_10_seconds),

@@ -201,7 +201,7 @@ static void payload__damage_to_a_bulk_message_shows(void **state)
 
     (void)state;
     for (uint64_t number = PERF_PAYLOAD_EACH - 1; number <= PERF_PAYLOAD_EACH; number++) {
-        uint32_t step = number % PERF_PAYLOAD_EACH == 0 ? 1 : PERF_PAYLOAD_LINE;
+        uint32_t step = number % PERF_PAYLOAD_EACH == 0 ? 1 : PERF_PAYLOAD_STRIDE;
 
         memset(words, 0x5a, sizeof(words));
         told = perf_payload_fill_any(words, 4096, number);
