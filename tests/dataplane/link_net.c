@@ -223,6 +223,14 @@ static void env_bulk_free(void *ctx, void *buf)
     link_net_bulk_free(end->net, end->side, buf);
 }
 
+static void env_expect(void *ctx, const uint32_t *slots, uint32_t count)
+{
+    struct net_end *end = ctx;
+
+    if (end->net->hooks.expect != NULL)
+        end->net->hooks.expect(end->net->hooks.ctx, end->pair, end->side, slots, count);
+}
+
 static void env_deliver_bulk(void *ctx, struct link *link, const struct proa_msg *msg,
                              void *buf)
 {
@@ -325,6 +333,7 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .bulk_free = env_bulk_free,
                            .transmit = env_transmit,
                            .deliver = env_deliver,
+                           .expect = env_expect,
                            .deliver_bulk = env_deliver_bulk,
                            .pause = env_pause,
                            .ping = env_ping,
@@ -339,6 +348,11 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
     end->memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
     PROA_ASSERT(end->memory != NULL);
     end->link = link_init(end->memory, &params, &env, net->now);
+}
+
+struct link_net_hooks *link_net_hooks_of(struct link_net *net)
+{
+    return &net->hooks;
 }
 
 struct link_net *link_net_create(const struct link_net_config *config,

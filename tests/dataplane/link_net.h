@@ -48,6 +48,9 @@ struct link_net_hooks {
     void (*writable)(void *ctx, uint32_t pair, uint32_t side);
     void (*refuse)(void *ctx, uint32_t pair, uint32_t side, uint64_t node,
                    const struct refusal *refusal);
+    /* A side was told whom the next messages are for. */
+    void (*expect)(void *ctx, uint32_t pair, uint32_t side, const uint32_t *slots,
+                   uint32_t count);
     /* A third node's ask that this side sent has arrived. */
     void (*passed)(void *ctx, uint32_t pair, uint32_t side, const struct proa_msg *msg);
     /* Sees every packet on its way; false: it is lost. May change the bytes. */
@@ -56,6 +59,9 @@ struct link_net_hooks {
 
 struct link_net *link_net_create(const struct link_net_config *config,
                                  const struct link_net_hooks *hooks);
+
+/* Those given to create; may be changed on the way. */
+struct link_net_hooks *link_net_hooks_of(struct link_net *net);
 
 /* Frees everything.  Asserts by itself: every packet is back in its pool, every bulk buffer
    freed, the budgets at 0, no packet written after it was handed to transmit. */
