@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include "directory_loops.h"
+#include "directory_rte_loops.h"
 
 namespace
 {
@@ -26,6 +27,14 @@ directory_loops *loops_of(uint32_t names)
     return loops;
 }
 
+void count_lookups(benchmark::State &state)
+{
+    state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kLookups));
+    state.counters["ns"] = benchmark::Counter(
+        static_cast<double>(kLookups) * 1e-9,
+        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+
 void run(benchmark::State &state, loop fn)
 {
     directory_loops *loops = loops_of(static_cast<uint32_t>(state.range(0)));
@@ -37,10 +46,7 @@ void run(benchmark::State &state, loop fn)
     fn(loops, kLookups);
     for (auto _ : state)
         fn(loops, kLookups);
-    state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kLookups));
-    state.counters["ns"] = benchmark::Counter(
-        static_cast<double>(kLookups) * 1e-9,
-        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+    count_lookups(state);
 }
 
 void independent(benchmark::State &state)
@@ -68,6 +74,23 @@ void update(benchmark::State &state)
     run(state, directory_loops_update);
 }
 
+/* DPDK's rte_hash with the same names. */
+void rte_hash_independent(benchmark::State &state)
+{
+    directory_loops *loops = loops_of(static_cast<uint32_t>(state.range(0)));
+    directory_rte *rte = loops != nullptr ? directory_rte_create(loops) : nullptr;
+
+    if (rte == nullptr) {
+        state.SkipWithError("no memory for rte_hash");
+        return;
+    }
+    directory_rte_independent(rte, kLookups);
+    for (auto _ : state)
+        directory_rte_independent(rte, kLookups);
+    count_lookups(state);
+    directory_rte_destroy(rte);
+}
+
 void with_writer(benchmark::State &state)
 {
     directory_loops *loops = loops_of(1000000);
@@ -91,6 +114,7 @@ BENCHMARK(hash)->ArgName("names")->Arg(1000);
 BENCHMARK(independent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(dependent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(chase)->ArgName("names")->Arg(1000)->Arg(1000000);
+BENCHMARK(rte_hash_independent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(with_writer)->ArgName("updates")->Arg(0)->Arg(1000000)->Iterations(1);
 BENCHMARK(update)->ArgName("names")->Arg(1000)->Arg(1000000);
 
