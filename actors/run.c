@@ -237,15 +237,10 @@ brief_run(struct sched *s, struct behaviour *b, struct node *node)
     slab_free(&s->slab, node, 0);
 }
 
-static inline void node_run(struct proa_actor *self, struct node *node)
+static inline void node_run_msg(struct proa_actor *self, struct node *node)
 {
-    uint8_t bits;
+    uint8_t bits = node->msg.zero;
 
-    if (node_is_brief(node)) {
-        brief_run(self->sched, self->slot->behaviour, node);
-        return;
-    }
-    bits = node->msg.zero;
     if (__builtin_expect(((node->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) |
                           (bits & (NODE_BULK | NODE_SAMPLED))) != 0,
                          0)) {
@@ -256,6 +251,14 @@ static inline void node_run(struct proa_actor *self, struct node *node)
     node->msg.zero = 0;
     handle(self, &node->msg);
     slab_free(&self->sched->slab, node, bits & NODE_BLOCK);
+}
+
+static inline void node_run(struct proa_actor *self, struct node *node)
+{
+    if (node_is_brief(node))
+        brief_run(self->sched, self->slot->behaviour, node);
+    else
+        node_run_msg(self, node);
 }
 
 /* ---- One actor's turn ---- */
@@ -293,8 +296,9 @@ static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor
                 mailbox->count[PROA_CLASS_NORMAL]--;
                 brief_run(s, b, node);
             } else {
-                mailbox_taken(mailbox, node);
-                node_run(self, node);
+                mailbox->count[PROA_CLASS_NORMAL] -=
+                    (node->msg.zero & NODE_UNCOUNTED) == 0;
+                node_run_msg(self, node);
             }
             node = next;
         } else {
@@ -451,6 +455,17 @@ void timer_fired(void *ctx, struct timer_entry *e)
     }
 }
 
+/* No entry is free: one never used before, and again.  As proa_timer_start calls nothing but as the
+   last thing it does, it saves no registers. */
+static __attribute__((noinline)) enum proa_outcome
+timer_start_fresh(struct proa_actor *self, proa_ns after, proa_timeout fn,
+                  uint64_t cookie, struct proa_timer *ret_timer)
+{
+    if (!actor_timer_more(&self->sched->timers))
+        return send_failed(self->sched, NULL, PROA_LIMIT);
+    return proa_timer_start(self, after, fn, cookie, ret_timer);
+}
+
 enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
                                    proa_timeout fn, uint64_t cookie,
                                    struct proa_timer *ret_timer)
@@ -462,15 +477,15 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
         return send_failed(s, NULL, PROA_INVALID);
     if (self->ending)
         return send_failed(s, NULL, PROA_LIMIT);
+    if (__builtin_expect(s->timers.free == ACTOR_TIMER_NONE, 0))
+        return timer_start_fresh(self, after, fn, cookie, ret_timer);
     timer = actor_timer_alloc(&s->timers, self->slot, slot_index(&s->slots, self->slot));
-    if (timer == NULL)
-        return send_failed(s, NULL, PROA_LIMIT);
     timer->fn = fn;
     timer->cookie = cookie;
-    timer_wheel_start(&s->wheel, &timer->timer, TIMER_ACTOR, s->now + after);
     if (ret_timer != NULL)
         *ret_timer =
             (struct proa_timer){(uint32_t)(timer - s->timers.timers), timer->serial};
+    timer_wheel_start(&s->wheel, &timer->timer, TIMER_ACTOR, s->now + after);
     return PROA_OK;
 }
 
