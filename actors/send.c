@@ -168,7 +168,12 @@ tell_any(struct proa_actor *self, struct proa_ref to, uint32_t type, const void 
     return PROA_OK;
 }
 
-#define TELL_WORDS_MAX 64u /* payloads up to here are copied without a call */
+#define TELL_WORDS_MAX 64u  /* payloads up to here are copied without a call */
+#define TELL_WORDS_BLOCK 1u /* the class of their blocks */
+
+_Static_assert(NODE_HEAD + TELL_WORDS_MAX == SLAB_BLOCK_MIN << TELL_WORDS_BLOCK &&
+                   NODE_HEAD == SLAB_BLOCK_MIN,
+               "of all that are not empty");
 
 /* References come in two registers: as a struct one is put together on the stack, and read from there
    before both halves have arrived. */
@@ -188,10 +193,10 @@ static __attribute__((noinline)) enum proa_outcome tell_far(struct proa_actor *s
    at. */
 static inline __attribute__((always_inline)) enum proa_outcome
 tell_node(struct proa_actor *self, uint64_t to_node, uint64_t word, uint32_t type,
-          const void *data, uint32_t len)
+          const void *data, uint32_t len, uint32_t block)
 {
     struct sched *s = self->sched;
-    uint32_t at = (uint32_t)word - s->first_slot, block = node_block(len);
+    uint32_t at = (uint32_t)word - s->first_slot;
     struct slot *slot = &s->slots.slots[at];
     struct node *node;
 
@@ -231,23 +236,25 @@ static __attribute__((noinline)) enum proa_outcome tell_long(struct proa_actor *
 {
     if (len > self->sched->small_max)
         return tell_far(self, to_node, word, type, data, len);
-    return tell_node(self, to_node, word, type, data, (uint32_t)len);
+    return tell_node(self, to_node, word, type, data, (uint32_t)len,
+                     node_block((uint32_t)len));
 }
 
 /* What is not brief, or found no block at hand.  Nothing is called but as the last thing, so nothing
    is saved on the stack. */
 static __attribute__((noinline)) enum proa_outcome
-tell_normal(struct proa_actor *self, uint64_t to_node, uint64_t word, uint32_t type,
-            const void *data, size_t len)
+tell_normal(struct proa_actor *self, struct proa_ref to, uint32_t type, const void *data,
+            size_t len)
 {
     const struct sched *s = self->sched;
+    uint64_t word = to.slot | (uint64_t)to.generation << 32;
     uint32_t bytes = (uint32_t)len;
 
     if (__builtin_expect(len < s->brief_end || len > s->small_max, 0))
-        return tell_far(self, to_node, word, type, data, len);
+        return tell_far(self, to.node, word, type, data, len);
     if (__builtin_expect(bytes > TELL_WORDS_MAX, 0))
-        return tell_long(self, to_node, word, type, data, len);
-    return tell_node(self, to_node, word, type, data, bytes);
+        return tell_long(self, to.node, word, type, data, len);
+    return tell_node(self, to.node, word, type, data, bytes, TELL_WORDS_BLOCK);
 }
 
 /* A tell that fits a brief node, to an actor of this lane that has room, is written straight
@@ -261,19 +268,18 @@ enum proa_outcome proa_tell(struct proa_actor *self, struct proa_ref to, uint32_
     struct slot *slot = &s->slots.slots[at];
     struct slab_block *block = s->slab.free[0];
     struct node *node = (struct node *)(void *)block;
-    uint64_t word = to.slot | (uint64_t)to.generation << 32;
 
     if (__builtin_expect(to.node != s->node || at >= s->slots.max, 0))
-        return tell_normal(self, to.node, word, type, data, len);
+        return tell_normal(self, to, type, data, len);
     if (__builtin_expect(slot->generation != to.generation ||
                              mailbox_full(&slot->mailbox, PROA_CLASS_NORMAL) ||
                              len >= s->brief_end || type >= PROA_TYPE_SYSTEM ||
                              !slab_has(&s->slab, 0),
                          0))
-        return tell_normal(self, to.node, word, type, data, len);
+        return tell_normal(self, to, type, data, len);
     if (len > 0) {
         if (__builtin_expect(data == NULL, 0))
-            return tell_normal(self, to.node, word, type, data, len);
+            return tell_normal(self, to, type, data, len);
         payload_copy_brief(node->brief.payload, data, (uint32_t)len);
     }
     s->slab.free[0] = block->next;
