@@ -274,11 +274,10 @@ static struct node *take_urgent(struct mailbox *mailbox)
    actor that tells itself to go on lets others run.  The list of normal messages is taken as a
    whole: popping them one by one costs twice as much (perf/bench_tell).  member is known to the
    compiler, so that who is none pays nothing. */
-static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor *self,
-                                                               uint32_t max, bool member)
+static inline __attribute__((always_inline)) uint32_t
+run_list(struct sched *s, struct slot *slot, uint32_t max, bool member)
 {
-    struct sched *s = self->sched;
-    struct slot *slot = self->slot;
+    struct proa_actor *self = &s->turn.self;
     struct behaviour *b = slot->behaviour;
     struct mailbox *mailbox = &slot->mailbox;
     struct node *last = NULL;
@@ -352,7 +351,7 @@ turn_as(struct sched *s, struct slot *slot, uint32_t max, bool member)
     if (__builtin_expect(slot->behaviour->drops_oldest, 0))
         done = run_one_by_one(self, max, member);
     else
-        done = run_list(self, max, member);
+        done = run_list(s, slot, max, member); /* not from self: just written */
     s->hot.mailbox += done;
     metrics_turn(&slot->behaviour->metrics, done);
     if (!mailbox_empty(&slot->mailbox)) {
