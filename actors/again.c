@@ -176,6 +176,14 @@ void unblock_item(struct sched *s, const uint64_t *node)
         again_wake(s, WAIT_REF, WAIT_KEY_ANY, proa_ref_none());
 }
 
+void sched_writable_refs(struct sched *s, uint64_t node)
+{
+    unblock_item(s, &node);
+    for (uint32_t lane = 0; lane < s->lanes; lane++)
+        if (lane != s->lane)
+            cross_body(s, lane, PAIR_UNBLOCK, &node, sizeof(node), true);
+}
+
 void sched_link_dead(struct sched *s, uint64_t node)
 {
     struct ask *ask = ask_bucket_first(&s->asks, node), *next;
@@ -189,9 +197,6 @@ void sched_link_dead(struct sched *s, uint64_t node)
         STAT_ADD(s, link_lost, 1);
     }
     again_wake(s, WAIT_NODE, again_key(node), proa_ref_none());
-    unblock_item(s, &node);
-    /* A WRITABLE for another lane's actors may have been lost with this link. */
-    for (uint32_t lane = 0; lane < s->lanes; lane++)
-        if (lane != s->lane)
-            cross_body(s, lane, PAIR_UNBLOCK, &node, sizeof(node), true);
+    /* A WRITABLE may have been lost with this link, for another lane's actors too. */
+    sched_writable_refs(s, node);
 }

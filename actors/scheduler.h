@@ -147,6 +147,8 @@ void sched_forwarded(struct sched *s, const struct forwarded *f);
 void sched_writable_node(struct sched *s,
                          uint64_t node); /* link drained: wake who waits */
 void sched_writable_ref(struct sched *s, struct proa_ref to); /* remote mailbox drained */
+void sched_writable_refs(struct sched *s,
+                         uint64_t node); /* all of that node's may have */
 void sched_stop_actor(struct sched *s,
                       struct proa_ref to); /* remote or local stop request */
 /* A monitor's message came by a link, for any lane's actor; or one that left this lane was lost

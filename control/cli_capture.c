@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "kernel_clock.h"
 #include "node_internal.h"
 
 #define LOOK (PROA_MS) /* between two looks whether lanes let go */
@@ -15,14 +16,6 @@ struct session {
     proa_ns until; /* PROA_NS_NEVER: somebody ends it */
     uint8_t chunk[CAPTURE_CHUNK];
 };
-
-static uint64_t wall_clock(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * PROA_S + (uint64_t)ts.tv_nsec;
-}
 
 static void pause_for(proa_ns span)
 {
@@ -41,7 +34,7 @@ static struct capture *start(const struct proa_node *node,
                                     .begin = clock_ns(),
                                     .program = "proa " PROA_VERSION};
 
-    config.wall_ahead = wall_clock() - config.begin;
+    config.wall_ahead = kernel_clock(CLOCK_REALTIME) - config.begin;
     for (unsigned i = 0; i < node->lane_count; i++)
         config.lanes[i] = node->lanes[i].lane;
     for (unsigned i = 0; i < node->port_count; i++) {

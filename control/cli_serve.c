@@ -9,19 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "kernel_clock.h"
 
 #define BYTES_LINE_MAX 32           /* " bytes N\n" */
 #define PATIENCE_STEP (60 * PROA_S) /* longest poll */
-
-static proa_ns now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 /* Waits for events on fd.  False: patience or the node is at its end. */
 static bool wait_for(int fd, short events, int stop_fd, proa_ns until)
@@ -29,7 +22,7 @@ static bool wait_for(int fd, short events, int stop_fd, proa_ns until)
     for (;;) {
         struct pollfd fds[2] = {{.fd = fd, .events = events},
                                 {.fd = stop_fd, .events = POLLIN}};
-        proa_ns at = now(), span;
+        proa_ns at = clock_now(), span;
         int n;
 
         if (at >= until)
@@ -48,7 +41,7 @@ static bool wait_for(int fd, short events, int stop_fd, proa_ns until)
 /* Reads up to a newline.  Length of the line without it; -1: none came in time, or too long. */
 static long read_line(int fd, int stop_fd, char *line, size_t cap)
 {
-    proa_ns until = now() + CLI_PATIENCE;
+    proa_ns until = clock_now() + CLI_PATIENCE;
     size_t len = 0;
 
     while (len < cap && wait_for(fd, POLLIN, stop_fd, until)) {
@@ -69,7 +62,7 @@ static long read_line(int fd, int stop_fd, char *line, size_t cap)
 
 static proa_ns patient_until(proa_ns patience)
 {
-    return patience == PROA_NS_NEVER ? PROA_NS_NEVER : now() + patience;
+    return patience == PROA_NS_NEVER ? PROA_NS_NEVER : clock_now() + patience;
 }
 
 static bool write_all(int fd, int stop_fd, const char *text, size_t len, proa_ns patience)

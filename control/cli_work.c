@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "addr.h"
 #include "cli_capture.h"
 #include "cli_cluster.h"
 #include "cli_lanes.h"
 #include "cli_server.h"
+#include "kernel_clock.h"
 #include "node_internal.h"
 #include "scheduler.h"
 #include "top_read.h"
@@ -63,11 +63,8 @@ static bool list_name(void *ctx, const struct directory_entry *entry)
 static void list_names(struct proa_node *node, void *ctx)
 {
     struct listing *listing = ctx;
-    struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    directory_each(node->directory, (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec,
-                   list_name, listing);
+    directory_each(node->directory, clock_now(), list_name, listing);
 }
 
 static const char *run_ls(struct cli_job *job, struct cli_answer *answer)

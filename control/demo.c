@@ -12,7 +12,7 @@
 #include "demo_balancer.h"
 #include "demo_family.h"
 #include "demo_visitor.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 #define SILENCE_FOR (60 * PROA_S) /* no line for so long: something hangs */
 

@@ -11,7 +11,7 @@
 
 #include "demo_family.h"
 #include "demo_worker.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 #define SILENCE_FOR (20 * PROA_S) /* no line for so long: something hangs */
 #define MESSAGES 30u

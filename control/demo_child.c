@@ -19,7 +19,7 @@
 #include "demo_visitor.h"
 #include "eal.h"
 #include "node_internal.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 void child_say(const char *format, ...)
 {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "demo.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 static bool fail(char *err, size_t err_len, const char *what)
 {

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "histogram.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 #define PING_DEADLINE (2 * PROA_S)
 #define ACCOUNT_DEADLINE (10 * PROA_S)

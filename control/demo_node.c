@@ -16,7 +16,7 @@
 #include "demo_visitor.h"
 #include "demo_worker.h"
 #include "node_internal.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 struct child {
     struct demo_child all;

@@ -10,7 +10,7 @@
 
 #include "builtin.h"
 #include "demo_load.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 #define FIND_FOR (20 * PROA_S) /* A may still be starting */
 #define ASK_FOR (5 * PROA_S)

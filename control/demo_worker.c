@@ -14,7 +14,7 @@
 #include "demo.h"
 #include "demo_child.h"
 #include "demo_visitor.h"
-#include "demo_clock.h"
+#include "kernel_clock.h"
 
 #define JOB_FOR (10 * PROA_S)
 #define TALLY_MAX 32u

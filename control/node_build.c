@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "addr.h"
 #include "cli_server.h"
@@ -15,6 +14,7 @@
 #include "cores.h"
 #include "eal.h"
 #include "events_node.h"
+#include "kernel_clock.h"
 #include "pool_dpdk.h"
 #include "pool_plain.h"
 #include "port_af_xdp.h"
@@ -27,14 +27,6 @@
     24576 /* of a lane: queues of a port, R, O and Q (docs/wire.md, "Memory") */
 #define NODE_RESERVED 256 /* more, for ACK, PING and control datagrams */
 #define NODE_MEMORY_MB 48 /* DPDK's own: rings, devices, tables */
-
-static proa_ns now_of(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
 
 static enum proa_outcome no_memory(char *err, size_t err_len)
 {
@@ -318,8 +310,7 @@ static enum proa_outcome make_core(struct proa_node *node, char *err, size_t err
         cc.notes[i] = node->lanes[i].notes;
         cc.bells[i] = &node->lanes[i].bell;
     }
-    node->core =
-        core_create(&cc, now_of(CLOCK_MONOTONIC), now_of(CLOCK_REALTIME) / PROA_MS);
+    node->core = core_create(&cc, clock_now(), kernel_clock(CLOCK_REALTIME) / PROA_MS);
     sodium_memzero(&cc.identity, sizeof(cc.identity));
     cluster_keys_fini(&cc.keys);
     return node->core != NULL ? PROA_OK : no_memory(err, err_len);

@@ -8,21 +8,14 @@
 #include <unistd.h>
 
 #include "eal.h"
+#include "kernel_clock.h"
 #include "node_internal.h"
 
 #define THREAD_LONGEST WATCHDOG_EVERY /* longest sleep: flags and lanes are looked at */
 
-static proa_ns clock_of(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
-
 static uint64_t wall_ms(void)
 {
-    return clock_of(CLOCK_REALTIME) / PROA_MS;
+    return kernel_clock(CLOCK_REALTIME) / PROA_MS;
 }
 
 /* What ordinary threads asked for, and what they wait for. */
@@ -86,7 +79,7 @@ static void look_at_lanes(struct proa_node *node, proa_ns now)
 static void sleep_until(struct proa_node *node, int epoll)
 {
     struct epoll_event event;
-    proa_ns now = clock_of(CLOCK_MONOTONIC);
+    proa_ns now = clock_now();
     proa_ns deadline = core_deadline(node->core);
     proa_ns span = deadline <= now ? 0 : deadline - now;
 
@@ -112,7 +105,7 @@ static void *body(void *arg)
     PROA_ASSERT(epoll_ctl(epoll, EPOLL_CTL_ADD, node->control_bell.fd, &event) == 0);
     /* relaxed: the thread is joined after the flag was set; late by a sleep at worst. */
     while (!atomic_load_explicit(&node->control_stop, memory_order_relaxed)) {
-        proa_ns now = clock_of(CLOCK_MONOTONIC);
+        proa_ns now = clock_now();
         look_at_lanes(node, now);
         core_step(node->core, now, wall_ms());
         serve_threads(node, now);
@@ -171,7 +164,7 @@ void node_call(struct proa_node *node, void (*fn)(struct proa_node *node, void *
 
 static void deadline_of(struct timespec *ts, proa_ns span)
 {
-    proa_ns at = clock_of(CLOCK_MONOTONIC) + span;
+    proa_ns at = clock_now() + span;
 
     ts->tv_sec = (time_t)(at / PROA_S);
     ts->tv_nsec = (long)(at % PROA_S);

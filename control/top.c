@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel_clock.h"
 #include "top_lines.h"
 #include "top_screen.h"
 
@@ -134,20 +135,12 @@ static void draw(struct top *top)
     fflush(stdout);
 }
 
-static proa_ns now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (proa_ns)ts.tv_sec * PROA_S + (proa_ns)ts.tv_nsec;
-}
-
 /* What the user or the system wants, until `until`. */
 enum wish { WISH_NEXT, WISH_REDRAW, WISH_QUIT };
 
 static enum wish wait_for(int signals, proa_ns until)
 {
-    proa_ns now = now_ns();
+    proa_ns now = clock_now();
     struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
                             {.fd = signals, .events = POLLIN}};
     struct signalfd_siginfo info;
@@ -169,7 +162,7 @@ static enum wish wait_for(int signals, proa_ns until)
 static enum cli_exit show(struct top *top, int signals, FILE *err)
 {
     for (;;) {
-        proa_ns until = now_ns() + EVERY;
+        proa_ns until = clock_now() + EVERY;
         enum cli_exit status = take(top, err);
         enum wish wish;
 

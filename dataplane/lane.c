@@ -30,6 +30,8 @@ struct lane *lane_create(const struct lane_config *config)
     lane->budget.retained_max = config->retained_max ? config->retained_max : 8192;
     lane->budget.held_max = config->held_max ? config->held_max : 8192;
     lane->budget.queued_max = LANE_QUEUED_MAX;
+    lane->budget.queued_waiting_max = LANE_QUEUED_WAITING;
+    lane->budget.reserved_max = LANE_RESERVED_MAX;
     lane->budget.bulk_max = 64u << 20;
     lane->bulk.limit = lane->budget.bulk_max;
     lane_env_init(lane);

@@ -22,10 +22,12 @@
 #include "scheduler.h"
 #include "tap.h"
 
-#define LANE_LINKS_MAX 4096  /* links of a lane; slots of link ids */
-#define LANE_PEERS_MAX 16384 /* nodes a lane talks to */
-#define LANE_QUEUED_MAX 2048 /* packets of all links that wait to be sent: Q */
-#define LANE_PENDING_MAX 64  /* messages waiting for a link to a node.  Source: wire.md */
+#define LANE_LINKS_MAX 4096      /* links of a lane; slots of link ids */
+#define LANE_PEERS_MAX 16384     /* nodes a lane talks to */
+#define LANE_QUEUED_MAX 2048     /* packets of all links that wait to be sent: Q */
+#define LANE_QUEUED_WAITING 1536 /* of these, for links whose packets cannot leave */
+#define LANE_RESERVED_MAX 1024   /* besides, for answers and system messages */
+#define LANE_PENDING_MAX 64 /* messages waiting for a link to a node.  Source: wire.md */
 #define LANE_REPLIES_MAX 4096 /* answers and refusals waiting for one, besides */
 #define LANE_REGISTRY_MAX 64 /* of these when one of the registries still may join them */
 #define LANE_TXQ LINK_BACKLOG_MAX /* packets waiting for a port.  Source: wire.md */
@@ -79,7 +81,8 @@ void lane_run(struct lane *lane, const _Atomic bool *stop, enum proa_idle idle);
 struct lane_stats {
     _Atomic uint64_t loops, busy_loops, sleeps, gap_max_ns, recent_gap_ns;
     _Atomic uint64_t busy_ns, idle_ns; /* loop to loop, by whether there was work */
-    _Atomic uint64_t rx, tx, tx_short, punted, punt_full, unknown_link, wrong_source;
+    _Atomic uint64_t rx, tx, tx_short, tx_full, punted, punt_full, unknown_link,
+        wrong_source;
     _Atomic uint64_t misdirected, misdirected_full, short_packets, no_route, pending,
         pending_full;
     _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;

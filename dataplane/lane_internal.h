@@ -70,17 +70,18 @@ struct lane_link {
     struct punt_link report;
 };
 
-enum pending_kind { PENDING_MSG, PENDING_REFUSAL };
+enum pending_kind { PENDING_MSG, PENDING_REFUSAL, PENDING_WRITABLE };
 
 /* Something that waits for a link.  From the lane's arena. */
 struct pending {
     struct pending *next;
     enum pending_kind kind;
     bool privileged; /* answers and system messages: in another bound */
-    uint8_t tries;   /* links that were not to be had, of a refusal */
+    uint8_t tries;   /* links that were not to be had, of a refusal or WRITABLE */
     union {
         struct proa_msg msg; /* its data follows */
         struct refusal refusal;
+        struct proa_ref writable; /* slot and generation */
     };
     alignas(16) uint8_t data[];
 };
@@ -95,6 +96,7 @@ struct lane_peer {
     struct pending *first, *last;
     proa_ns asked_at; /* for a link; 0: not asked */
     bool again;       /* somebody got AGAIN because the pending list was full */
+    bool writable; /* a WRITABLE found no place in it: one for all goes behind the list */
 };
 
 struct lane_txq {

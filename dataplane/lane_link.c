@@ -67,8 +67,11 @@ static void system_message(struct lane *lane, struct link *link,
         sched_forwarded(lane->sched, &m.forwarded);
         break;
     case SYSMSG_WRITABLE:
-        sched_writable_ref(lane->sched,
-                           (struct proa_ref){link_node(link), m.slot, m.generation});
+        if (m.generation == 0)
+            sched_writable_refs(lane->sched, link_node(link));
+        else
+            sched_writable_ref(lane->sched,
+                               (struct proa_ref){link_node(link), m.slot, m.generation});
         break;
     case SYSMSG_STEER:
         if (!lane->config.ports[link_port(link)]->one_source)

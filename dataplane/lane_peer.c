@@ -72,7 +72,7 @@ static void sweep(struct lane *lane)
         struct lane_peer **at = &lane->buckets[i];
         while (*at != NULL) {
             struct lane_peer *p = *at;
-            if (p->links > 0 || p->first != NULL) {
+            if (p->links > 0 || p->first != NULL || p->writable) {
                 at = &p->next;
                 continue;
             }
@@ -150,13 +150,15 @@ static enum proa_outcome pend_msg(struct lane *lane, struct lane_peer *peer,
                                   const struct proa_msg *msg)
 {
     bool privileged = (msg->flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) != 0;
+    bool waits = !privileged ||
+                 ((msg->flags & PROA_MSG_SYSTEM) && msg->type == (uint32_t)SYSMSG_STOP);
 
     if (msg->len > lane->config.message_max)
         return PROA_TOO_LARGE;
     if (privileged ? peer->privileged_count >= LANE_REPLIES_MAX
                    : peer->pending_count >= LANE_PENDING_MAX) {
         lane_count(&lane->stats.pending_full, 1);
-        if (!privileged) {
+        if (waits) {
             peer->again = true;
             return PROA_AGAIN;
         }
@@ -166,7 +168,7 @@ static enum proa_outcome pend_msg(struct lane *lane, struct lane_peer *peer,
     struct pending *p =
         arena_alloc(lane->config.arena, sizeof(*p) + msg->len, alignof(struct pending));
     if (p == NULL) {
-        peer->again = !privileged;
+        peer->again |= waits;
         return PROA_AGAIN;
     }
     p->kind = PENDING_MSG;
@@ -218,6 +220,22 @@ enum proa_outcome lane_below_send_bulk(void *ctx, const struct proa_msg *msg, vo
     return outcome;
 }
 
+/* A refusal or WRITABLE that is to wait; NULL: there is no place for it. */
+static struct pending *pending_small(struct lane *lane, const struct lane_peer *peer,
+                                     enum pending_kind kind)
+{
+    struct pending *p = NULL;
+
+    if (peer->privileged_count < LANE_REPLIES_MAX)
+        p = arena_alloc(lane->config.arena, sizeof(*p), alignof(struct pending));
+    if (p == NULL)
+        return NULL;
+    p->kind = kind;
+    p->tries = 0;
+    p->privileged = true;
+    return p;
+}
+
 void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
 {
     struct lane *lane = ctx;
@@ -232,16 +250,11 @@ void lane_below_refuse(void *ctx, uint64_t node, const struct refusal *refusal)
         lane_dirty(lane, peer->sending);
         return;
     }
-    struct pending *p = NULL;
-    if (peer->privileged_count < LANE_REPLIES_MAX)
-        p = arena_alloc(lane->config.arena, sizeof(*p), alignof(struct pending));
+    struct pending *p = pending_small(lane, peer, PENDING_REFUSAL);
     if (p == NULL) {
         lane_count(&lane->stats.refusals_dropped, refusal->count);
         return;
     }
-    p->kind = PENDING_REFUSAL;
-    p->tries = 0;
-    p->privileged = true;
     p->refusal = *refusal;
     pend(lane, peer, p);
 }
@@ -263,16 +276,25 @@ enum proa_outcome lane_send_system(struct lane *lane, struct proa_ref to,
 void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to)
 {
     struct lane *lane = ctx;
-    struct lane_peer *peer = lane_peer_find(lane, node);
-    uint8_t body[SYSMSG_BODY_MAX];
-    size_t len = sysmsg_encode_writable(body, to.slot, to.generation);
+    struct lane_peer *peer = lane_peer_get(lane, node);
+    struct pending *p;
 
-    if (peer != NULL && peer->sending != NULL && peer->first == NULL) {
+    if (peer == NULL || (peer->sending == NULL && is_dead(lane, node)))
+        return; /* its links to this node end too, and it waits for nothing then */
+    if (peer->sending != NULL && peer->first == NULL) {
         link_writable(peer->sending->link, to.slot, to.generation, lane->now);
         lane_dirty(lane, peer->sending);
         return;
     }
-    lane_send_system(lane, (struct proa_ref){node, 0, 0}, SYSMSG_WRITABLE, body, len);
+    p = pending_small(lane, peer, PENDING_WRITABLE);
+    if (p == NULL) {
+        peer->writable = true;
+        if (peer->sending == NULL)
+            want_link(lane, peer, LANE_ASK_AGAIN);
+        return;
+    }
+    p->writable = to;
+    pend(lane, peer, p);
 }
 
 enum proa_outcome lane_below_stop(void *ctx, struct proa_ref to)
@@ -325,21 +347,18 @@ static enum proa_outcome flush_one(struct lane *lane, struct lane_peer *peer,
                                    struct pending *p)
 {
     struct link *link = peer->sending->link;
-    struct sysmsg m;
 
     if (p->kind == PENDING_REFUSAL)
         link_refuse(link, &p->refusal, lane->now);
-    else if ((p->msg.flags & PROA_MSG_SYSTEM) &&
-             p->msg.type == (uint32_t)SYSMSG_WRITABLE &&
-             sysmsg_decode(p->msg.type, p->msg.data, p->msg.len, &m))
-        link_writable(link, m.slot, m.generation, lane->now);
+    else if (p->kind == PENDING_WRITABLE)
+        link_writable(link, p->writable.slot, p->writable.generation, lane->now);
     else
         return link_send(link, &p->msg, lane->now);
     return PROA_OK;
 }
 
-/* Of what runtimes say about messages of this very link its other end draws its own conclusions;
-   who has an ask, and who has ended, is true on any link. */
+/* Who was refused, which mailbox has drained, who has an ask and who has ended is true on any link; the
+   rest of what runtimes say was about this one only, and its other end sees it end. */
 static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent)
 {
     struct sysmsg m;
@@ -354,6 +373,10 @@ static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent
         if (sent && m.refusal.correlation == 0)
             m.refusal.reason = PROA_IN_DOUBT;
         lane_below_refuse(lane, msg->to.node, &m.refusal);
+    } else if (m.type == SYSMSG_WRITABLE) {
+        /* The node may send by another link, which lives; a second one does no harm. */
+        lane_below_writable(lane, msg->to.node,
+                            (struct proa_ref){lane->config.node, m.slot, m.generation});
     } else if (m.type == SYSMSG_FORWARDED) {
         lane_forwarded(lane, msg->to.node, &m.forwarded);
     } else if (m.type == SYSMSG_DOWN) {
@@ -366,8 +389,9 @@ static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent
 /* A pending message the link will not take after all goes back to its sender as refused. */
 static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome reason)
 {
-    if (p->kind == PENDING_REFUSAL) {
-        lane_count(&lane->stats.refusals_dropped, p->refusal.count);
+    if (p->kind != PENDING_MSG) {
+        lane_count(&lane->stats.refusals_dropped,
+                   p->kind == PENDING_REFUSAL ? p->refusal.count : 1);
         return;
     }
     if (p->msg.flags & PROA_MSG_SYSTEM) {
@@ -417,19 +441,24 @@ void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
             bounce(lane, p, outcome);
         pending_free(lane, p);
     }
-    if (peer->sending != NULL)
+    if (peer->sending != NULL) {
+        if (peer->first == NULL && peer->writable) {
+            peer->writable = false;
+            link_writable(peer->sending->link, 0, 0, lane->now);
+        }
         lane_dirty(lane, peer->sending);
+    }
     if (peer->again && peer->pending_count <= LANE_PENDING_MAX / 2) {
         peer->again = false;
         sched_writable_node(lane->sched, peer->node);
     }
 }
 
-/* Refusals are kept for another try or two: their messages came from that node, so it cannot be
-   far, and nobody else will ever report them. */
-static bool keep_refusal(struct lane *lane, struct lane_peer *peer, struct pending *p)
+/* Refusals and WRITABLEs are kept for another try or two: their messages came from that node, so it cannot
+   be far, and nobody else will ever report them. */
+static bool keep_pending(struct lane *lane, struct lane_peer *peer, struct pending *p)
 {
-    if (p->kind != PENDING_REFUSAL || ++p->tries == LANE_REFUSAL_TRIES ||
+    if (p->kind == PENDING_MSG || ++p->tries == LANE_REFUSAL_TRIES ||
         is_dead(lane, peer->node))
         return false;
     p->next = NULL;
@@ -453,13 +482,15 @@ static void bounce_all(struct lane *lane, struct lane_peer *peer,
     peer->again = false;
     for (; p != NULL; p = next) {
         next = p->next;
-        if (keep_refusal(lane, peer, p))
+        if (keep_pending(lane, peer, p))
             continue;
         bounce(lane, p, outcome);
         pending_free(lane, p);
     }
     if (peer->first != NULL)
         want_link(lane, peer, LANE_ASK_AGAIN);
+    else
+        peer->writable = false;
 }
 
 /* What waits asks for its link again and again: the control thread may have thought that there

@@ -220,8 +220,9 @@ void lane_transmit(struct lane *lane, struct pkt *p)
     struct lane_txq *q = &lane->txq[p->port];
     if (q->backlog.count == LANE_TXQ)
         send_queue(lane, p->port);
-    if (q->backlog.count == LANE_TXQ) { /* a link sends it again: no new one was sent */
-        lane_count(&lane->stats.no_route, 1);
+    /* Of the control thread's datagrams: links send nothing then.  Who sent it tries again. */
+    if (q->backlog.count == LANE_TXQ) {
+        lane_count(&lane->stats.tx_full, 1);
         free_packet(lane, p);
         return;
     }

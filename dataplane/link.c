@@ -51,9 +51,12 @@ void link_fini(struct link *link)
     link->state = LINK_DEAD;
     if (link->open != NULL)
         link_close_open(link);
-    link->env.budget->queued -= link_out_count(link);
-    while (link->out_head != link->out_tail)
-        pkt_free(pool, link->out[link->out_head++ & LINK_OUT_MASK]);
+    while (link->out_head != link->out_tail) {
+        struct pkt *p = link->out[link->out_head++ & LINK_OUT_MASK];
+
+        link_unqueue(link, p);
+        pkt_free(pool, p);
+    }
     link->env.budget->retained -= link->nxt - link->una;
     while (link->una != link->nxt)
         pkt_free(pool, link_tx(link, link->una++));
@@ -72,7 +75,8 @@ void link_fini(struct link *link)
     }
     link_bulk_fini(link);
     link_bulk_in_fini(link);
-    link->record_count = 0;
+    link->records_wait = false;
+    link->record_count = link->tell_count = link->notice_count = 0;
     link->nameless = 0;
 }
 
@@ -221,11 +225,13 @@ proa_ns link_deadline(const struct link *link)
 {
     proa_ns at;
 
-    if (link->dead || link->ack_now || link->ack_pending >= LINK_ACK_EVERY)
+    /* A blocked link is flushed in the next loop: what the port does not take has no other deadline. */
+    if (link->dead ||
+        ((link->ack_now || link->ack_pending >= LINK_ACK_EVERY) && !link->blocked))
         return 0;
     at = least(ping_at(link), death_at(link));
     at = least(at, link->retry_at);
-    if (link->ack_pending > 0)
+    if (link->ack_pending > 0 && !link->blocked)
         at = least(at, link->ack_at);
     if (link->una != link->nxt) {
         at = least(at, link->loss_at);

@@ -38,6 +38,8 @@ struct link_budget {
     uint32_t retained, retained_max; /* packets sent and held: R */
     uint32_t held, held_max;         /* packets received out of order and held: O */
     uint32_t queued, queued_max;     /* packets built and not yet sent: Q */
+    uint32_t queued_waiting_max;     /* of Q, what links may fill whose packets cannot leave */
+    uint32_t reserved, reserved_max; /* besides, for answers and system messages */
     uint64_t bulk, bulk_max;         /* bytes of bulk messages */
 };
 
@@ -82,7 +84,7 @@ struct link_env {
     void (*writable)(void *ctx, struct link *link);
     /* Messages of the dead link whose fate is unknown (acked: no; sent: yes), or that were never
        sent: one call per message. sent false: certainly not executed.  Answers and system
-       messages are among them (flags); what only concerned the link (ABORT, WRITABLE) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
+       messages are among them (flags); what only concerned the link (ABORT, STEER) is not.  data is borrowed, and NULL for a bulk message that was sent to its end. */
     void (*lost)(void *ctx, struct link *link, const struct proa_msg *msg, bool sent);
     /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
        next packet has left. */
@@ -121,8 +123,9 @@ void link_fini(struct link *link);
 
 /* link_send appends a message to the open packet; data is copied.  Payloads that do not fit one
    packet become a bulk stream.  OK; AGAIN (env.writable follows); TOO_LARGE.  Replies and
-   system messages never get AGAIN, but for those about monitors and of the registries (REGISTRY, whose
-   sender drops it; no env.writable follows): they take from the reserve.  So that it suffices, asks that
+   system messages never get AGAIN, but for those about monitors, of the registries (REGISTRY, whose
+   sender drops it; no env.writable follows) and a STOP for which not even a record has room: they take
+   from the reserve.  So that it suffices, asks that
    come in while LINK_OUTBOX_BUSY packets wait are refused REFUSED_BUSY; an answer for which
    there is no room even so becomes a refusal record, NO_REPLY. msg->from.node other than self
    is sent as FOREIGN.  The ASK extension carries what is left until msg->deadline at now. */
@@ -139,7 +142,8 @@ enum proa_outcome link_send_bulk(struct link *link, const struct proa_msg *msg, 
 void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now);
 
 /* link_writable tells the peer that the mailbox of an actor here, once full for it, has drained by
-   half: after the refusals that wait.  Never fails. */
+   half: after the refusals that wait.  slot 0, generation 0: all that were full for it may have.  Never
+   fails: where too many wait they become one for all. */
 void link_writable(struct link *link, uint32_t slot, uint32_t generation, proa_ns now);
 
 /* Input: one DATA or ACK packet whose dst_link matched and whose source was checked by the

@@ -68,13 +68,19 @@ bool link_ack_wanted(const struct link *link, proa_ns now)
            (link->ack_pending > 0 && now >= link->ack_at);
 }
 
-/* A bare ACK; while there is a gap, with the bitmap of all that was received past it. */
+/* A bare ACK; while there is a gap, with the bitmap of all that was received past it.  It stays wanted as
+   long as the port would only have it thrown away. */
 void link_send_ack(struct link *link, proa_ns now)
 {
-    struct pkt *p = link_new_packet(link, 1);
     uint32_t span = link->rx_held > 0 ? link->rx_highest - link->rx_next : 0;
     size_t words = (span + 63) / 64;
+    struct pkt *p;
 
+    if (link_port_full(link)) {
+        link->blocked = true;
+        return;
+    }
+    p = link_new_packet(link, 1);
     if (p == NULL) {
         link->retry_at = now + LINK_RETRY;
         return;
@@ -247,16 +253,20 @@ static void take_trigger(struct link *link, const struct packet_header *h, proa_
         link_rtt_sample(link, rtt, host, now);
 }
 
-/* One ask or answer to and fro: nothing is sent again or missing, the window is wide, and nobody waits
-   to be told.  The books of an ack cost as much as a fifth of a message's way in and out
-   (docs/performance.md), and nothing in the packet that leaves depends on them. */
+/* One ask or answer to and fro.  The books of an ack cost as much as a fifth of a message's way in and out
+   (docs/performance.md), and what the handler sends does not depend on them: as if nothing had been acked it
+   still finds room in cwnd, in the peer's window and in R.  Else it would stay behind in a link that has nothing
+   in flight once the books are done, and that nobody looks at.  What is to be sent again, or told to third nodes, is
+   due in the flush that comes before them. */
 bool link_ack_may_wait(const struct link *link, const struct packet_header *h)
 {
+    const struct link_budget *budget = link->env.budget;
     uint32_t inflight = link->nxt - link->una;
 
     if (!link->env.settles || inflight - 1 >= LINK_LATE_MOST || h->sack != 0 ||
-        (h->flags & PACKET_CE_ECHO) != 0 || link_diff(h->ack, link->una) <= 0 ||
-        link_diff(link->right, link->nxt) < LINK_LATE_ROOM || link_has_work(link))
+        (h->flags & PACKET_CE_ECHO) != 0 ||
+        link_diff(link->right, link->nxt) < LINK_LATE_ROOM ||
+        budget->retained + LINK_LATE_ROOM > budget->retained_max)
         return false;
     for (uint32_t seq = link->una; seq != link->nxt; seq++) {
         const struct pkt *p = link_tx(link, seq);

@@ -42,6 +42,11 @@ uint32_t link_room(const struct link *link)
     return left < room ? left : room;
 }
 
+bool link_may_leave(const struct link *link, uint32_t packets)
+{
+    return !link_port_full(link) && link_room(link) > packets;
+}
+
 void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
 {
     uint32_t seq = link->nxt;
@@ -134,7 +139,7 @@ static void flush_lost(struct link *link, proa_ns now)
 bool link_has_work(const struct link *link)
 {
     return link->open != NULL || link_out_count(link) > 0 || link->streams_used > 0 ||
-           link->record_count > 0 || link->nameless > 0;
+           link->records_wait;
 }
 
 /* The outbox, then the open packet; a bulk packet now and then even when they never end. */
@@ -152,8 +157,7 @@ static void flush_small(struct link *link, proa_ns now)
             room -= link_bulk_flush(link, 1, now);
         }
         p = link->out[link->out_head++ & LINK_OUT_MASK];
-        link->env.budget->queued--;
-        link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;
+        link_unqueue(link, p);
         link_transmit_new(link, p, now);
         link->bulk_debt++;
     }
@@ -183,12 +187,6 @@ static void flush_new(struct link *link, proa_ns now)
         link->cc.limited = true;
 }
 
-static void look_again(struct link *link, proa_ns now)
-{
-    if (link->retry_at == PROA_NS_NEVER)
-        link->retry_at = now + LINK_RETRY;
-}
-
 /* Not before there is room for what was refused: who is told too early tries again each loop.
    Other links of the lane may have to give it first, so it is looked at again soon. */
 static void tell_writable(struct link *link, proa_ns now)
@@ -196,11 +194,11 @@ static void tell_writable(struct link *link, proa_ns now)
     if (link_out_actors(link) > LINK_OUTBOX_MAX / 2)
         return;
     if (!link_may_queue(link)) {
-        look_again(link, now);
+        link_look_again(link, now);
         return;
     }
     if (link->again_bulk && !link_bulk_may(link)) {
-        look_again(link, now);
+        link_look_again(link, now);
         return;
     }
     link->again = link->again_bulk = false;
@@ -219,7 +217,7 @@ void link_flush(struct link *link, proa_ns now)
         return;
     if (link->retry_at <= now)
         link->retry_at = PROA_NS_NEVER;
-    if (link->record_count > 0 || link->nameless > 0)
+    if (link->records_wait)
         link_records_flush(link, now);
     if (link->lost_count > 0)
         flush_lost(link, now);

@@ -57,8 +57,11 @@
 #define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
 #define LINK_LATE_MOST                                                                   \
     2 /* packets in flight, so that what they are acked by may be read later */
-#define LINK_LATE_ROOM 16 /* and packets that the peer's window must have room for */
+#define LINK_LATE_ROOM                                                                   \
+    16 /* and packets that the peer's window and R must have room for */
 #define LINK_GUARANTEED 2 /* of R and of O, whatever other links hold */
+
+#define LINK_NOTICES_MAX 64 /* WRITABLE, STOP and ABORT waiting besides refusals */
 
 #define LINK_NO_ACTOR UINT64_MAX /* no such slot: a lane has 24 bits of them */
 #define LINK_MASK (LINK_WINDOW_MAX - 1)
@@ -67,6 +70,7 @@
 #define LINK_STREAMS_MAX (LINK_BULK_MAX + LINK_BULK_WAITING)
 
 _Static_assert((LINK_OUT_SIZE & LINK_OUT_MASK) == 0, "the outbox is a ring");
+_Static_assert((LINK_REFUSALS_MAX & (LINK_REFUSALS_MAX - 1)) == 0, "records are a ring");
 _Static_assert(LINK_STREAMS_MAX == 32, "one bit a stream");
 _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
 
@@ -75,6 +79,8 @@ _Static_assert(LINK_WINDOW_MAX == PACKET_BITMAP_MAX * 8, "one bit a packet");
     0x1u /* last fragment of a bulk message whose end is known already */
 #define LINK_PKT_PASSED 0x2u   /* has an ask of a third node's: its arrival is told */
 #define LINK_PKT_REGISTRY 0x4u /* counts in registry_out until it is sent */
+#define LINK_PKT_RESERVED                                                                \
+    0x8u /* counts in reserved, instead of in queued, until it is sent */
 
 /* A message behind a bulk one of its pair, or a bulk one whose turn has not come. */
 struct link_behind {
@@ -105,10 +111,20 @@ struct link_incoming {
 /* A system message that waits for room in the outbox. */
 struct link_record {
     enum sysmsg_type type;
-    uint32_t stream; /* ABORT; FORWARDED: hops */
+    union {
+        uint32_t stream; /* ABORT */
+        uint32_t hops;   /* FORWARDED */
+        uint32_t before; /* REFUSE of a tell: the last one in front of it */
+    };
     struct refusal
         refusal; /* WRITABLE and STOP use slot and generation; FORWARDED these, to
                                and correlation */
+};
+
+/* WRITABLE, STOP or ABORT: goes when record `after` is the next, or there is none. */
+struct link_notice {
+    struct link_record record;
+    uint32_t after;
 };
 
 struct link_cc {
@@ -152,6 +168,7 @@ struct link {
     /* Outbox: packets [out_head, out_tail), counted since the link began. */
     uint32_t out_head, out_tail;
     uint32_t registry_out; /* of these and the open one, begun for registry messages */
+    uint32_t reserved_out; /* of the same, begun beyond actors' room */
 
     /* Sent and not acked: [una, nxt). */
     uint32_t una, nxt;
@@ -165,7 +182,7 @@ struct link {
     proa_ns retry_at;
     uint8_t backoff, rto_silent;
     bool probed;
-    bool blocked;       /* the last flush left work because the port was behind */
+    bool blocked; /* the last flush left work, or an ack, because the port was behind */
     uint64_t port_mark; /* backlog.taken when the port has taken the last new packet */
 
     /* Times. */
@@ -199,8 +216,11 @@ struct link {
     uint8_t persist_backoff;
     bool expect, peer_busy;
 
-    /* Records. */
+    /* Records: [record_head, record_head + record_count), counted since the link began. */
+    bool records_wait; /* any of all these */
     uint32_t record_head, record_count;
+    uint32_t tell_last, tell_count; /* refused tells among them: where the last one is */
+    uint32_t notice_head, notice_count;
     uint64_t nameless; /* refusals past the bound */
     enum proa_outcome nameless_reason;
 
@@ -222,6 +242,7 @@ struct link {
     struct pkt *rx[LINK_WINDOW_MAX];
     struct pkt *out[LINK_OUT_SIZE];
     struct link_record records[LINK_REFUSALS_MAX];
+    struct link_notice notices[LINK_NOTICES_MAX];
 };
 
 static inline int32_t link_diff(uint32_t a, uint32_t b)
@@ -239,21 +260,47 @@ static inline uint32_t link_out_count(const struct link *link)
     return link->out_tail - link->out_head;
 }
 
+bool link_may_leave(const struct link *link, uint32_t packets); /* with the next flush */
+
 /* Packets that take of actors' room, LINK_OUTBOX_MAX. */
 static inline uint32_t link_out_actors(const struct link *link)
 {
     return link_out_count(link) + (link->open != NULL) - link->registry_out;
 }
 
-/* May actors have one packet more?  When the lane's links together have as many as they may, each
-   still has LINK_GUARANTEED: else one that many wait for would silence all others. */
+/* May actors have one packet more?  The last part of Q is for links whose packets leave with the
+   next flush, and each link has LINK_GUARANTEED, whatever others hold: else links to slow or dead
+   nodes, which fill what they may, would silence all others. */
 static inline bool link_may_queue(const struct link *link)
 {
     const struct link_budget *budget = link->env.budget;
     uint32_t own = link_out_actors(link);
 
-    return own < LINK_OUTBOX_MAX &&
-           (budget->queued < budget->queued_max || own < LINK_GUARANTEED);
+    if (own >= LINK_OUTBOX_MAX)
+        return false;
+    return __builtin_expect(budget->queued < budget->queued_waiting_max, 1) ||
+           own < LINK_GUARANTEED ||
+           (budget->queued < budget->queued_max && link_may_leave(link, own));
+}
+
+/* May an answer or a system message have one? */
+static inline bool link_may_reserve(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+
+    return link_out_count(link) + (link->open != NULL) < LINK_OUT_SIZE &&
+           (budget->reserved < budget->reserved_max ||
+            link->reserved_out < LINK_GUARANTEED);
+}
+
+/* Asks are refused before the room for their answers is gone: this link's, or that of all links when
+   this one's answers would take of it. */
+static inline bool link_answers_full(const struct link *link)
+{
+    const struct link_budget *budget = link->env.budget;
+
+    return link_out_count(link) >= LINK_OUTBOX_BUSY ||
+           (budget->reserved >= budget->reserved_max / 2 && !link_may_queue(link));
 }
 
 /* The port has all that may wait for it: what is sent now would only be thrown away. */
@@ -268,6 +315,13 @@ static inline bool link_port_behind(const struct link *link)
     const struct link_backlog *b = link->params.backlog;
 
     return b->left > 0 && link->port_mark > b->taken;
+}
+
+/* Not before long, though nothing may happen meanwhile. */
+static inline void link_look_again(struct link *link, proa_ns now)
+{
+    if (link->retry_at == PROA_NS_NEVER)
+        link->retry_at = now + LINK_RETRY;
 }
 
 static inline struct pkt *link_tx(const struct link *link, uint32_t seq)
@@ -287,6 +341,7 @@ void link_ping(struct link *link, uint32_t flags, proa_ns now);
 
 /* link_send.c */
 void link_close_open(struct link *link); /* into the outbox */
+void link_unqueue(struct link *link, struct pkt *p);
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
                  proa_ns now);
 void link_fill_message(const struct link *link, const struct proa_msg *msg, proa_ns now,
@@ -350,9 +405,13 @@ void link_bulk_input(struct link *link, const struct packet_message *m,
 void link_bulk_in_fini(struct link *link);
 
 /* link_record.c */
-void link_record_add(struct link *link, const struct link_record *record);
+/* False: STOP only, there is no room. */
+bool link_record_add(struct link *link, const struct link_record *record);
 void link_record_forwarded(struct link_record *record, const struct forwarded *f);
 void link_records_flush(struct link *link, proa_ns now);
+/* As a message of this node's runtime; body: SYSMSG_BODY_MAX bytes, borrowed by it. */
+struct proa_msg link_record_message(const struct link *link,
+                                    const struct link_record *record, void *body);
 /* Tells this node's own actor, by a REFUSE as if from the peer. */
 void link_refuse_here(struct link *link, const struct refusal *refusal);
 

@@ -4,12 +4,12 @@
 /* What becomes of messages when their link ends.  Those in packets that were not acked are read
    back from the retained packets: sent, fate unknown.  Those never sent are said to be so.
    Refusals go on by another link: the messages they are about may have been acked, and then
-   nobody else would ever report them. */
+   nobody else would ever report them.  So does WRITABLE: the peer may send by another link than
+   this one, and would wait for it as long as that one lives. */
 
 static bool is_own_business(uint32_t type)
 {
-    return type == (uint32_t)SYSMSG_ABORT || type == (uint32_t)SYSMSG_WRITABLE ||
-           type == (uint32_t)SYSMSG_STEER;
+    return type == (uint32_t)SYSMSG_ABORT || type == (uint32_t)SYSMSG_STEER;
 }
 
 static void report(struct link *link, const struct proa_msg *msg, bool sent)
@@ -66,12 +66,12 @@ static void report_forwarded(struct link *link, const struct link_record *record
                            .to = r->to,
                            .correlation = r->correlation,
                            .flags = PROA_MSG_ASK,
-                           .hops = (uint8_t)record->stream};
+                           .hops = (uint8_t)record->hops};
 
     link->env.passed(link->env.ctx, link, &msg);
 }
 
-/* Refusals, and news of forwarded asks, that were not sent yet. */
+/* Refusals, news of forwarded asks and, behind them, WRITABLEs and STOPs that were not sent yet. */
 static void report_records(struct link *link)
 {
     struct refusal rest = {.count = (uint32_t)link->nameless,
@@ -79,7 +79,7 @@ static void report_records(struct link *link)
 
     for (uint32_t i = 0; i < link->record_count; i++) {
         const struct link_record *record =
-            &link->records[(link->record_head + i) % LINK_REFUSALS_MAX];
+            &link->records[(link->record_head + i) & (LINK_REFUSALS_MAX - 1)];
 
         if (record->type == SYSMSG_REFUSE && link->env.refuse != NULL)
             link->env.refuse(link->env.ctx, link->node, &record->refusal);
@@ -88,6 +88,14 @@ static void report_records(struct link *link)
     }
     if (link->nameless > 0 && link->env.refuse != NULL)
         link->env.refuse(link->env.ctx, link->node, &rest);
+    for (uint32_t i = 0; i < link->notice_count; i++) {
+        const struct link_notice *n =
+            &link->notices[(link->notice_head + i) % LINK_NOTICES_MAX];
+        uint8_t body[SYSMSG_BODY_MAX];
+        struct proa_msg msg = link_record_message(link, &n->record, body);
+
+        report(link, &msg, false);
+    }
 }
 
 void link_kill(struct link *link)

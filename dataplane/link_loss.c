@@ -160,7 +160,7 @@ static void probe(struct link *link, proa_ns now)
     link->probed = true;
     while (seq != link->una && link_bit(&link->sacked, seq))
         seq--;
-    if (link_tx(link, seq)->attempt >= LINK_ATTEMPTS_BEHIND || link_port_full(link))
+    if (link_tx(link, seq)->attempt >= LINK_ATTEMPTS_BEHIND)
         return;
     if (link_resend(link, seq, true, now))
         link->stats.probes++;
@@ -181,8 +181,6 @@ static void on_rto(struct link *link, proa_ns now)
         link->rto_silent = LINK_RTO_RESENDS + 1;
         return;
     }
-    if (link_port_full(link))
-        return; /* it did not fail, it did not leave */
     if (first->attempt < PACKET_ATTEMPT_MAX)
         link_resend(link, link->una, false, now);
     else if (link->heard_at > first->sent_at)
@@ -193,8 +191,15 @@ void link_loss_tick(struct link *link, proa_ns now)
 {
     if (now >= link->loss_at)
         settle_suspects(link, now);
-    if (now >= link_rto_at(link))
+
+    bool failed = now >= link_rto_at(link);
+    if (!failed && now < link_probe_at(link))
+        return;
+    if (link_port_full(link))
+        link->rto_base =
+            now; /* nothing failed: nothing leaves, and both times begin anew */
+    else if (failed)
         on_rto(link, now);
-    else if (now >= link_probe_at(link))
+    else
         probe(link, now);
 }

@@ -3,10 +3,21 @@
 
 #include <string.h>
 
-static struct link_record *record_at(struct link *link, uint32_t i)
+/* Two rings.  Refusals, and news of forwarded asks, in one: past its bound refused tells are only counted.
+   WRITABLE, STOP and ABORT, which nothing would replace, in a small one of their own, each to go
+   once the refusals have gone that were there before it. */
+
+static struct link_record *record_at(struct link *link, uint32_t at)
 {
-    return &link->records[(link->record_head + i) % LINK_REFUSALS_MAX];
+    return &link->records[at & (LINK_REFUSALS_MAX - 1)];
 }
+
+static struct link_notice *notice_at(struct link *link, uint32_t i)
+{
+    return &link->notices[(link->notice_head + i) % LINK_NOTICES_MAX];
+}
+
+/* ---- Refusals ---- */
 
 /* A tell refused for the same reason, from the same sender to the same receiver, as the record
    before continues its run. */
@@ -34,44 +45,123 @@ static void count_nameless(struct link *link, const struct refusal *refusal)
     link->stats.refusals_merged += count;
 }
 
-/* Makes room for what nothing else would replace, an ask's refusal, WRITABLE, STOP or ABORT: the last
-   refused tells lose their sender's name.  False: all that waits is of that kind. */
-static bool give_up_name(struct link *link)
+/* An ask's refusal takes the place of the last refused tell, which loses its sender's name: a step, however
+   many wait (walking to it was 3 to 5 us an ask, of 1,024 that wait). */
+static void take_place(struct link *link, const struct link_record *record)
 {
-    for (uint32_t i = link->record_count; i-- > 0;) {
-        struct link_record *record = record_at(link, i);
+    struct link_record *place = record_at(link, link->tell_last);
 
-        if (!is_tell_refused(record))
-            continue;
-        count_nameless(link, &record->refusal);
-        for (; i + 1 < link->record_count; i++)
-            *record_at(link, i) = *record_at(link, i + 1);
-        link->record_count--;
-        return true;
-    }
-    return false;
+    PROA_ASSERT(is_tell_refused(place));
+    count_nameless(link, &place->refusal);
+    link->tell_last = place->before;
+    link->tell_count--;
+    *place = *record;
 }
 
-void link_record_add(struct link *link, const struct link_record *record)
+static void refusal_add(struct link *link, const struct link_record *record)
 {
-    if (link->record_count > 0) {
-        struct link_record *last = record_at(link, link->record_count - 1);
-        if (continues(last, record)) {
-            last->refusal.count += record->refusal.count;
-            return;
-        }
-    }
-    if (link->record_count == LINK_REFUSALS_MAX && record->type == SYSMSG_FORWARDED) {
-        link->stats.forwards_dropped++; /* the ask's deadline covers it (forward.h) */
+    uint32_t at = link->record_head + link->record_count;
+
+    if (link->record_count > 0 && continues(record_at(link, at - 1), record)) {
+        record_at(link, at - 1)->refusal.count += record->refusal.count;
         return;
     }
-    if (link->record_count == LINK_REFUSALS_MAX &&
-        (is_tell_refused(record) || !give_up_name(link))) {
-        count_nameless(link, &record->refusal);
+    if (link->record_count == LINK_REFUSALS_MAX) {
+        if (record->type == SYSMSG_FORWARDED)
+            link->stats.forwards_dropped++; /* the ask's deadline covers it (forward.h) */
+        else if (is_tell_refused(record) || link->tell_count == 0)
+            count_nameless(link, &record->refusal);
+        else
+            take_place(link, record);
         return;
     }
+    *record_at(link, at) = *record;
     link->record_count++;
-    *record_at(link, link->record_count - 1) = *record;
+    if (is_tell_refused(record)) {
+        record_at(link, at)->before = link->tell_last;
+        link->tell_last = at;
+        link->tell_count++;
+    }
+}
+
+/* ---- WRITABLE, STOP, ABORT ---- */
+
+static bool is_writable(const struct link_record *record)
+{
+    return record->type == SYSMSG_WRITABLE;
+}
+
+/* A second STOP says nothing new; nor does a second WRITABLE when nothing was refused in between. */
+static bool says_it(const struct link_notice *n, const struct link_record *record,
+                    uint32_t after)
+{
+    return n->record.type == record->type && record->type != SYSMSG_ABORT &&
+           n->record.refusal.slot == record->refusal.slot &&
+           n->record.refusal.generation == record->refusal.generation &&
+           (!is_writable(record) || n->after == after);
+}
+
+/* Makes room: all WRITABLEs become one for all actors.  An earlier one of that kind keeps its place, so that
+   it goes however many follow. */
+static void gather_writables(struct link *link, uint32_t after)
+{
+    bool had = false;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < link->notice_count; i++) {
+        struct link_notice n = *notice_at(link, i);
+
+        if (is_writable(&n.record)) {
+            if (had || n.record.refusal.generation != 0)
+                continue;
+            had = true;
+        }
+        *notice_at(link, kept++) = n;
+    }
+    *notice_at(link, kept++) =
+        (struct link_notice){.record = {.type = SYSMSG_WRITABLE}, .after = after};
+    link->notice_count = kept;
+}
+
+/* STOP and ABORT leave room for two WRITABLEs for all. */
+static bool notice_add(struct link *link, const struct link_record *record)
+{
+    uint32_t after = link->record_head + link->record_count, others = 0;
+
+    for (uint32_t i = 0; i < link->notice_count; i++) {
+        if (says_it(notice_at(link, i), record, after))
+            return true;
+        others += !is_writable(&notice_at(link, i)->record);
+    }
+    if (!is_writable(record) && others >= LINK_NOTICES_MAX - 2)
+        return false;
+    if (link->notice_count == LINK_NOTICES_MAX) {
+        gather_writables(link, after);
+        if (is_writable(record))
+            return true;
+    }
+    *notice_at(link, link->notice_count++) = (struct link_notice){*record, after};
+    return true;
+}
+
+bool link_record_add(struct link *link, const struct link_record *record)
+{
+    struct link_record refused = {.type = SYSMSG_REFUSE, .refusal = record->refusal};
+
+    link->records_wait = true;
+    switch (record->type) {
+    case SYSMSG_WRITABLE:
+    case SYSMSG_STOP:
+        return notice_add(link, record);
+    case SYSMSG_ABORT:
+        /* Without it the rest of the message travels in vain, but its sender is told. */
+        if (!notice_add(link, record) && record->refusal.count > 0)
+            refusal_add(link, &refused);
+        return true;
+    default:
+        refusal_add(link, record);
+        return true;
+    }
 }
 
 /* Behind the refusals: what it says of the actor's mailbox came after them, and a sender that hears it
@@ -102,7 +192,7 @@ void link_refuse(struct link *link, const struct refusal *refusal, proa_ns now)
 
 void link_record_forwarded(struct link_record *record, const struct forwarded *f)
 {
-    record->stream = f->hops;
+    record->hops = f->hops;
     record->refusal = (struct refusal){.to = f->to,
                                        .slot = f->slot,
                                        .generation = f->generation,
@@ -112,15 +202,15 @@ void link_record_forwarded(struct link_record *record, const struct forwarded *f
 static size_t encode_forwarded(void *body, const struct link_record *record)
 {
     const struct refusal *r = &record->refusal;
-    struct forwarded f = {r->to, r->slot, r->generation, r->correlation, record->stream};
+    struct forwarded f = {r->to, r->slot, r->generation, r->correlation, record->hops};
 
     return sysmsg_encode_forwarded(body, &f);
 }
 
-static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
+struct proa_msg link_record_message(const struct link *link,
+                                    const struct link_record *record, void *body)
 {
     const struct refusal *r = &record->refusal;
-    uint8_t body[SYSMSG_BODY_MAX];
     struct proa_msg msg = {.data = body,
                            .type = (uint32_t)record->type,
                            .from = {link->self, 0, 0},
@@ -145,27 +235,59 @@ static bool send_record(struct link *link, const struct link_record *record, pro
         msg.len = (uint32_t)sysmsg_encode_refuse(body, r);
         break;
     }
+    return msg;
+}
+
+static bool send_record(struct link *link, const struct link_record *record, proa_ns now)
+{
+    uint8_t body[SYSMSG_BODY_MAX];
+    struct proa_msg msg = link_record_message(link, record, body);
+
     return link_append(link, &msg, false, now);
+}
+
+static bool notice_is_next(struct link *link)
+{
+    return link->notice_count > 0 &&
+           (link->record_count == 0 ||
+            link_diff(link->record_head, notice_at(link, 0)->after) >= 0);
+}
+
+static bool send_nameless(struct link *link, proa_ns now)
+{
+    struct link_record rest = {.type = SYSMSG_REFUSE};
+
+    rest.refusal.reason = link->nameless_reason;
+    rest.refusal.count =
+        link->nameless < UINT32_MAX ? (uint32_t)link->nameless : UINT32_MAX;
+    return send_record(link, &rest, now);
 }
 
 /* Records use the ordinary outbox, not the reserve: while it is full they wait and merge. */
 void link_records_flush(struct link *link, proa_ns now)
 {
-    while (link->record_count > 0) {
-        if (!send_record(link, record_at(link, 0), now))
-            return;
-        link->record_head = (link->record_head + 1) % LINK_REFUSALS_MAX;
-        link->record_count--;
+    while (link->notice_count > 0 || link->record_count > 0) {
+        struct link_record *first = record_at(link, link->record_head);
+
+        if (notice_is_next(link)) {
+            if (!send_record(link, &notice_at(link, 0)->record, now))
+                return;
+            link->notice_head = (link->notice_head + 1) % LINK_NOTICES_MAX;
+            link->notice_count--;
+        } else {
+            if (!send_record(link, first, now))
+                return;
+            link->tell_count -= is_tell_refused(first);
+            link->record_head++;
+            link->record_count--;
+        }
     }
     if (link->nameless > 0) {
-        struct link_record rest = {.type = SYSMSG_REFUSE};
-
-        rest.refusal.reason = link->nameless_reason;
-        rest.refusal.count =
-            link->nameless < UINT32_MAX ? (uint32_t)link->nameless : UINT32_MAX;
-        if (send_record(link, &rest, now))
-            link->nameless = 0;
+        if (!send_nameless(link, now))
+            return;
+        link->nameless = 0;
     }
+    link->records_wait = false;
 }
 
 void link_refuse_here(struct link *link, const struct refusal *refusal)

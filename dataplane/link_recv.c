@@ -70,7 +70,7 @@ static __attribute__((noinline)) void deliver_odd(struct link *link,
             link_bulk_aborted(link, &system, now);
         else
             link->stats.rx_malformed++;
-    } else if ((m->flags & PACKET_MSG_ASK) && link_out_count(link) >= LINK_OUTBOX_BUSY) {
+    } else if ((m->flags & PACKET_MSG_ASK) && link_answers_full(link)) {
         refuse_ask(link, msg, now);
     } else {
         link->stats.rx_messages++;
@@ -100,7 +100,8 @@ static inline bool deliver_call(struct link *link, struct proa_msg *msg,
     msg->correlation = proa_get_le32(extension);
     msg->data = extension + PACKET_EXT_ASK;
     msg->deadline = msg->flags & PROA_MSG_ASK ? at + us_left * PROA_US : 0;
-    if ((msg->flags & PROA_MSG_ASK) && link_out_count(link) >= LINK_OUTBOX_BUSY) {
+    if ((msg->flags & PROA_MSG_ASK) && link_out_count(link) >= LINK_GUARANTEED &&
+        link_answers_full(link)) {
         refuse_ask(link, msg, now);
     } else {
         link->stats.rx_messages++;

@@ -50,7 +50,6 @@ void link_close_open(struct link *link)
 
     p->len = (uint16_t)(link->at - p->data);
     link->out[link->out_tail++ & LINK_OUT_MASK] = p;
-    link->env.budget->queued++;
     link->open = NULL;
     link->at = link->end = NULL;
 }
@@ -60,19 +59,40 @@ static bool is_registry(const struct proa_msg *msg)
     return (msg->flags & PROA_MSG_SYSTEM) && msg->type == (uint32_t)SYSMSG_REGISTRY;
 }
 
+static __attribute__((noinline)) void note_reserved(struct link *link, struct pkt *p,
+                                                    bool registry)
+{
+    p->flags |= LINK_PKT_RESERVED | (registry ? LINK_PKT_REGISTRY : 0);
+    link->reserved_out++;
+    link->registry_out += registry;
+    link->env.budget->reserved++;
+}
+
+/* A packet leaves the outbox, or its link ends. */
+void link_unqueue(struct link *link, struct pkt *p)
+{
+    if (__builtin_expect((p->flags & LINK_PKT_RESERVED) == 0, 1)) {
+        link->env.budget->queued--;
+        return;
+    }
+    link->env.budget->reserved--;
+    link->reserved_out--;
+    link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;
+    p->flags &= (uint16_t) ~(LINK_PKT_RESERVED | LINK_PKT_REGISTRY);
+}
+
 /* Begins the next packet, for msg.  What registries say has packets of its own, so that it takes none
    from tells, nor they from it. */
 static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
 {
-    uint32_t built = link_out_count(link) + (link->open != NULL);
-    bool registry = is_registry(msg);
+    bool registry = is_registry(msg), reserved = registry || !link_may_queue(link);
 
-    if (reserve ? built >= LINK_OUT_SIZE : registry || !link_may_queue(link))
+    if (__builtin_expect(reserved, 0) && !(reserve && link_may_reserve(link)))
         return false;
 
     struct pkt *p = link_new_packet(link, 0);
     if (p == NULL && reserve)
-        p = link_new_packet(link, 1);
+        p = link_new_packet(link, PKT_ANSWER);
     if (p == NULL)
         return false;
     if (link->open != NULL)
@@ -81,10 +101,10 @@ static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
     link->last_dst = link->last_src = LINK_NO_ACTOR; /* its first message names its own */
     link->at = p->data + PACKET_HEADER_LEN;
     link->end = link->at + link->body_max;
-    if (registry) {
-        p->flags |= LINK_PKT_REGISTRY;
-        link->registry_out++;
-    }
+    if (__builtin_expect(reserved, 0))
+        note_reserved(link, p, registry);
+    else
+        link->env.budget->queued++;
     return true;
 }
 
@@ -93,8 +113,7 @@ enum proa_outcome link_say_again(struct link *link, bool bulk, proa_ns now)
     link->again = true;
     link->again_bulk |= bulk;
     link->stats.again++;
-    if (link->retry_at == PROA_NS_NEVER)
-        link->retry_at = now + LINK_RETRY;
+    link_look_again(link, now);
     return PROA_AGAIN;
 }
 
@@ -156,8 +175,12 @@ bool link_append(struct link *link, const struct proa_msg *msg, bool reserve, pr
     if (is_same(link, m.dst, m.src))
         m.flags |= PACKET_MSG_SAME;
     if ((size_t)(link->end - link->at) < packet_overhead(m.flags) + padded) {
-        if (!roll(link, msg, reserve))
+        if (!roll(link, msg, reserve)) {
+            /* The pool is dry, and nobody will say when it no longer is. */
+            if (link_may_queue(link))
+                link_look_again(link, now);
             return false;
+        }
         m.flags &= (uint8_t)~PACKET_MSG_SAME;
     }
     link->at += packet_message_put(link->at, &m);
@@ -207,8 +230,8 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
         } else if (m.type == SYSMSG_FORWARDED) {
             link_record_forwarded(&record, &m.forwarded);
         }
-        link_record_add(link, &record);
-        return PROA_OK;
+        if (link_record_add(link, &record))
+            return PROA_OK;
     }
     return link_say_again(link, false, now);
 }
@@ -218,11 +241,14 @@ static enum proa_outcome no_room(struct link *link, const struct proa_msg *msg,
    keeps it full for them. */
 static bool may_use_reserve(const struct link *link, const struct proa_msg *msg)
 {
+    const struct link_budget *budget = link->env.budget;
+
     if (!(msg->flags & PROA_MSG_SYSTEM))
         return (msg->flags & PROA_MSG_REPLY) != 0;
     if (is_registry(msg))
         return link->registry_out < LINK_OUTBOX_REGISTRY &&
-               link_out_count(link) < LINK_OUTBOX_MAX + LINK_OUTBOX_REGISTRY;
+               link_out_count(link) < LINK_OUTBOX_MAX + LINK_OUTBOX_REGISTRY &&
+               budget->reserved < budget->reserved_max / 2;
     return !sysmsg_is_watch(msg->type);
 }
 

@@ -51,8 +51,11 @@ struct pkt {
 
 _Static_assert(sizeof(struct pkt) <= 72, "fits the private area of an mbuf");
 
-/* A pool's operations; the first member of each kind of pool.  control: 1 takes from the small
-   reserve for ACK, PING and control datagrams, when the ordinary pool is dry. */
+/* When the ordinary pool is dry there is a small reserve: for ACK, PING and control datagrams, and answers
+   may take half of it, so that acks leave however many answers wait. */
+enum pkt_use { PKT_ORDINARY, PKT_CONTROL, PKT_ANSWER };
+
+/* A pool's operations; the first member of each kind of pool.  control: an enum pkt_use. */
 struct pkt_pool_ops {
     struct pkt *(*alloc)(struct pkt_pool *pool, int control); /* NULL: dry, counted */
     void (*hold)(struct pkt *p);

@@ -57,6 +57,18 @@ static void prefetch_next(const struct dpdk_store *store)
         prefetch_write(data + at);
 }
 
+/* One of the reserve's. */
+static __attribute__((noinline)) struct rte_mbuf *of_reserve(const struct dpdk_pool *pool,
+                                                             int control)
+{
+    const struct rte_mempool *mp = pool->reserve;
+
+    if (control == PKT_ORDINARY || mp == NULL ||
+        (control == PKT_ANSWER && rte_mempool_avail_count(mp) <= mp->size / 2))
+        return NULL;
+    return dpdk_store_pop(dpdk_store_of(mp));
+}
+
 static struct pkt *dpdk_alloc(struct pkt_pool *base, int control)
 {
     struct dpdk_pool *pool = (struct dpdk_pool *)base;
@@ -64,8 +76,7 @@ static struct pkt *dpdk_alloc(struct pkt_pool *base, int control)
     struct pkt *p;
 
     if (unlikely(m == NULL)) {
-        if (control && pool->reserve != NULL)
-            m = dpdk_store_pop(dpdk_store_of(pool->reserve));
+        m = of_reserve(pool, control);
         if (m == NULL) {
             base->dry++;
             return NULL;

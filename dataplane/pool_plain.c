@@ -59,7 +59,10 @@ static void collect(struct plain_pool *pool)
 static struct pkt *pool_plain_alloc(struct pkt_pool *base, int control)
 {
     struct plain_pool *pool = (struct plain_pool *)base;
-    uint32_t limit = base->size - (control ? 0 : pool->control);
+    uint32_t kept = control == PKT_CONTROL  ? 0
+                    : control == PKT_ANSWER ? pool->control / 2
+                                            : pool->control;
+    uint32_t limit = base->size - kept;
     struct plain_pkt *plain;
 
     /* relaxed: compared only by threads with their own mark; a stale one takes the slow way. */

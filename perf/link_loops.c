@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "lane.h"
 #include "link.h"
 #include "packet.h"
 
@@ -205,8 +206,12 @@ static bool end_init(struct link_loops *loops, uint32_t side)
                            .lost = env_lost};
 
     end->loops = loops;
-    end->budget = (struct link_budget){
-        .retained_max = 8192, .held_max = 8192, .bulk_max = 64u << 20};
+    end->budget = (struct link_budget){.retained_max = 8192,
+                                       .held_max = 8192,
+                                       .queued_max = LANE_QUEUED_MAX,
+                                       .queued_waiting_max = LANE_QUEUED_WAITING,
+                                       .reserved_max = LANE_RESERVED_MAX,
+                                       .bulk_max = 64u << 20};
     end->memory = aligned_alloc(64, (link_size() + 63) / 64 * 64);
     if (end->memory == NULL)
         return false;

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "dpdk_mbuf.h"
 #include "ethdev.h"
+#include "lane.h"
 #include "net.h"
 #include "perf_options.h"
 #include "pool_dpdk.h"
@@ -161,7 +162,11 @@ bool perf_crowd_init(struct perf_crowd *crowd, uint32_t count, struct perf_sink 
                                  .pool = pool,
                                  .node = node,
                                  .next_tick = PROA_NS_NEVER,
-                                 .budget = {.retained_max = 8192, .held_max = 8192}};
+                                 .budget = {.retained_max = 8192,
+                                            .held_max = 8192,
+                                            .queued_max = LANE_QUEUED_MAX,
+                                            .queued_waiting_max = LANE_QUEUED_WAITING,
+                                            .reserved_max = LANE_RESERVED_MAX}};
     crowd->env = (struct link_env){.ctx = crowd,
                                    .pool = pool,
                                    .budget = &crowd->budget,

@@ -241,9 +241,9 @@ static void run(proa_ns span)
     run_by(span, 10 * PROA_US);
 }
 
-/* Both control threads agree on link `slot` between A's lane and a lane of B; a_knows: what A takes B
-   for. */
-static void link_nodes(uint32_t slot, uint32_t lane_b, uint64_t a_knows)
+/* One node's control thread opens its end of link `slot` between A's lane and a lane of B; a_knows: what A
+   takes B for. */
+static void open_end(uint32_t node, uint32_t slot, uint32_t lane_b, uint64_t a_knows)
 {
     uint64_t a = link_id_make(0, slot, SECRET),
              b = link_id_make(lane_b, slot, SECRET + 1);
@@ -256,14 +256,24 @@ static void link_nodes(uint32_t slot, uint32_t lane_b, uint64_t a_knows)
                                   .mtu = 1232,
                                   .sending = 1};
 
-    assert_true(byte_ring_push(nodes[0].part[0].down, PUNT_LINK_OPEN, &open, sizeof(open),
-                               NULL, 0));
+    if (node == 0) {
+        assert_true(byte_ring_push(nodes[0].part[0].down, PUNT_LINK_OPEN, &open,
+                                   sizeof(open), NULL, 0));
+        return;
+    }
     open.node = NODE_A;
     open.link_id = b;
     open.peer_link_id = a;
     open.peer = nodes[0].port->address;
     assert_true(byte_ring_push(nodes[1].part[lane_b].down, PUNT_LINK_OPEN, &open,
                                sizeof(open), NULL, 0));
+}
+
+/* Both agree on it. */
+static void link_nodes(uint32_t slot, uint32_t lane_b, uint64_t a_knows)
+{
+    open_end(0, slot, lane_b, a_knows);
+    open_end(1, slot, lane_b, a_knows);
 }
 
 static struct proa_ref spawn_sink(uint32_t lane)

@@ -325,7 +325,8 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                                  .seq_tx = c->seq,
                                  .seq_rx = c->seq,
                                  .mtu = c->mtu,
-                                 .message_max = c->message_max};
+                                 .message_max = c->message_max,
+                                 .backlog = c->backlog[side]};
     struct link_env env = {.ctx = end,
                            .pool = &net->sides[side].pool.pool,
                            .budget = &net->sides[side].budget,
@@ -378,6 +379,8 @@ struct link_net *link_net_create(const struct link_net_config *config,
         s->budget.retained_max = c->retained_max ? c->retained_max : 8192;
         s->budget.held_max = c->held_max ? c->held_max : 8192;
         s->budget.queued_max = c->queued_max ? c->queued_max : 2048;
+        s->budget.queued_waiting_max = s->budget.queued_max / 4 * 3;
+        s->budget.reserved_max = c->reserved_max ? c->reserved_max : 1024;
         s->budget.bulk_max = c->bulk_max ? c->bulk_max : 64u << 20;
         for (uint32_t pair = 0; pair < c->pairs; pair++)
             end_init(net, pair, side);
@@ -401,6 +404,7 @@ void link_net_destroy(struct link_net *net)
         PROA_ASSERT(s->budget.bulk == 0);
         PROA_ASSERT(s->budget.retained == 0);
         PROA_ASSERT(s->budget.held == 0);
+        PROA_ASSERT(s->budget.queued == 0 && s->budget.reserved == 0);
         link_pool_fini(&s->pool);
     }
     free(net->heap);

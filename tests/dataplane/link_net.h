@@ -30,11 +30,13 @@ struct link_net_config {
     uint32_t mtu;         /* 0 = 1,448 */
     uint32_t message_max; /* 0 = 1 MiB */
     uint32_t retained_max, held_max; /* 0 = 8,192 */
-    uint32_t queued_max;             /* 0 = 2,048 */
-    uint64_t bulk_max;               /* 0 = 64 MiB */
-    uint32_t seq;                    /* first sequence number both ways */
-    bool initiator_holds;            /* side 0 waits to hear side 1 */
-    uint16_t blocked;                /* packets from this UDP port are lost */
+    uint32_t queued_max;   /* 0 = 2,048; three quarters of it for links that wait */
+    uint32_t reserved_max; /* 0 = 1,024 */
+    uint64_t bulk_max;     /* 0 = 64 MiB */
+    uint32_t seq;          /* first sequence number both ways */
+    bool initiator_holds;  /* side 0 waits to hear side 1 */
+    uint16_t blocked;      /* packets from this UDP port are lost */
+    const struct link_backlog *backlog[2]; /* of each side's port; NULL: none ever */
     bool settles; /* links may put the books of an ack off, as on a lane (link_settle) */
     bool never_settles; /* and nobody calls link_settle */
 };

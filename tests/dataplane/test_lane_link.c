@@ -162,6 +162,83 @@ static void end__is_told_when_marks_are_back_from_all_lanes(void **state)
     assert_int_equal(b0->end.flags, LINK_END_RESET);
 }
 
+/* ---- Mailboxes that were full ---- */
+
+void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to);
+
+/* A's lane holds tells to B's actor in this slot back from now on. */
+static void block(uint32_t slot)
+{
+    struct refusal r = {.to = {NODE_B, slot, 1},
+                        .slot = 7,
+                        .generation = 1,
+                        .count = 1,
+                        .reason = PROA_REFUSED_FULL};
+
+    sched_refused(lane_sched(nodes[0].part[0].lane), &r);
+}
+
+static uint64_t blocked(void)
+{
+    const struct sched_stats *stats = sched_stats(lane_sched(nodes[0].part[0].lane));
+
+    step(0, 0);
+    return atomic_load_explicit(&stats->refs_blocked, memory_order_relaxed);
+}
+
+static void drained(uint32_t slot)
+{
+    lane_below_writable(nodes[1].part[0].lane, NODE_A,
+                        (struct proa_ref){NODE_B, slot, 1});
+}
+
+/* A sends on link 1 and B on link 2.  Link 2 ends alone, with B's WRITABLE in it: A would go on waiting for
+   as long as link 1 lives.  No other link is to be had at first, either. */
+static void end__a_writable_goes_by_another_link(void **state)
+{
+    struct part *b0 = &nodes[1].part[0];
+    struct punt_link reset = {.node = NODE_A, .link_id = link_id_make(0, 2, SECRET + 1)};
+    struct punt_node failed = {.node = NODE_A, .outcome = PROA_NO_ROUTE};
+
+    (void)state;
+    open_end(0, 1, 0, NODE_B);
+    open_end(0, 2, 0, NODE_B);
+    open_end(1, 2, 0, NODE_B);
+    open_end(1, 1, 0, NODE_B);
+    run(PROA_MS);
+    block(5);
+    assert_int_equal(blocked(), 1);
+    drained(5);
+    assert_true(
+        byte_ring_push(b0->down, PUNT_LINK_RESET, &reset, sizeof(reset), NULL, 0));
+    run(PROA_MS);
+    assert_int_equal(b0->ended, 1);
+    assert_int_equal(b0->needed, 1);
+    assert_true(
+        byte_ring_push(b0->down, PUNT_NODE_FAILED, &failed, sizeof(failed), NULL, 0));
+    run(PROA_MS);
+    assert_int_equal(b0->needed, 2);
+    assert_int_equal(blocked(), 1);
+    link_nodes(3, 0, NODE_B);
+    run(PROA_MS);
+    assert_int_equal(blocked(), 0);
+}
+
+/* More of them than may wait for a link: one for all comes behind the others. */
+static void open__writables_past_the_bound_become_one_for_all(void **state)
+{
+    (void)state;
+    run(PROA_MS);
+    for (uint32_t slot = 1; slot <= LANE_REPLIES_MAX + 100; slot++)
+        drained(slot);
+    for (uint32_t slot = 1; slot <= 20; slot++)
+        block(LANE_REPLIES_MAX + 5 * slot);
+    assert_int_equal(blocked(), 20);
+    link_nodes(1, 0, NODE_B);
+    run(10 * PROA_MS);
+    assert_int_equal(blocked(), 0);
+}
+
 /* ---- Acks ---- */
 
 static void settle__acks_before_the_lane_sleeps(void **state)
@@ -269,6 +346,35 @@ static void backlog__busy_links_leave_room_to_another(void **state)
     assert_true(got > 5);
 }
 
+/* Links send nothing then; what the control thread sends is dropped, and counted. */
+static void backlog__drops_datagrams_of_the_control_thread_and_counts_them(void **state)
+{
+    struct proa_ref to = spawn_sink(0);
+    struct punt_datagram head = {.port = 0};
+
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++)
+        link_nodes(i + 1, 0, 1 + i);
+    run(5 * PROA_MS);
+    choke = 0;
+    for (int round = 0; round < 20; round++) {
+        for (to.node = 1; to.node < 9; to.node++)
+            while (tell(to, 1, 1000) == PROA_OK)
+                ;
+        step(0, 0);
+        now += 5 * PROA_US;
+    }
+    assert_int_equal(STAT(0, 0, tx_full), 0);
+    head.peer = nodes[1].port->address;
+    for (int i = 0; i < 3; i++)
+        byte_ring_push(nodes[0].part[0].down, PUNT_SEND, &head, sizeof(head), "d", 1);
+    step(0, 0);
+    assert_int_equal(STAT(0, 0, tx_full), 3);
+    assert_int_equal(STAT(0, 0, no_route), 0);
+    choke = UINT32_MAX;
+    run(20 * PROA_MS);
+}
+
 /* ---- Many ---- */
 
 /* Every link gets its share of what the lane may retain: two packets, whatever the others have. */
@@ -322,10 +428,13 @@ int main(void)
         test(astray__goes_to_the_lane_of_its_link),
         test(sending__stays_on_one_link_and_an_idle_surplus_closes),
         test(end__is_told_when_marks_are_back_from_all_lanes),
+        test(end__a_writable_goes_by_another_link),
+        test(open__writables_past_the_bound_become_one_for_all),
         test(settle__acks_before_the_lane_sleeps),
         test(backlog__256_packets_then_again_and_none_is_lost),
         test(backlog__messages_gather_in_one_packet_meanwhile),
         test(backlog__busy_links_leave_room_to_another),
+        test(backlog__drops_datagrams_of_the_control_thread_and_counts_them),
         cmocka_unit_test_setup_teardown(many__a_thousand_links_on_one_lane, setup_little,
                                         teardown),
     };

@@ -8,179 +8,6 @@
 
 #include "link_scene.h"
 
-/* ---- Refusals ---- */
-
-static struct refusal some_refusal(uint32_t slot, uint32_t type)
-{
-    return (struct refusal){.to = {LINK_NET_NODE * 2, 2, 7},
-                            .slot = slot,
-                            .generation = 7,
-                            .type = type,
-                            .count = 1,
-                            .reason = PROA_REFUSED_FULL};
-}
-
-static void refuse__a_run_is_one_record_and_asks_are_none(void **state)
-{
-    struct scene *s = scene_open(NULL);
-    struct refusal r = some_refusal(1, 5);
-
-    (void)state;
-    for (uint32_t i = 0; i < 100; i++) {
-        r.type = 5 + i;
-        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    }
-    r.reason = PROA_REFUSED_NO_ACTOR;
-    link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    for (uint32_t i = 1; i <= 3; i++) {
-        r.correlation = i;
-        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    }
-    link_net_run(s->net, PROA_MS);
-    assert_int_equal(s->refused_count[0], 5);
-    assert_int_equal(s->refused[0][0].count, 100);
-    assert_int_equal(s->refused[0][0].type, 5);
-    assert_int_equal(s->refused[0][1].reason, PROA_REFUSED_NO_ACTOR);
-    assert_int_equal(s->refused[0][4].correlation, 3);
-    scene_close(s);
-}
-
-static void refuse__past_the_bound_it_only_counts(void **state)
-{
-    struct scene *s = scene_open(NULL);
-    uint32_t counted = 0;
-
-    (void)state;
-    for (uint32_t i = 0; i < 1524; i++) {
-        struct refusal r = some_refusal(i, 1);
-        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    }
-    link_net_run(s->net, 10 * PROA_MS);
-    assert_int_equal(s->refused_count[0], 1025);
-    for (uint32_t i = 0; i < 1024; i++)
-        counted += s->refused[0][i].count;
-    const struct refusal *rest = &s->refused[0][1024];
-    assert_int_equal(counted, 1024);
-    assert_int_equal(rest->generation, 0);
-    assert_int_equal(rest->count, 500);
-    assert_int_equal(scene_stats(s, 1).refusals, 1524);
-    scene_close(s);
-}
-
-/* Each side refuses every message, each time with a record of its own, and goes on reading. */
-static void refuse_it(struct scene *s, uint32_t side, const struct proa_msg *msg)
-{
-    struct refusal r = {.to = msg->to,
-                        .slot = s->mark++ % 5000,
-                        .generation = 7,
-                        .type = msg->type,
-                        .count = 1,
-                        .reason = PROA_REFUSED_FULL};
-
-    link_refuse(scene_link(s, side), &r, link_net_now(s->net));
-}
-
-static uint64_t told[2];
-
-static void count_told(void *ctx, uint32_t pair, uint32_t side,
-                       const struct proa_msg *msg)
-{
-    struct scene *s = ctx;
-    struct sysmsg m;
-
-    (void)pair;
-    if (msg->type != (uint32_t)SYSMSG_REFUSE) {
-        s->entered_count[side]++;
-        refuse_it(s, side, msg);
-        return;
-    }
-    assert_true(sysmsg_decode(msg->type, msg->data, msg->len, &m));
-    told[side] += m.refusal.count;
-}
-
-static void refuse__two_nodes_that_flood_each_other_go_on(void **state)
-{
-    static struct scene scene;
-    struct scene *s = &scene;
-    struct link_net_config config = {
-        .seed = 6, .delay = 5 * PROA_US, .per_packet = PROA_US};
-    struct link_net_hooks hooks = {.ctx = s, .deliver = count_told};
-    uint32_t sent[2] = {0};
-
-    (void)state;
-    memset(s, 0, sizeof(*s));
-    told[0] = told[1] = 0;
-    s->net = link_net_create(&config, &hooks);
-    for (int round = 0; round < 20; round++) {
-        uint32_t before[2] = {s->entered_count[0], s->entered_count[1]};
-        proa_ns until = link_net_now(s->net) + PROA_MS;
-        while (link_net_now(s->net) < until) {
-            for (uint32_t side = 0; side < 2; side++)
-                while (scene_tell(s, side, 1, 8) == PROA_OK)
-                    sent[side]++;
-            link_net_step(s->net, until);
-        }
-        for (uint32_t side = 0; side < 2; side++)
-            assert_true(s->entered_count[side] > before[side] + 100);
-    }
-    link_net_run(s->net, 100 * PROA_MS);
-    for (uint32_t side = 0; side < 2; side++) {
-        assert_int_equal(s->entered_count[!side], sent[side]);
-        assert_int_equal(told[side], sent[side]);
-    }
-    link_net_destroy(s->net);
-}
-
-/* How many refusals were told before it. */
-static void mark_writable(struct scene *s, uint32_t side, const struct proa_msg *msg)
-{
-    assert_true(msg->type == (uint32_t)SYSMSG_WRITABLE);
-    s->mark = s->refused_count[side];
-}
-
-/* Told before the refusals it would be of no use: the sender would then wait for another. */
-static void writable__comes_behind_the_refusals(void **state)
-{
-    struct scene *s = scene_open(NULL);
-
-    (void)state;
-    s->on_message = mark_writable;
-    for (uint32_t i = 0; i < 3; i++) {
-        struct refusal r = some_refusal(i, 1);
-        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    }
-    link_writable(scene_link(s, 1), 77, 5, link_net_now(s->net));
-    link_net_run(s->net, 10 * PROA_MS);
-    assert_int_equal(s->refused_count[0], 3);
-    assert_int_equal(s->entered_count[0], 1);
-    assert_int_equal(s->mark, 3);
-    scene_close(s);
-}
-
-/* Past the bound too: refused tells lose their sender's name for it. */
-static void writable__past_the_bound_takes_the_place_of_a_tell(void **state)
-{
-    struct scene *s = scene_open(NULL);
-    const struct refusal *rest;
-
-    (void)state;
-    s->on_message = mark_writable;
-    for (uint32_t i = 0; i < LINK_REFUSALS_MAX; i++) {
-        struct refusal r = some_refusal(i, 1);
-        link_refuse(scene_link(s, 1), &r, link_net_now(s->net));
-    }
-    link_writable(scene_link(s, 1), 77, 5, link_net_now(s->net));
-    link_net_run(s->net, 10 * PROA_MS);
-    assert_int_equal(s->entered_count[0], 1);
-    assert_int_equal(s->mark, LINK_REFUSALS_MAX - 1);
-    assert_int_equal(s->refused_count[0], LINK_REFUSALS_MAX);
-    rest = &s->refused[0][LINK_REFUSALS_MAX - 1];
-    assert_int_equal(rest->generation, 0);
-    assert_int_equal(rest->count, 1);
-    assert_int_equal(scene_stats(s, 1).refusals_merged, 1);
-    scene_close(s);
-}
-
 /* ---- Life and death ---- */
 
 static void tick__an_idle_link_is_pinged_after_400_ms_or_100_ms(void **state)
@@ -291,7 +118,12 @@ static void kill__reports_each_in_order_and_says_what_was_sent(void **state)
     link_flush(scene_link(s, 0), link_net_now(s->net));
     scene_packets(s, 0, 9, 3);
     assert_int_equal(link_send(scene_link(s, 0), &stop, link_net_now(s->net)), PROA_OK);
-    struct refusal r = some_refusal(1, 1);
+    struct refusal r = {.to = {LINK_NET_NODE * 2, 2, 7},
+                        .slot = 1,
+                        .generation = 7,
+                        .type = 1,
+                        .count = 1,
+                        .reason = PROA_REFUSED_FULL};
     link_refuse(scene_link(s, 0), &r, link_net_now(s->net));
     link_net_kill(s->net, 0, 0);
     assert_int_equal(s->lost_count[0], 7);
@@ -376,11 +208,6 @@ int main(void)
         cmocka_unit_test(source__that_does_not_get_through_is_given_up),
         cmocka_unit_test(source__is_that_of_the_sending_not_of_the_building),
         cmocka_unit_test(send__a_dead_link_takes_nothing),
-        cmocka_unit_test(refuse__a_run_is_one_record_and_asks_are_none),
-        cmocka_unit_test(refuse__past_the_bound_it_only_counts),
-        cmocka_unit_test(refuse__two_nodes_that_flood_each_other_go_on),
-        cmocka_unit_test(writable__comes_behind_the_refusals),
-        cmocka_unit_test(writable__past_the_bound_takes_the_place_of_a_tell),
         cmocka_unit_test(tick__an_idle_link_is_pinged_after_400_ms_or_100_ms),
         cmocka_unit_test(tick__only_silence_kills_after_a_second),
         cmocka_unit_test(tick__three_pings_must_be_unanswered),

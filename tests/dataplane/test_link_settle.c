@@ -10,6 +10,8 @@
 
 #include "link_scene.h"
 
+#define LINK_CWND_AT_FIRST 64 /* wire.md, "Congestion" */
+
 /* What a side still counted as in flight when a message entered there. */
 static uint64_t in_flight[2];
 
@@ -123,6 +125,183 @@ static void settle__congestion_is_heard_at_once(void **state)
     scene_close(s);
 }
 
+/* ---- What must not wait ---- */
+
+static bool lose_bare_acks_of_1(struct scene *s, uint32_t side, struct packet_header *h,
+                                uint8_t *data, uint16_t *len)
+{
+    (void)s;
+    (void)data;
+    (void)len;
+    return side != 1 || h->kind != PACKET_ACK;
+}
+
+#define LAST 900   /* type: side 1 tells NEWS when it has come */
+#define NEWS 1000  /* what side 0 answers */
+#define REPLY 1001 /* its answer */
+
+static void answer_news(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    if (side == 1 && msg->type == LAST)
+        assert_int_equal(scene_tell(s, 1, NEWS, 32), PROA_OK);
+    if (side == 0 && msg->type == NEWS)
+        assert_int_equal(scene_tell(s, 0, REPLY, 32), PROA_OK);
+}
+
+/* How long after the news the answer to them came; the way takes 1 us. */
+static proa_ns answered_after(struct scene *s)
+{
+    const struct scene_message *first = s->entered[0];
+
+    link_net_run(s->net, 100 * PROA_US);
+    assert_int_equal(s->entered_count[0], 1);
+    const struct scene_message *last = &s->entered[1][s->entered_count[1] - 1];
+    assert_int_equal(last->type, REPLY);
+    return last->at - first->at;
+}
+
+/* All that may be in flight was, and is acked by the packet that asks for more. */
+static void wait__a_full_flight_is_read_at_once(void **state)
+{
+    const struct link_net_config config = {.settles = true};
+    struct scene *s = scene_open(&config);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    s->filter = lose_bare_acks_of_1;
+    s->on_message = answer_news;
+    scene_packets(s, 0, 1, LINK_CWND_AT_FIRST - 1);
+    scene_packets(s, 0, LAST, 1);
+    assert_in_range(answered_after(s), 1, 1500);
+    scene_close(s);
+}
+
+/* The peer's window is used up, and the packet opens it. */
+static void wait__a_window_that_opens_is_read_at_once(void **state)
+{
+    const struct link_net_config config = {.settles = true, .held_max = 1};
+    struct scene *s = scene_open(&config);
+
+    (void)state;
+    for (uint32_t i = 0; i < LINK_WINDOW_INITIAL; i++) {
+        scene_packets(s, 0, 1, 1);
+        link_net_run(s->net, 100 * PROA_US);
+    }
+    assert_int_equal(scene_stats(s, 0).window, 2);
+    s->on_message = answer_news;
+    scene_packets(s, 0, 1, 1);
+    scene_packets(s, 0, LAST, 1);
+    assert_in_range(answered_after(s), 1, 1500);
+    scene_close(s);
+}
+
+static void no_news(void *ctx, uint32_t pair, uint32_t side, const struct proa_msg *msg)
+{
+    if (pair == 0)
+        scene_deliver(ctx, pair, side, msg);
+}
+
+static bool pair_1_is_deaf(void *ctx, uint32_t pair, uint32_t side, uint8_t *data,
+                           uint16_t *len)
+{
+    (void)ctx;
+    (void)side;
+    (void)data;
+    (void)len;
+    return pair != 1;
+}
+
+/* Other links hold all that the lane may retain: this one has its two packets, and they are acked. */
+static void wait__a_lane_without_room_is_read_at_once(void **state)
+{
+    static struct scene scene;
+    const struct link_net_config config = {
+        .settles = true, .pairs = 2, .retained_max = 20, .delay = PROA_US};
+    const struct link_net_hooks hooks = {
+        .ctx = &scene, .deliver = no_news, .filter = pair_1_is_deaf};
+    struct scene *s = &scene;
+
+    (void)state;
+    memset(s, 0, sizeof(*s));
+    s->net = link_net_create(&config, &hooks);
+    link_net_run(s->net, PROA_MS);
+    s->on_message = answer_news;
+    for (uint32_t i = 0; i < 30; i++) {
+        struct proa_msg msg = scene_msg(0, 1, 2, 1, 1392);
+        link_send(link_net_link(s->net, 1, 0), &msg, link_net_now(s->net));
+    }
+    link_flush(link_net_link(s->net, 1, 0), link_net_now(s->net));
+    assert_int_equal(link_net_budget(s->net, 0)->retained, 20);
+    scene_packets(s, 0, 1, 1);
+    scene_packets(s, 0, LAST, 1);
+    assert_in_range(answered_after(s), 1, 1500);
+    link_net_destroy(s->net);
+}
+
+static bool lose_first_and_bare_acks(struct scene *s, uint32_t side,
+                                     struct packet_header *h, uint8_t *data,
+                                     uint16_t *len)
+{
+    if (side == 0 && h->kind == PACKET_DATA && h->attempt == 0 && s->mark++ == 0)
+        return false;
+    return lose_bare_acks_of_1(s, side, h, data, len);
+}
+
+/* What the packet shows to be lost goes again in the same flush. */
+static void wait__a_gap_is_read_at_once(void **state)
+{
+    const struct link_net_config config = {.settles = true};
+    struct scene *s = to_and_fro(&config, 50); /* round trips are known */
+    const struct packet_header *last;
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    s->on_message = NULL;
+    s->mark = 0;
+    s->filter = lose_first_and_bare_acks;
+    s->entered_count[0] = 0;
+    scene_packets(s, 0, 1, 2);
+    link_net_run(s->net, 50 * PROA_US);
+    assert_int_equal(scene_tell(s, 1, NEWS, 32), PROA_OK);
+    link_net_run(s->net, 10 * PROA_US);
+    assert_int_equal(s->entered_count[0], 1);
+    last = &s->sent[0][s->sent_count[0] - 1];
+    assert_int_equal(last->kind, PACKET_DATA);
+    assert_int_equal(last->attempt, 1);
+    assert_int_equal(s->sent_at[0][s->sent_count[0] - 1], s->entered[0][0].at);
+    scene_close(s);
+}
+
+static uint32_t passed_before; /* when the news came */
+
+static void count_passed(struct scene *s, uint32_t side, const struct proa_msg *msg)
+{
+    if (side == 1)
+        answer_news(s, side, msg);
+    else
+        passed_before = s->passed_count;
+}
+
+/* A third node is told in the flush that follows. */
+static void wait__a_forwarded_ask_is_told_at_once(void **state)
+{
+    const struct link_net_config config = {.settles = true};
+    struct scene *s = scene_open(&config);
+    struct proa_msg ask = scene_msg(0, 1, 2, LAST, 8);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    s->on_message = count_passed;
+    ask.from.node = 0xabcd;
+    ask.flags = PROA_MSG_ASK;
+    ask.deadline = PROA_NS_NEVER;
+    passed_before = UINT32_MAX;
+    assert_int_equal(link_send(scene_link(s, 0), &ask, link_net_now(s->net)), PROA_OK);
+    link_net_run(s->net, 10 * PROA_US);
+    assert_int_equal(passed_before, 1);
+    scene_close(s);
+}
+
 static void kill__what_was_acked_is_not_in_doubt(void **state)
 {
     const struct link_net_config config = {.settles = true, .never_settles = true};
@@ -146,6 +325,11 @@ int main(void)
         cmocka_unit_test(settle__the_next_packet_does_it_when_nobody_did),
         cmocka_unit_test(settle__what_was_sent_again_is_read_at_once),
         cmocka_unit_test(settle__congestion_is_heard_at_once),
+        cmocka_unit_test(wait__a_full_flight_is_read_at_once),
+        cmocka_unit_test(wait__a_window_that_opens_is_read_at_once),
+        cmocka_unit_test(wait__a_lane_without_room_is_read_at_once),
+        cmocka_unit_test(wait__a_gap_is_read_at_once),
+        cmocka_unit_test(wait__a_forwarded_ask_is_told_at_once),
         cmocka_unit_test(kill__what_was_acked_is_not_in_doubt),
     };
 

@@ -441,6 +441,107 @@ static void window__what_a_full_lane_drops_does_not_end_the_link(void **state)
     scene_close(s);
 }
 
+/* ---- A port that has all that may wait for it ---- */
+
+static struct link_backlog backlog;
+
+static struct scene *with_port(uint32_t side)
+{
+    struct link_net_config config = {0};
+
+    config.backlog[side] = &backlog;
+    backlog = (struct link_backlog){0};
+    return scene_open(&config);
+}
+
+static bool lose_data_of_0(struct scene *s, uint32_t side, struct packet_header *h,
+                           uint8_t *data, uint16_t *len)
+{
+    (void)s;
+    (void)data;
+    (void)len;
+    return !(side == 0 && h->kind == PACKET_DATA);
+}
+
+/* Neither probe nor timeout is spent, nor their times doubled: nothing could leave. */
+static void port__that_is_full_fails_no_packet(void **state)
+{
+    struct scene *s = with_port(0);
+
+    (void)state;
+    scene_packets(s, 0, 1, 5);
+    link_net_run(s->net, 10 * PROA_MS);
+    s->filter = lose_data_of_0;
+    scene_packets(s, 0, 6, 3);
+    link_flush(scene_link(s, 0), link_net_now(s->net));
+    s->filter = NULL;
+    backlog.count = LINK_BACKLOG_MAX;
+    link_net_run(s->net, 100 * PROA_MS);
+    assert_int_equal(scene_stats(s, 0).rto, 0);
+    assert_int_equal(scene_stats(s, 0).probes, 0);
+    assert_int_equal(scene_stats(s, 0).pings, 0);
+    assert_int_equal(s->entered_count[1], 5);
+    backlog.count = 0;
+    link_net_run(s->net, 3 * PROA_MS);
+    assert_int_equal(scene_stats(s, 0).probes, 1);
+    assert_int_equal(scene_stats(s, 0).rto, 0);
+    assert_int_equal(s->entered_count[1], 8);
+    scene_close(s);
+}
+
+static bool lose_first_6(struct scene *s, uint32_t side, struct packet_header *h,
+                         uint8_t *data, uint16_t *len)
+{
+    (void)s;
+    (void)data;
+    (void)len;
+    return !(side == 0 && h->kind == PACKET_DATA && h->seq == 5 && h->attempt == 0);
+}
+
+static void port__that_is_full_gets_no_resends(void **state)
+{
+    struct scene *s = with_port(0);
+
+    (void)state;
+    scene_packets(s, 0, 1, 5);
+    link_net_run(s->net, 10 * PROA_MS);
+    s->filter = lose_first_6;
+    scene_packets(s, 0, 6, 10);
+    link_flush(scene_link(s, 0), link_net_now(s->net));
+    backlog.count = LINK_BACKLOG_MAX;
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->entered_count[1], 5);
+    assert_int_equal(scene_stats(s, 0).resends, 0);
+    backlog.count = 0;
+    link_flush(scene_link(s, 0), link_net_now(s->net));
+    assert_int_equal(scene_stats(s, 0).resends, 1);
+    link_net_run(s->net, PROA_MS);
+    assert_int_equal(s->entered_count[1], 15);
+    scene_close(s);
+}
+
+/* An ack is not given to it to be thrown away: it goes when there is room. */
+static void port__that_is_full_keeps_acks_wanted(void **state)
+{
+    struct scene *s = with_port(1);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    uint32_t before = s->sent_count[1];
+    backlog.count = LINK_BACKLOG_MAX;
+    scene_packets(s, 0, 1, 20);
+    link_net_run(s->net, 50 * PROA_US);
+    assert_int_equal(s->entered_count[1], 20);
+    assert_int_equal(s->sent_count[1], before);
+    assert_true(link_ack_due(scene_link(s, 1)));
+    backlog.count = 0;
+    link_net_run(s->net, 2 * PROA_US);
+    assert_int_equal(s->sent_count[1], before + 1);
+    assert_int_equal(scene_stats(s, 0).inflight, 0);
+    assert_int_equal(scene_stats(s, 0).resends, 0);
+    scene_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +551,9 @@ int main(void)
         cmocka_unit_test(rto__leaves_room_for_round_trips_that_vary),
         cmocka_unit_test(rto__waits_for_a_loop_gap_of_50_ms_at_the_most),
         cmocka_unit_test(probe__waits_two_round_trips),
+        cmocka_unit_test(port__that_is_full_fails_no_packet),
+        cmocka_unit_test(port__that_is_full_gets_no_resends),
+        cmocka_unit_test(port__that_is_full_keeps_acks_wanted),
         cmocka_unit_test(probe__is_acked_at_once),
         cmocka_unit_test(reorder__by_two_is_no_loss),
         cmocka_unit_test(reorder__three_later_ones_are_enough),

@@ -75,11 +75,15 @@ static void all_packets(void *arg)
     }
     check(pkt_alloc(pool, 0) == NULL);
     for (unsigned i = 0; i < RESERVE; i++) {
-        pkts[PACKETS + i] = pkt_alloc(pool, 1);
+        bool answer = i < RESERVE / 2; /* they take half of it */
+
+        if (i == RESERVE / 2)
+            check(pkt_alloc(pool, PKT_ANSWER) == NULL);
+        pkts[PACKETS + i] = pkt_alloc(pool, answer ? PKT_ANSWER : PKT_CONTROL);
         check(pkts[PACKETS + i] != NULL);
     }
-    check(pkt_alloc(pool, 1) == NULL);
-    check(pool->dry == dry + 2);
+    check(pkt_alloc(pool, PKT_CONTROL) == NULL);
+    check(pool->dry == dry + 3);
     check(pool_dpdk_in_use(pool) == PACKETS + RESERVE);
     for (unsigned i = 0; i < PACKETS; i++) { /* no two share memory */
         unsigned number;

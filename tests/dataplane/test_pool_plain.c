@@ -55,6 +55,30 @@ static void alloc__keeps_the_reserve_for_control(void **state)
     pool_plain_destroy(pool);
 }
 
+/* However many answers wait, acks leave. */
+static void alloc__answers_take_half_of_the_reserve(void **state)
+{
+    struct pkt_pool *pool = pool_plain_create(2, 10, 100);
+    struct pkt *p[12];
+    unsigned n = 0;
+
+    (void)state;
+    for (; n < 7; n++) {
+        p[n] = pkt_alloc(pool, PKT_ANSWER);
+        assert_non_null(p[n]);
+    }
+    assert_null(pkt_alloc(pool, PKT_ANSWER));
+    assert_null(pkt_alloc(pool, PKT_ORDINARY));
+    for (; n < 12; n++) {
+        p[n] = pkt_alloc(pool, PKT_CONTROL);
+        assert_non_null(p[n]);
+    }
+    assert_null(pkt_alloc(pool, PKT_CONTROL));
+    while (n-- > 0)
+        pkt_free(pool, p[n]);
+    pool_plain_destroy(pool);
+}
+
 static void hold__packet_lives_until_the_last_owner_frees_it(void **state)
 {
     struct pkt_pool *pool = pool_plain_create(1, 0, 100);
@@ -114,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alloc__gives_aligned_zeroed_packets_with_headroom),
         cmocka_unit_test(alloc__keeps_the_reserve_for_control),
+        cmocka_unit_test(alloc__answers_take_half_of_the_reserve),
         cmocka_unit_test(hold__packet_lives_until_the_last_owner_frees_it),
         cmocka_unit_test(free__from_another_thread_comes_back),
         cmocka_unit_test(create__refuses_sizes_that_do_not_fit),

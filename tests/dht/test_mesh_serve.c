@@ -15,6 +15,19 @@
 #define SEED 78
 #define ASKERS 12
 
+/* A node with 8,000 names, linked with all who will ask. */
+static struct net *net_with_askers(uint64_t askers[ASKERS])
+{
+    struct net *net = net_create(1, SEED);
+
+    net_start(net, 0);
+    net_publish_many(net, 0, 8000);
+    for (unsigned n = 0; n < ASKERS; n++)
+        askers[n] = net_play(net, 0, n, 0);
+    net_run(net, 10 * PROA_MS);
+    return net;
+}
+
 static void ask_all(struct net *net, uint64_t asker)
 {
     struct mesh *mesh = net->nodes[0].mesh;
@@ -52,17 +65,12 @@ static unsigned drain_answers(struct mesh *mesh, const uint64_t *askers,
 
 static void pace__so_many_answers_in_a_millisecond(void **state)
 {
-    struct net *net = net_create(1, SEED);
     uint64_t askers[ASKERS];
     unsigned counts[ASKERS] = {0};
+    struct net *net = net_with_askers(askers);
+    struct mesh *mesh = net->nodes[0].mesh;
 
     (void)state;
-    net_start(net, 0);
-    struct mesh *mesh = net->nodes[0].mesh;
-    net_publish_many(net, 0, 8000);
-    for (unsigned n = 0; n < ASKERS; n++)
-        askers[n] = net_play(net, 0, n, 0);
-    net_run(net, 10 * PROA_MS);
     ask_all(net, askers[0]);
     assert_int_equal(drain_answers(mesh, askers, counts), MESH_ANSWERS_ONE);
     for (unsigned k = 0; k < 10; k++) { /* asking again gives no more */
@@ -87,17 +95,12 @@ static void pace__so_many_answers_in_a_millisecond(void **state)
 
 static void pace__is_shared_by_all_who_ask(void **state)
 {
-    struct net *net = net_create(1, SEED);
     uint64_t askers[ASKERS];
     unsigned counts[ASKERS] = {0};
+    struct net *net = net_with_askers(askers);
+    struct mesh *mesh = net->nodes[0].mesh;
 
     (void)state;
-    net_start(net, 0);
-    struct mesh *mesh = net->nodes[0].mesh;
-    net_publish_many(net, 0, 8000);
-    for (unsigned n = 0; n < ASKERS; n++)
-        askers[n] = net_play(net, 0, n, 0);
-    net_run(net, 10 * PROA_MS);
     for (unsigned turn = 0; turn < 10; turn++) {
         for (unsigned n = 0; n < ASKERS; n++)
             ask_all(net, askers[n]);

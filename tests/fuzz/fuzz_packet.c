@@ -247,8 +247,12 @@ static void begin(void)
                                  .message_max = 100000};
 
     pool.ops = &ops;
-    budget =
-        (struct link_budget){.retained_max = 300, .held_max = 10, .bulk_max = 300000};
+    budget = (struct link_budget){.retained_max = 300,
+                                  .held_max = 10,
+                                  .queued_max = 200,
+                                  .queued_waiting_max = 150,
+                                  .reserved_max = 100,
+                                  .bulk_max = 300000};
     peer_next = params.seq_rx;
     peer_acked = peer_known = params.seq_tx;
     the_link = link_init(memory, &params, &env, now);
