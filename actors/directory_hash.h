@@ -51,9 +51,9 @@ static inline enum proa_outcome slot_tell(const struct directory *dir,
     return type == 0 || has == 0 || has == type ? PROA_OK : PROA_WRONG_TYPE;
 }
 
-/* Not in the slot that its line's first meta tells. */
-enum proa_outcome directory_look_further(const struct directory *dir,
-                                         const struct table *table, struct name_key key,
+/* Not in the slot that its line's first meta tells.  What it takes fits in registers, so that a lookup
+   saves none. */
+enum proa_outcome directory_look_further(const struct directory *dir, struct name_key key,
                                          uint32_t type, proa_ns now,
                                          struct proa_ref *ret_ref);
 
@@ -71,7 +71,7 @@ static inline enum proa_outcome lookup_key(const struct directory *dir,
     uint64_t meta = atomic_load_explicit(&slot->meta, memory_order_acquire);
 
     if (__builtin_expect(meta_state(meta) < SLOT_ABSENT || !key_equal(slot, key), 0))
-        return directory_look_further(dir, table, key, type, now, ret_ref);
+        return directory_look_further(dir, key, type, now, ret_ref);
     return slot_tell(dir, slot, meta, type, now, ret_ref);
 }
 

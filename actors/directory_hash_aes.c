@@ -74,12 +74,12 @@ name_hash_aes(const struct directory *dir, const char *name, size_t len)
 
         sum = _mm_xor_si128(sum, four_rounds(&k, block));
     } else {
-        size_t last = (len - 1) / BLOCK;
+        /* The last block may overlap the one before, and has a secret of its own. */
+        const char *last = name + len - BLOCK;
 
-        for (size_t i = 0; i < last; i++)
-            sum = _mm_xor_si128(sum, block_at(&k, &secret[1 + i], name + i * BLOCK));
-        /* The last one may overlap the one before. */
-        sum = _mm_xor_si128(sum, block_at(&k, &secret[1 + last], name + len - BLOCK));
+        sum = _mm_xor_si128(sum, block_at(&k, &secret[1], last));
+        for (secret += 2; name < last; name += BLOCK, secret++)
+            sum = _mm_xor_si128(sum, block_at(&k, secret, name));
     }
     return (struct name_key){(uint64_t)_mm_cvtsi128_si64(sum),
                              (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sum, sum))};

@@ -71,11 +71,12 @@ static struct found scan_again(const struct directory *dir, const struct table *
     }
 }
 
-enum proa_outcome directory_look_further(const struct directory *dir,
-                                         const struct table *table, struct name_key key,
+enum proa_outcome directory_look_further(const struct directory *dir, struct name_key key,
                                          uint32_t type, proa_ns now,
                                          struct proa_ref *ret_ref)
 {
+    /* T2 acquire, pairs with T1: the table has been filled. */
+    const struct table *table = atomic_load_explicit(&dir->table, memory_order_acquire);
     struct found found = scan(table, key);
 
     if (found.slot == NULL && found.moved)

@@ -239,7 +239,8 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
+void directory_loops_with_writer(struct directory_loops *l,
+                                 struct directory_loops *written, uint32_t batches,
                                  uint64_t updates_per_s, double *ret_p50, double *ret_p99,
                                  double *ret_updates)
 {
@@ -248,11 +249,13 @@ void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
     uint64_t begin = clock_ns(), start, end;
 
     PROA_ASSERT(took != NULL);
-    l->rate = updates_per_s;
-    atomic_store_explicit(&l->stop, false, memory_order_relaxed);
+    written->rate = updates_per_s;
+    atomic_store_explicit(&written->stop, false, memory_order_relaxed);
+    if (written != l)
+        directory_offline(written->dir, written->reader);
     if (updates_per_s > 0) {
         pin_to_core(1); /* inherited by the writer */
-        PROA_ASSERT(pthread_create(&thread, NULL, writer, l) == 0);
+        PROA_ASSERT(pthread_create(&thread, NULL, writer, written) == 0);
         pin_to_core(0);
     }
     for (uint32_t i = 0; i < batches; i++) {
@@ -264,8 +267,8 @@ void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
     *ret_updates = 0;
     if (updates_per_s > 0) {
         *ret_updates =
-            (double)atomic_load(&l->updates) * 1e9 / (double)(clock_ns() - begin);
-        atomic_store_explicit(&l->stop, true, memory_order_relaxed);
+            (double)atomic_load(&written->updates) * 1e9 / (double)(clock_ns() - begin);
+        atomic_store_explicit(&written->stop, true, memory_order_relaxed);
         directory_offline(l->dir, l->reader);
         pthread_join(thread, NULL);
         directory_online(l->dir, l->reader);

@@ -47,9 +47,11 @@ void directory_loops_hash(struct directory_loops *loops, uint64_t n);
 void directory_loops_update(struct directory_loops *loops, uint64_t n);
 
 /* Times `batches` batches of 64 independent lookups, while a writer on core 1 makes
-   updates_per_s updates (0: none).  ns per batch: median and 99th percentile; *ret_updates is
-   what the writer reached. */
-void directory_loops_with_writer(struct directory_loops *loops, uint32_t batches,
+   updates_per_s updates (0: none) of written's directory: of the same one, or of another, which
+   tells what lines that two cores share cost from what a second busy core does.  ns per batch:
+   median and 99th percentile; *ret_updates is what the writer reached. */
+void directory_loops_with_writer(struct directory_loops *loops,
+                                 struct directory_loops *written, uint32_t batches,
                                  uint64_t updates_per_s, double *ret_p50, double *ret_p99,
                                  double *ret_updates);
 
