@@ -351,11 +351,6 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
     end->link = link_init(end->memory, &params, &env, net->now);
 }
 
-struct link_net_hooks *link_net_hooks_of(struct link_net *net)
-{
-    return &net->hooks;
-}
-
 struct link_net *link_net_create(const struct link_net_config *config,
                                  const struct link_net_hooks *hooks)
 {

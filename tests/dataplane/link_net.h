@@ -62,9 +62,6 @@ struct link_net_hooks {
 struct link_net *link_net_create(const struct link_net_config *config,
                                  const struct link_net_hooks *hooks);
 
-/* Those given to create; may be changed on the way. */
-struct link_net_hooks *link_net_hooks_of(struct link_net *net);
-
 /* Frees everything.  Asserts by itself: every packet is back in its pool, every bulk buffer
    freed, the budgets at 0, no packet written after it was handed to transmit. */
 void link_net_destroy(struct link_net *net);

@@ -13,20 +13,17 @@
 #define TOLD_MAX 512u
 
 static struct {
-    struct scene *scene;
     uint32_t slots[TOLD_MAX], count, calls, largest;
     uint32_t entered_at[TOLD_MAX]; /* messages that had entered when a slot was told */
 } told;
 
-static void on_expect(void *ctx, uint32_t pair, uint32_t side, const uint32_t *slots,
+static void on_expect(struct scene *s, uint32_t side, const uint32_t *slots,
                       uint32_t count)
 {
-    (void)ctx;
-    (void)pair;
     assert_int_equal(side, 1);
     assert_true(told.count + count <= TOLD_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        told.entered_at[told.count] = told.scene->entered_count[1];
+        told.entered_at[told.count] = s->entered_count[1];
         told.slots[told.count++] = slots[i];
     }
     told.calls++;
@@ -37,11 +34,11 @@ static void on_expect(void *ctx, uint32_t pair, uint32_t side, const uint32_t *s
 static struct scene *scene_told(uint32_t mtu)
 {
     const struct link_net_config config = {.mtu = mtu};
+    struct scene *s = scene_open(&config);
 
     memset(&told, 0, sizeof(told));
-    told.scene = scene_open(&config);
-    link_net_hooks_of(told.scene->net)->expect = on_expect;
-    return told.scene;
+    s->on_expect = on_expect;
+    return s;
 }
 
 static void tell(struct scene *s, uint32_t dst, uint32_t len)
