@@ -38,7 +38,7 @@ struct link_budget {
     uint32_t retained, retained_max; /* packets sent and held: R */
     uint32_t held, held_max;         /* packets received out of order and held: O */
     uint32_t queued, queued_max;     /* packets built and not yet sent: Q */
-    uint32_t queued_waiting_max;     /* of Q, what links may fill whose packets cannot leave */
+    uint32_t queued_waiting_max;     /* of Q, for links whose packets cannot leave */
     uint32_t reserved, reserved_max; /* besides, for answers and system messages */
     uint64_t bulk, bulk_max;         /* bytes of bulk messages */
 };

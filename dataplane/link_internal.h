@@ -317,6 +317,17 @@ static inline bool link_port_behind(const struct link *link)
     return b->left > 0 && link->port_mark > b->taken;
 }
 
+void link_unreserve(struct link *link, struct pkt *p);
+
+/* A packet leaves the outbox, or its link ends. */
+static inline void link_unqueue(struct link *link, struct pkt *p)
+{
+    if (__builtin_expect((p->flags & LINK_PKT_RESERVED) == 0, 1))
+        link->env.budget->queued--;
+    else
+        link_unreserve(link, p);
+}
+
 /* Not before long, though nothing may happen meanwhile. */
 static inline void link_look_again(struct link *link, proa_ns now)
 {
@@ -341,7 +352,6 @@ void link_ping(struct link *link, uint32_t flags, proa_ns now);
 
 /* link_send.c */
 void link_close_open(struct link *link); /* into the outbox */
-void link_unqueue(struct link *link, struct pkt *p);
 bool link_append(struct link *link, const struct proa_msg *msg, bool reserve,
                  proa_ns now);
 void link_fill_message(const struct link *link, const struct proa_msg *msg, proa_ns now,

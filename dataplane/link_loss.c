@@ -195,9 +195,9 @@ void link_loss_tick(struct link *link, proa_ns now)
     bool failed = now >= link_rto_at(link);
     if (!failed && now < link_probe_at(link))
         return;
+    /* Nothing failed: nothing leaves, and both times begin anew. */
     if (link_port_full(link))
-        link->rto_base =
-            now; /* nothing failed: nothing leaves, and both times begin anew */
+        link->rto_base = now;
     else if (failed)
         on_rto(link, now);
     else

@@ -68,13 +68,8 @@ static __attribute__((noinline)) void note_reserved(struct link *link, struct pk
     link->env.budget->reserved++;
 }
 
-/* A packet leaves the outbox, or its link ends. */
-void link_unqueue(struct link *link, struct pkt *p)
+void link_unreserve(struct link *link, struct pkt *p)
 {
-    if (__builtin_expect((p->flags & LINK_PKT_RESERVED) == 0, 1)) {
-        link->env.budget->queued--;
-        return;
-    }
     link->env.budget->reserved--;
     link->reserved_out--;
     link->registry_out -= (p->flags & LINK_PKT_REGISTRY) != 0;

@@ -356,7 +356,8 @@ static void answer(struct scene *s, uint32_t side, const struct proa_msg *msg)
 
 static void input__asks_are_refused_while_answers_pile_up(void **state)
 {
-    struct link_net_config config = {.reserved_max = 4096}; /* one link's bound is meant */
+    struct link_net_config config = {.reserved_max =
+                                         4096}; /* one link's bound is meant */
     struct scene *s = scene_open(&config);
     struct proa_msg ask = scene_msg(0, 1, 2, 9, 8);
     uint32_t asks = 0;
