@@ -18,10 +18,12 @@ void actor_timer_table_fini(struct actor_timer_table *t)
     t->timers = NULL;
 }
 
-struct actor_timer *actor_timer_fresh(struct actor_timer_table *t)
+bool actor_timer_more(struct actor_timer_table *t)
 {
     if (t->fresh == t->max)
-        return NULL;
+        return false;
     t->timers[t->fresh].serial = t->seed;
-    return &t->timers[t->fresh++];
+    t->timers[t->fresh].next = t->free;
+    t->free = t->fresh++;
+    return true;
 }

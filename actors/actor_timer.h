@@ -14,15 +14,17 @@
 #define ACTOR_TIMER_NONE UINT32_MAX
 #define ACTOR_TIMERS_MAX (1u << 24)
 
-/* One cache line. */
+/* A cache line each, so that an index is a shift away from its entry and not a multiplication. */
 struct actor_timer {
-    struct timer_entry timer;
+    alignas(PROA_CACHE_LINE) struct timer_entry timer;
     proa_timeout fn; /* NULL: the entry is free */
     uint64_t cookie;
     uint32_t slot;       /* index of its actor's */
     uint32_t serial;     /* of this use of the entry, never 0 */
     uint32_t next, prev; /* its actor's others; free ones */
 };
+
+_Static_assert(sizeof(struct actor_timer) == PROA_CACHE_LINE, "one line");
 
 struct actor_timer_table {
     struct actor_timer *timers;
@@ -33,26 +35,20 @@ struct actor_timer_table {
 bool actor_timer_table_init(struct actor_timer_table *t, uint32_t max, uint64_t seed);
 void actor_timer_table_fini(struct actor_timer_table *t);
 
-/* actor_timer_fresh is an entry never used before, or NULL; for actor_timer_alloc. */
-struct actor_timer *actor_timer_fresh(struct actor_timer_table *t);
+/* actor_timer_more makes a free entry of one never used before; false when there is none. */
+bool actor_timer_more(struct actor_timer_table *t);
 
-/* actor_timer_alloc takes an entry for the actor in slot; its wheel entry is the caller's. */
+/* actor_timer_alloc takes a free entry (t->free is not ACTOR_TIMER_NONE) for the actor in slot; its
+   wheel entry is the caller's. */
 static inline struct actor_timer *
 actor_timer_alloc(struct actor_timer_table *t, struct slot *slot, uint32_t slot_index)
 {
-    struct actor_timer *timer;
-    uint32_t index;
+    uint32_t index = t->free;
+    struct actor_timer *timer = &t->timers[index];
 
-    if (__builtin_expect(t->free != ACTOR_TIMER_NONE, 1)) {
-        timer = &t->timers[t->free];
-        t->free = timer->next;
-    } else {
-        timer = actor_timer_fresh(t);
-        if (timer == NULL)
-            return NULL;
-    }
-    index = (uint32_t)(timer - t->timers);
-    timer->serial = timer->serial + 1 != 0 ? timer->serial + 1 : 1;
+    t->free = timer->next;
+    timer->serial++;
+    timer->serial += timer->serial == 0;
     timer->slot = slot_index;
     timer->prev = ACTOR_TIMER_NONE;
     timer->next = slot->timers;

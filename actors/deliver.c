@@ -195,6 +195,25 @@ void sched_deliver(struct sched *s, const struct proa_msg *msg, bool in_place_ok
     deliver(s, msg, NULL, in_place_ok);
 }
 
+void sched_expect(struct sched *s, const uint32_t *slots, uint32_t count)
+{
+    const struct slot *first = s->slots.slots;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = slots[i] - s->first_slot;
+
+        if (at < s->slots.max)
+            __builtin_prefetch(&first[at], 1);
+    }
+    /* The states, once the slots that name them are here. */
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = slots[i] - s->first_slot;
+
+        if (at < s->slots.max)
+            __builtin_prefetch(first[at].mem, 1);
+    }
+}
+
 void sched_deliver_bulk(struct sched *s, const struct proa_msg *msg, void *buf)
 {
     bulk_enter(&s->bulk, buf);

@@ -8,8 +8,8 @@
 
    How a read is wait-free and still sees a value whole
    ----------------------------------------------------
-   The table has slots of 32 bytes, probed one after the other from a home that the name's
-   128-bit hash gives: key (the hash), value, and a word `meta` with state, node and type.  Key
+   The table has slots of 32 bytes, probed one after the other from the first of the line that
+   the name's 128-bit hash gives: key (the hash), value, and a word `meta` with state, node and type.  Key
    and value of a slot are written once, before its meta says LIVE or ABSENT, and not again
    until the slot has been retired and every reader has since been quiescent (qsbr.h).  So a
    reader that saw LIVE may read the rest at leisure.
@@ -32,7 +32,7 @@
    moment.  A grown table is filled aside and published by one store (T1); the old one no longer
    changes and is freed when the readers have left it.
 
-   The hash is XXH3 (128 bits) with a random secret made from the seed: who does not know the
+   The hash has 128 bits and a random secret made from the seed (directory_hash.h): who does not know the
    secret cannot search for two names with one hash.  The writer keeps the names and refuses a
    second name with the same hash; a reader compares hashes only.
 

@@ -26,7 +26,7 @@ enum slot_state {
 };
 
 struct slot {
-    _Atomic uint64_t meta; /* state:8 | node:16 (index) | type:32, from bit 0, 16, 32 */
+    _Atomic uint64_t meta; /* state:8 | tag:8 (of the key) | node:16 (index) | type:32 */
     uint64_t value;
     uint64_t key[2];
 };
@@ -67,14 +67,31 @@ static inline uint64_t meta_make(enum slot_state state, uint32_t node, uint32_t 
     return (uint64_t)state | (uint64_t)node << 16 | (uint64_t)type << 32;
 }
 
+/* meta_tagged is meta with the tag of key, by which a reader knows which of the two slots of a line
+   to look at without a branch. */
+static inline uint64_t meta_tagged(uint64_t meta, struct name_key key)
+{
+    return meta | key.high >> 56 << 8;
+}
+
+/* meta_other: whether a slot has neither a value nor key's tag: 1 or 0.  State and tag are one
+   comparison, as the two states that have a value differ in bit 0 only. */
+static inline uint64_t meta_other(uint64_t meta, struct name_key key)
+{
+    return ((meta ^ meta_tagged(SLOT_ABSENT, key)) & 0xfffe) != 0;
+}
+
+_Static_assert(SLOT_ABSENT % 2 == 0 && SLOT_LIVE == SLOT_ABSENT + 1, "meta_other");
+
 static inline bool key_equal(const struct slot *slot, struct name_key key)
 {
     return ((slot->key[0] ^ key.low) | (slot->key[1] ^ key.high)) == 0;
 }
 
+/* The first of the two slots of key's line. */
 static inline uint64_t table_home(const struct table *table, struct name_key key)
 {
-    return key.low & table->mask;
+    return key.low & table->mask & ~UINT64_C(1);
 }
 
 /* Nodes: an open table of indices into an array of records. */
@@ -134,6 +151,8 @@ struct node_owner {
     uint32_t number;
 };
 
+#define HASH_BLOCKS 16u /* of 16 bytes, in the longest name */
+
 struct directory {
     /* Constant after create. */
     struct directory_node *nodes; /* DIRECTORY_NODES_MAX */
@@ -141,13 +160,16 @@ struct directory {
         *node_index;    /* NODE_INDEX_SLOTS: 0, 1, or record + NODE_INDEX_FIRST */
     uint64_t node_salt; /* odd */
     uint32_t names_max;
+    bool aes; /* names are hashed by AES instructions */
 
     /* Written by the writer, read by readers. */
     alignas(PROA_CACHE_LINE) _Atomic(struct table *) table;
     _Atomic uint64_t moves;
     _Atomic bool complete; /* directory_complete */
 
-    alignas(PROA_CACHE_LINE) uint8_t secret[192]; /* constant; of the hash */
+    /* Constant; of the hash (directory_hash.h): for the length, and for blocks at each place. */
+    alignas(PROA_CACHE_LINE) uint8_t hash_rounds[64];
+    uint8_t hash_blocks[(1 + HASH_BLOCKS) * 16];
 
     struct qsbr qsbr;
 

@@ -8,8 +8,8 @@
 #define TABLE_SLOTS_MIN 1024u
 #define OLD_TABLES_MAX 2u /* that readers may keep the writer from freeing */
 
-/* A new table is at most a quarter full, and at most 3/8 of its slots are ever not EMPTY: nine
-   of ten names then lie in their home slot.  A branch mispredicted on the way to memory costs a
+/* A new table is at most a quarter full, and at most 3/8 of its slots are ever not EMPTY: 97 of
+   100 names then lie in their home line.  A branch mispredicted on the way to memory costs a
    whole miss; half as many slots made a random lookup in 1 M names half as fast again
    (perf/bench_directory). */
 static uint64_t used_max(const struct table *table)

@@ -130,6 +130,7 @@ static bool set(struct directory *dir, const char *name, size_t len, uint64_t me
     if (len - 1 >= PROA_NAME_MAX)
         return false;
     key = directory_key(dir, name, len);
+    meta = meta_tagged(meta, key);
     entry = find_key(dir, key);
     if (entry != NULL && !has_name(entry, name, len)) {
         dir->stats.collisions++;

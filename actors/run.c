@@ -237,15 +237,10 @@ brief_run(struct sched *s, struct behaviour *b, struct node *node)
     slab_free(&s->slab, node, 0);
 }
 
-static inline void node_run(struct proa_actor *self, struct node *node)
+static inline void node_run_msg(struct proa_actor *self, struct node *node)
 {
-    uint8_t bits;
+    uint8_t bits = node->msg.zero;
 
-    if (node_is_brief(node)) {
-        brief_run(self->sched, self->slot->behaviour, node);
-        return;
-    }
-    bits = node->msg.zero;
     if (__builtin_expect(((node->msg.flags & (PROA_MSG_REPLY | PROA_MSG_SYSTEM)) |
                           (bits & (NODE_BULK | NODE_SAMPLED))) != 0,
                          0)) {
@@ -256,6 +251,14 @@ static inline void node_run(struct proa_actor *self, struct node *node)
     node->msg.zero = 0;
     handle(self, &node->msg);
     slab_free(&self->sched->slab, node, bits & NODE_BLOCK);
+}
+
+static inline void node_run(struct proa_actor *self, struct node *node)
+{
+    if (node_is_brief(node))
+        brief_run(self->sched, self->slot->behaviour, node);
+    else
+        node_run_msg(self, node);
 }
 
 /* ---- One actor's turn ---- */
@@ -271,11 +274,10 @@ static struct node *take_urgent(struct mailbox *mailbox)
    actor that tells itself to go on lets others run.  The list of normal messages is taken as a
    whole: popping them one by one costs twice as much (perf/bench_tell).  member is known to the
    compiler, so that who is none pays nothing. */
-static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor *self,
-                                                               uint32_t max, bool member)
+static inline __attribute__((always_inline)) uint32_t
+run_list(struct sched *s, struct slot *slot, uint32_t max, bool member)
 {
-    struct sched *s = self->sched;
-    struct slot *slot = self->slot;
+    struct proa_actor *self = &s->turn.self;
     struct behaviour *b = slot->behaviour;
     struct mailbox *mailbox = &slot->mailbox;
     struct node *last = NULL;
@@ -293,8 +295,9 @@ static inline __attribute__((always_inline)) uint32_t run_list(struct proa_actor
                 mailbox->count[PROA_CLASS_NORMAL]--;
                 brief_run(s, b, node);
             } else {
-                mailbox_taken(mailbox, node);
-                node_run(self, node);
+                mailbox->count[PROA_CLASS_NORMAL] -=
+                    (node->msg.zero & NODE_UNCOUNTED) == 0;
+                node_run_msg(self, node);
             }
             node = next;
         } else {
@@ -348,7 +351,7 @@ turn_as(struct sched *s, struct slot *slot, uint32_t max, bool member)
     if (__builtin_expect(slot->behaviour->drops_oldest, 0))
         done = run_one_by_one(self, max, member);
     else
-        done = run_list(self, max, member);
+        done = run_list(s, slot, max, member); /* not from self: just written */
     s->hot.mailbox += done;
     metrics_turn(&slot->behaviour->metrics, done);
     if (!mailbox_empty(&slot->mailbox)) {
@@ -456,6 +459,17 @@ void timer_fired(void *ctx, struct timer_entry *e)
     }
 }
 
+/* No entry is free: one never used before, and again.  As proa_timer_start calls nothing but as the
+   last thing it does, it saves no registers. */
+static __attribute__((noinline)) enum proa_outcome
+timer_start_fresh(struct proa_actor *self, proa_ns after, proa_timeout fn,
+                  uint64_t cookie, struct proa_timer *ret_timer)
+{
+    if (!actor_timer_more(&self->sched->timers))
+        return send_failed(self->sched, NULL, PROA_LIMIT);
+    return proa_timer_start(self, after, fn, cookie, ret_timer);
+}
+
 enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
                                    proa_timeout fn, uint64_t cookie,
                                    struct proa_timer *ret_timer)
@@ -467,15 +481,15 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
         return send_failed(s, NULL, PROA_INVALID);
     if (self->ending)
         return send_failed(s, NULL, PROA_LIMIT);
+    if (__builtin_expect(s->timers.free == ACTOR_TIMER_NONE, 0))
+        return timer_start_fresh(self, after, fn, cookie, ret_timer);
     timer = actor_timer_alloc(&s->timers, self->slot, slot_index(&s->slots, self->slot));
-    if (timer == NULL)
-        return send_failed(s, NULL, PROA_LIMIT);
     timer->fn = fn;
     timer->cookie = cookie;
-    timer_wheel_start(&s->wheel, &timer->timer, TIMER_ACTOR, s->now + after);
     if (ret_timer != NULL)
         *ret_timer =
             (struct proa_timer){(uint32_t)(timer - s->timers.timers), timer->serial};
+    timer_wheel_start(&s->wheel, &timer->timer, TIMER_ACTOR, s->now + after);
     return PROA_OK;
 }
 

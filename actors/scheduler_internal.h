@@ -340,9 +340,11 @@ static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
 {
     struct proa_actor *self = &s->turn.self;
     uint64_t id = (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot);
+    void *state = slot->mem;
 
+    __asm__("" : "+r"(state)); /* else slot and state are joined in a vector first */
     self->slot = slot;
-    self->state = slot->mem;
+    self->state = state;
     memcpy(&self->ref.slot, &id, sizeof(id)); /* as ref_copy will read it */
     memcpy(&s->turn.msg.to.slot, &id, sizeof(id));
     self->msg = NULL;

@@ -98,6 +98,11 @@ static void env_deliver(void *ctx, struct link *link, const struct proa_msg *msg
         sched_deliver(lane->sched, msg, in_place_ok);
 }
 
+static void env_expect(void *ctx, const uint32_t *slots, uint32_t count)
+{
+    sched_expect(((struct lane *)ctx)->sched, slots, count);
+}
+
 static void env_deliver_bulk(void *ctx, struct link *link, const struct proa_msg *msg,
                              void *buf)
 {
@@ -182,6 +187,7 @@ void lane_env_init(struct lane *lane)
                                   .bulk_free = env_bulk_free,
                                   .transmit = env_transmit,
                                   .deliver = env_deliver,
+                                  .expect = env_expect,
                                   .deliver_bulk = env_deliver_bulk,
                                   .pause = env_pause,
                                   .ping = env_ping,

@@ -63,6 +63,9 @@ struct link_env {
        reply that this node had none for. */
     void (*deliver)(void *ctx, struct link *link, const struct proa_msg *msg,
                     bool in_place_ok);
+    /* Messages for these slots (as references have them) come next.  A hint, from bytes that may yet
+       change: they are in no order, and any number.  May be NULL. */
+    void (*expect)(void *ctx, const uint32_t *slots, uint32_t count);
     /* True: deliver no more packets before link_deliver_more.  May be NULL: never. */
     bool (*pause)(void *ctx);
     /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the

@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include "directory_loops.h"
+#include "directory_rte_loops.h"
 
 namespace
 {
@@ -26,6 +27,14 @@ directory_loops *loops_of(uint32_t names)
     return loops;
 }
 
+void count_lookups(benchmark::State &state)
+{
+    state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kLookups));
+    state.counters["ns"] = benchmark::Counter(
+        static_cast<double>(kLookups) * 1e-9,
+        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+
 void run(benchmark::State &state, loop fn)
 {
     directory_loops *loops = loops_of(static_cast<uint32_t>(state.range(0)));
@@ -37,10 +46,7 @@ void run(benchmark::State &state, loop fn)
     fn(loops, kLookups);
     for (auto _ : state)
         fn(loops, kLookups);
-    state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kLookups));
-    state.counters["ns"] = benchmark::Counter(
-        static_cast<double>(kLookups) * 1e-9,
-        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+    count_lookups(state);
 }
 
 void independent(benchmark::State &state)
@@ -68,21 +74,52 @@ void update(benchmark::State &state)
     run(state, directory_loops_update);
 }
 
-void with_writer(benchmark::State &state)
+/* DPDK's rte_hash with the same names. */
+void rte_hash_independent(benchmark::State &state)
+{
+    directory_loops *loops = loops_of(static_cast<uint32_t>(state.range(0)));
+    directory_rte *rte = loops != nullptr ? directory_rte_create(loops) : nullptr;
+
+    if (rte == nullptr) {
+        state.SkipWithError("no memory for rte_hash");
+        return;
+    }
+    directory_rte_independent(rte, kLookups);
+    for (auto _ : state)
+        directory_rte_independent(rte, kLookups);
+    count_lookups(state);
+    directory_rte_destroy(rte);
+}
+
+void read_and_write(benchmark::State &state, directory_loops *written)
 {
     directory_loops *loops = loops_of(1000000);
     double p50 = 0, p99 = 0, updates = 0;
 
-    if (loops == nullptr) {
+    if (loops == nullptr || written == nullptr) {
         state.SkipWithError("no memory");
         return;
     }
     for (auto _ : state)
-        directory_loops_with_writer(loops, 200000, static_cast<uint64_t>(state.range(0)),
-                                    &p50, &p99, &updates);
+        directory_loops_with_writer(loops, written, 200000,
+                                    static_cast<uint64_t>(state.range(0)), &p50, &p99,
+                                    &updates);
     state.counters["batch_p50_ns"] = p50;
     state.counters["batch_p99_ns"] = p99;
     state.counters["updates/s"] = updates;
+}
+
+void with_writer(benchmark::State &state)
+{
+    read_and_write(state, loops_of(1000000));
+}
+
+/* What a second busy core costs that writes nothing of ours. */
+void writer_elsewhere(benchmark::State &state)
+{
+    static directory_loops *elsewhere = directory_loops_create(1000000);
+
+    read_and_write(state, elsewhere);
 }
 
 } /* namespace */
@@ -91,7 +128,9 @@ BENCHMARK(hash)->ArgName("names")->Arg(1000);
 BENCHMARK(independent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(dependent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(chase)->ArgName("names")->Arg(1000)->Arg(1000000);
+BENCHMARK(rte_hash_independent)->ArgName("names")->Arg(1000)->Arg(1000000);
 BENCHMARK(with_writer)->ArgName("updates")->Arg(0)->Arg(1000000)->Iterations(1);
+BENCHMARK(writer_elsewhere)->ArgName("updates")->Arg(1000000)->Iterations(1);
 BENCHMARK(update)->ArgName("names")->Arg(1000)->Arg(1000000);
 
 BENCHMARK_MAIN();

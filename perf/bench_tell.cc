@@ -63,6 +63,35 @@ void timers(benchmark::State &state)
     run(state, 1, tell_loops_timers);
 }
 
+void timers_beside(benchmark::State &state)
+{
+    auto running = static_cast<uint32_t>(state.range(0));
+
+    run(state, 1, [running](tell_loops *t, uint64_t n) {
+        return tell_loops_timers_beside(t, n, running);
+    });
+}
+
+void timers_expire(benchmark::State &state)
+{
+    auto timers = static_cast<uint32_t>(state.range(0));
+    tell_loops_expiry expiry = {};
+
+    for (auto _ : state) {
+        tell_loops *t = tell_loops_create(1);
+
+        if (t == nullptr || !tell_loops_timers_expire(t, timers, &expiry)) {
+            state.SkipWithError("not all timers ended");
+            return;
+        }
+        tell_loops_destroy(t);
+    }
+    state.counters["ns_per_timer"] = expiry.mean_ns;
+    state.counters["call_p99.9_ns"] = expiry.p999_ns;
+    state.counters["call_worst_ns"] = expiry.worst_ns;
+    state.counters["call_most"] = expiry.most;
+}
+
 void multiplications(benchmark::State &state)
 {
     for (auto _ : state)
@@ -82,6 +111,8 @@ BENCHMARK(ping_pong);
 BENCHMARK(ask);
 BENCHMARK(spawn);
 BENCHMARK(timers);
+BENCHMARK(timers_beside)->ArgName("running")->Arg(1000000);
+BENCHMARK(timers_expire)->ArgName("timers")->Arg(1000000)->Iterations(1);
 
 } // namespace
 

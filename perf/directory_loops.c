@@ -10,12 +10,14 @@
 #include "pages.h"
 #include "pin.h"
 
-#define NAME_LEN 32u
+#define NAME_LEN DIRECTORY_LOOPS_NAME
 #define NODE ((uint64_t)0x1234567890abcdef)
 #define NOW (1000 * PROA_S)
 #define BATCH 64u
 #define SEQUENCE (1u << 20) /* names looked up before the sequence begins again */
-#define CHASE_HOP 64u       /* one node of the chase per line */
+#define SEQUENCE_HOT                                                                     \
+    (1u << 13)        /* the same of few names; no branch predictor learns so many */
+#define CHASE_HOP 64u /* one node of the chase per line */
 
 struct directory_loops {
     struct directory *dir;
@@ -25,6 +27,7 @@ struct directory_loops {
     uint8_t *chase;
     size_t chase_bytes;
     uint64_t at, chase_at, updated;
+    uint64_t mask; /* of the sequence */
     int reader;
     uint32_t nothing;
     uint32_t name_len; /* NAME_LEN, which the compiler must not know */
@@ -80,6 +83,7 @@ struct directory_loops *directory_loops_create(uint32_t names)
 
     pin_to_core(0);
     l->names = names;
+    l->mask = (names <= 1000 ? SEQUENCE_HOT : SEQUENCE) - 1;
     l->name_len = NAME_LEN;
     l->dir = directory_create(names, seed);
     l->all = pages_map((size_t)names * NAME_LEN);
@@ -113,9 +117,26 @@ void directory_loops_destroy(struct directory_loops *l)
     free(l);
 }
 
+uint32_t directory_loops_names(const struct directory_loops *l)
+{
+    return l->names;
+}
+
+const uint8_t *directory_loops_name(const struct directory_loops *l, uint32_t number)
+{
+    return l->all[number];
+}
+
+const uint8_t *directory_loops_sequence(const struct directory_loops *l,
+                                        uint64_t *ret_count)
+{
+    *ret_count = l->mask + 1;
+    return l->sequence[0];
+}
+
 static uint32_t look_up(struct directory_loops *l, uint64_t at)
 {
-    const char *name = (const char *)l->sequence[at & (SEQUENCE - 1)];
+    const char *name = (const char *)l->sequence[at & l->mask];
     struct proa_ref ref;
 
     PROA_ASSERT(directory_lookup(l->dir, name, l->name_len, 7, NOW, &ref) == PROA_OK);
@@ -157,10 +178,9 @@ void directory_loops_hash(struct directory_loops *l, uint64_t n)
     uint64_t sum = 0;
 
     for (uint64_t i = 0; i < n; i++)
-        sum +=
-            directory_key(l->dir, (const char *)l->sequence[(l->at + i) & (SEQUENCE - 1)],
-                          NAME_LEN)
-                .low;
+        sum += directory_key(l->dir, (const char *)l->sequence[(l->at + i) & l->mask],
+                             NAME_LEN)
+                   .low;
     l->at += n;
     l->checksum += sum;
 }
@@ -219,7 +239,8 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
+void directory_loops_with_writer(struct directory_loops *l,
+                                 struct directory_loops *written, uint32_t batches,
                                  uint64_t updates_per_s, double *ret_p50, double *ret_p99,
                                  double *ret_updates)
 {
@@ -228,11 +249,13 @@ void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
     uint64_t begin = clock_ns(), start, end;
 
     PROA_ASSERT(took != NULL);
-    l->rate = updates_per_s;
-    atomic_store_explicit(&l->stop, false, memory_order_relaxed);
+    written->rate = updates_per_s;
+    atomic_store_explicit(&written->stop, false, memory_order_relaxed);
+    if (written != l)
+        directory_offline(written->dir, written->reader);
     if (updates_per_s > 0) {
         pin_to_core(1); /* inherited by the writer */
-        PROA_ASSERT(pthread_create(&thread, NULL, writer, l) == 0);
+        PROA_ASSERT(pthread_create(&thread, NULL, writer, written) == 0);
         pin_to_core(0);
     }
     for (uint32_t i = 0; i < batches; i++) {
@@ -244,8 +267,8 @@ void directory_loops_with_writer(struct directory_loops *l, uint32_t batches,
     *ret_updates = 0;
     if (updates_per_s > 0) {
         *ret_updates =
-            (double)atomic_load(&l->updates) * 1e9 / (double)(clock_ns() - begin);
-        atomic_store_explicit(&l->stop, true, memory_order_relaxed);
+            (double)atomic_load(&written->updates) * 1e9 / (double)(clock_ns() - begin);
+        atomic_store_explicit(&written->stop, true, memory_order_relaxed);
         directory_offline(l->dir, l->reader);
         pthread_join(thread, NULL);
         directory_online(l->dir, l->reader);

@@ -32,6 +32,8 @@
     (5 * PROA_S) /* so long the receiver's node may be unknown at first */
 #define PERF_ROUTE_RETRY (10 * PROA_MS)
 
+#define PERF_AHEAD 16u
+
 enum perf_load_state { PERF_LOAD_RUNNING, PERF_LOAD_DONE, PERF_LOAD_FAILED };
 enum perf_phase { PERF_WARM, PERF_MARK, PERF_RUN, PERF_DRAIN, PERF_LAST, PERF_OVER };
 
@@ -56,6 +58,8 @@ struct perf_load {
     uint32_t *idle;              /* flights that have nothing under way */
     uint32_t idle_count, last_told, word_count;
     uint64_t random;
+    uint32_t ahead[PERF_AHEAD],
+        ahead_at; /* receivers drawn, and fetched, before their turn */
     enum perf_phase phase;
     bool waiting; /* for WRITABLE */
     bool going;   /* a GO is under way */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "mix.h"
 #include "scheduler.h"
 #include "slot.h"
 #include "tell_loops.h"
@@ -19,6 +20,7 @@ struct tell_loops {
     uint64_t done; /* of the running loop */
     uint64_t goal;
     uint32_t payload;
+    bool many; /* timers run beside */
     proa_ns now;
 };
 
@@ -245,8 +247,8 @@ uint64_t tell_loops_spawn(struct tell_loops *t, uint64_t n)
 
 static void fired(struct proa_actor *self, uint64_t cookie)
 {
-    (void)self;
     (void)cookie;
+    ((struct counter *)proa_state(self))->t->done++;
 }
 
 static void start_and_cancel(struct proa_actor *self, void *ctx)
@@ -268,17 +270,95 @@ uint64_t tell_loops_timers(struct tell_loops *t, uint64_t n)
     return n;
 }
 
-/* As a link brings them, in place: bursts that end, as a lane's do, when the budget is spent. */
+#define PACKET 25u /* tells of 32 bytes in a full one */
+
+static void start_many(struct proa_actor *self, void *ctx)
+{
+    const struct tell_loops *t = ctx;
+
+    for (uint64_t i = 0; i < t->goal; i++) {
+        proa_ns after = i % 16 == 0 ? PROA_S : 10 * PROA_MS + mix64(i) % (2 * PROA_S);
+        struct proa_timer timer;
+
+        PROA_ASSERT(proa_timer_start(self, after, fired, i, &timer) == PROA_OK);
+    }
+}
+
+static int by_length(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The time of the timers is the loop's own, 100 us later in each; that of the budget is real. */
+bool tell_loops_timers_expire(struct tell_loops *t, uint32_t timers,
+                              struct tell_loops_expiry *ret)
+{
+    const uint32_t room = 1u << 20;
+    uint64_t *took = malloc(room * sizeof(*took)), total = 0;
+    uint32_t loops = 0;
+
+    if (took == NULL)
+        return false;
+    *ret = (struct tell_loops_expiry){0};
+    t->done = 0;
+    t->goal = timers;
+    sched_call(t->s, t->ping, start_many, t);
+    while (t->done < timers && loops < room) {
+        proa_ns begin;
+        uint32_t most;
+
+        if (sched_deadline(t->s) != 0)
+            t->now += 100 * PROA_US;
+        sched_begin(t->s, t->now);
+        begin = clock_now();
+        most = sched_timers(t->s);
+        took[loops] = clock_now() - begin;
+        total += took[loops++];
+        ret->most = most > ret->most ? most : ret->most;
+        sched_flush(t->s);
+    }
+    qsort(took, loops, sizeof(*took), by_length);
+    ret->mean_ns = (double)total / timers;
+    ret->p999_ns = (double)took[(uint64_t)loops * 999 / 1000];
+    ret->worst_ns = (double)took[loops - 1];
+    free(took);
+    return t->done == timers;
+}
+
+uint64_t tell_loops_timers_beside(struct tell_loops *t, uint64_t n, uint32_t running)
+{
+    if (!t->many) {
+        t->many = true;
+        t->goal = running;
+        sched_call(t->s, t->pong, start_many, t);
+    }
+    return tell_loops_timers(t, n);
+}
+
+/* As a link brings them, in place: whole packets, announced when they are for several actors; a
+   burst of them ends, as a lane's does, when the budget is spent. */
 uint64_t tell_loops_deliver(struct tell_loops *t, uint64_t n)
 {
     uint64_t payload[4] = {1, 2, 3, 4};
     struct proa_msg msg = {.data = payload, .len = 32, .type = COUNT, .from = {2, 3, 4}};
+    struct proa_ref to[PACKET];
+    uint32_t slots[PACKET];
 
     for (uint64_t done = 0; done < n;) {
         loop(t);
-        for (uint32_t i = 0; i < 25 * 32 && !sched_pressed(t->s); i++, done++) {
-            msg.to = t->counters[(uint32_t)done * 0x9e3779b1u & (t->actors - 1)];
-            sched_deliver(t->s, &msg, true);
+        for (uint32_t packet = 0; packet < 32 && !sched_pressed(t->s); packet++) {
+            for (uint32_t i = 0; i < PACKET; i++, done++) {
+                to[i] = t->counters[(uint32_t)done * 0x9e3779b1u & (t->actors - 1)];
+                slots[i] = to[i].slot;
+            }
+            if (t->actors > 1)
+                sched_expect(t->s, slots, PACKET);
+            for (uint32_t i = 0; i < PACKET; i++) {
+                msg.to = to[i];
+                sched_deliver(t->s, &msg, true);
+            }
         }
     }
     return n;

@@ -7,6 +7,7 @@
 #ifndef TELL_LOOPS_H
 #define TELL_LOOPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -28,6 +29,21 @@ uint64_t tell_loops_ping_pong(struct tell_loops *t, uint64_t n);
 uint64_t tell_loops_ask(struct tell_loops *t, uint64_t n);
 uint64_t tell_loops_spawn(struct tell_loops *t, uint64_t n);
 uint64_t tell_loops_timers(struct tell_loops *t, uint64_t n);
+/* The same while so many others run. */
+uint64_t tell_loops_timers_beside(struct tell_loops *t, uint64_t n, uint32_t running);
+
+/* What timers that end cost a lane, by call of sched_timers. */
+struct tell_loops_expiry {
+    double mean_ns;           /* of a timer, its cascades included */
+    double p999_ns, worst_ns; /* of a call */
+    uint32_t most;            /* expiries and cascades of a call */
+};
+
+/* Starts so many timers, within two seconds, one in 16 at one moment, and runs them out.  False: they did
+   not all end. */
+bool tell_loops_timers_expire(struct tell_loops *t, uint32_t timers,
+                              struct tell_loops_expiry *ret);
+
 uint64_t tell_loops_deliver(struct tell_loops *t, uint64_t n);
 
 /* The machine's own speed: n multiplications, each waiting for the one before.  A core that is

@@ -223,6 +223,14 @@ static void env_bulk_free(void *ctx, void *buf)
     link_net_bulk_free(end->net, end->side, buf);
 }
 
+static void env_expect(void *ctx, const uint32_t *slots, uint32_t count)
+{
+    struct net_end *end = ctx;
+
+    if (end->net->hooks.expect != NULL)
+        end->net->hooks.expect(end->net->hooks.ctx, end->pair, end->side, slots, count);
+}
+
 static void env_deliver_bulk(void *ctx, struct link *link, const struct proa_msg *msg,
                              void *buf)
 {
@@ -326,6 +334,7 @@ static void end_init(struct link_net *net, uint32_t pair, uint32_t side)
                            .bulk_free = env_bulk_free,
                            .transmit = env_transmit,
                            .deliver = env_deliver,
+                           .expect = env_expect,
                            .deliver_bulk = env_deliver_bulk,
                            .pause = env_pause,
                            .ping = env_ping,

@@ -50,6 +50,9 @@ struct link_net_hooks {
     void (*writable)(void *ctx, uint32_t pair, uint32_t side);
     void (*refuse)(void *ctx, uint32_t pair, uint32_t side, uint64_t node,
                    const struct refusal *refusal);
+    /* A side was told whom the next messages are for. */
+    void (*expect)(void *ctx, uint32_t pair, uint32_t side, const uint32_t *slots,
+                   uint32_t count);
     /* A third node's ask that this side sent has arrived. */
     void (*passed)(void *ctx, uint32_t pair, uint32_t side, const struct proa_msg *msg);
     /* Sees every packet on its way; false: it is lost. May change the bytes. */

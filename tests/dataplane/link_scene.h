@@ -48,6 +48,8 @@ struct scene {
     bool (*filter)(struct scene *s, uint32_t side, struct packet_header *h, uint8_t *data,
                    uint16_t *len);
     void (*on_message)(struct scene *s, uint32_t side, const struct proa_msg *msg);
+    void (*on_expect)(struct scene *s, uint32_t side, const uint32_t *slots,
+                      uint32_t count);
     uint32_t mark; /* the filter's */
 };
 
@@ -79,6 +81,16 @@ static inline void scene_deliver(void *ctx, uint32_t pair, uint32_t side,
     s->entered_count[side]++;
     if (s->on_message != NULL)
         s->on_message(s, side, msg);
+}
+
+static inline void scene_expect(void *ctx, uint32_t pair, uint32_t side,
+                                const uint32_t *slots, uint32_t count)
+{
+    struct scene *s = ctx;
+
+    (void)pair;
+    if (s->on_expect != NULL)
+        s->on_expect(s, side, slots, count);
 }
 
 static inline void scene_lost(void *ctx, uint32_t pair, uint32_t side,
@@ -158,6 +170,7 @@ static inline struct scene *scene_open(const struct link_net_config *config)
     struct link_net_config c = config != NULL ? *config : (struct link_net_config){0};
     struct link_net_hooks hooks = {.ctx = &scene,
                                    .deliver = scene_deliver,
+                                   .expect = scene_expect,
                                    .lost = scene_lost,
                                    .writable = scene_writable,
                                    .refuse = scene_foreign,
