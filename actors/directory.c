@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "directory_hash.h"
+#include "directory_impl.h"
 #include "pages.h"
 
 #define NODES_BYTES (DIRECTORY_NODES_MAX * sizeof(struct directory_node))
@@ -30,10 +30,7 @@ static bool map_tables(struct directory *dir)
 struct directory *directory_create(uint32_t names_max, const uint8_t seed[32])
 {
     struct directory *dir = aligned_alloc(PROA_CACHE_LINE, sizeof(*dir));
-    struct {
-        uint8_t rounds[sizeof(dir->hash_rounds)], blocks[sizeof(dir->hash_blocks)];
-        uint64_t salt;
-    } random;
+    uint8_t random[sizeof(dir->secret) + sizeof(dir->node_salt)];
 
     if (dir == NULL)
         return NULL;
@@ -48,12 +45,11 @@ struct directory *directory_create(uint32_t names_max, const uint8_t seed[32])
     qsbr_init(&dir->qsbr);
 
     /* A key stream of the seed: as good a secret as the seed. */
-    randombytes_buf_deterministic(&random, sizeof(random), seed);
-    memcpy(dir->hash_rounds, random.rounds, sizeof(random.rounds));
-    memcpy(dir->hash_blocks, random.blocks, sizeof(random.blocks));
-    dir->node_salt = random.salt | 1;
-    sodium_memzero(&random, sizeof(random));
-    dir->aes = directory_aes_here();
+    randombytes_buf_deterministic(random, sizeof(random), seed);
+    memcpy(dir->secret, random, sizeof(dir->secret));
+    memcpy(&dir->node_salt, random + sizeof(dir->secret), sizeof(dir->node_salt));
+    dir->node_salt |= 1;
+    sodium_memzero(random, sizeof(random));
 
     if (!map_tables(dir) || !groups_init(dir)) {
         directory_destroy(dir);
@@ -100,8 +96,7 @@ void directory_destroy(struct directory *dir)
     pages_unmap(dir->nodes, NODES_BYTES);
     pages_unmap(dir->node_index, NODE_INDEX_BYTES);
     pages_unmap(dir->node_owners, NODE_OWNERS_BYTES);
-    sodium_memzero(dir->hash_rounds, sizeof(dir->hash_rounds));
-    sodium_memzero(dir->hash_blocks, sizeof(dir->hash_blocks));
+    sodium_memzero(dir->secret, sizeof(dir->secret));
     free(dir);
 }
 

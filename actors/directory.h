@@ -32,7 +32,7 @@
    moment.  A grown table is filled aside and published by one store (T1); the old one no longer
    changes and is freed when the readers have left it.
 
-   The hash has 128 bits and a random secret made from the seed (directory_hash.h): who does not know the
+   The hash is XXH3 (128 bits) with a random secret made from the seed: who does not know the
    secret cannot search for two names with one hash.  The writer keeps the names and refuses a
    second name with the same hash; a reader compares hashes only.
 

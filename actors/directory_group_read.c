@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "directory_impl.h"
+#include "directory_hash.h"
 
 /* For a group that is not here, while others are removed during each: a search is shorter than a
    removal, so that few go by. */
@@ -9,7 +9,7 @@
 
 struct group *group_find(const struct directory *dir, const char *name, size_t len)
 {
-    struct name_key key = directory_key(dir, name, len);
+    struct name_key key = name_hash(dir, name, len);
     uint32_t at = (uint32_t)key.low & (GROUP_TABLE_SLOTS - 1);
 
     for (uint32_t n = 0; n < GROUP_TABLE_SLOTS; n++) {

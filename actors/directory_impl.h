@@ -151,8 +151,6 @@ struct node_owner {
     uint32_t number;
 };
 
-#define HASH_BLOCKS 16u /* of 16 bytes, in the longest name */
-
 struct directory {
     /* Constant after create. */
     struct directory_node *nodes; /* DIRECTORY_NODES_MAX */
@@ -160,16 +158,13 @@ struct directory {
         *node_index;    /* NODE_INDEX_SLOTS: 0, 1, or record + NODE_INDEX_FIRST */
     uint64_t node_salt; /* odd */
     uint32_t names_max;
-    bool aes; /* names are hashed by AES instructions */
 
     /* Written by the writer, read by readers. */
     alignas(PROA_CACHE_LINE) _Atomic(struct table *) table;
     _Atomic uint64_t moves;
     _Atomic bool complete; /* directory_complete */
 
-    /* Constant; of the hash (directory_hash.h): for the length, and for blocks at each place. */
-    alignas(PROA_CACHE_LINE) uint8_t hash_rounds[64];
-    uint8_t hash_blocks[(1 + HASH_BLOCKS) * 16];
+    alignas(PROA_CACHE_LINE) uint8_t secret[192]; /* constant; of the hash */
 
     struct qsbr qsbr;
 

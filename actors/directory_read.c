@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inlined, so that the hash of a short name is a dozen instructions and no call. */
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "directory_hash.h"
-
-static inline struct name_key name_hash_xxh(const struct directory *dir, const char *name,
-                                            size_t len)
-{
-    XXH128_hash_t hash =
-        XXH3_128bits_withSecret(name, len, dir->hash_blocks, sizeof(dir->hash_blocks));
-
-    return (struct name_key){hash.low64, hash.high64};
-}
 
 struct name_key directory_key(const struct directory *dir, const char *name, size_t len)
 {
-    if (dir->aes && len - 1 < PROA_NAME_MAX)
-        return directory_key_aes(dir, name, len);
-    return name_hash_xxh(dir, name, len);
+    return name_hash(dir, name, len);
 }
 
 struct found {
@@ -71,19 +56,41 @@ static struct found scan_again(const struct directory *dir, const struct table *
     }
 }
 
-enum proa_outcome directory_look_further(const struct directory *dir, struct name_key key,
-                                         uint32_t type, proa_ns now,
-                                         struct proa_ref *ret_ref)
+/* What a slot says that was LIVE or ABSENT when meta was read. */
+static inline enum proa_outcome tell(const struct directory *dir, const struct slot *slot,
+                                     uint64_t meta, uint32_t type, proa_ns now,
+                                     struct proa_ref *ret_ref)
 {
-    /* T2 acquire, pairs with T1: the table has been filled. */
-    const struct table *table = atomic_load_explicit(&dir->table, memory_order_acquire);
+    uint64_t value = slot->value;
+
+    if (meta_state(meta) == SLOT_ABSENT)
+        return now < value ? PROA_NOT_FOUND : directory_missing(dir);
+
+    const struct directory_node *node = &dir->nodes[meta_node(meta)];
+    uint32_t has = meta_type(meta);
+
+    /* relaxed: a moment, nothing is read by it. */
+    if (now >= atomic_load_explicit(&node->heard_until, memory_order_relaxed))
+        return PROA_UNKNOWN;
+    ret_ref->node = node->id;
+    ret_ref->slot = (uint32_t)value;
+    ret_ref->generation = (uint32_t)(value >> 32);
+    return type == 0 || has == 0 || has == type ? PROA_OK : PROA_WRONG_TYPE;
+}
+
+/* Not in the slot that its line's first meta tells.  Apart from the lookup, which so has fewer
+   registers to save. */
+static __attribute__((noinline)) enum proa_outcome
+look_further(const struct directory *dir, const struct table *table, struct name_key key,
+             uint32_t type, proa_ns now, struct proa_ref *ret_ref)
+{
     struct found found = scan(table, key);
 
     if (found.slot == NULL && found.moved)
         found = scan_again(dir, table, key);
     if (found.slot == NULL)
         return directory_missing(dir);
-    return slot_tell(dir, found.slot, found.meta, type, now, ret_ref);
+    return tell(dir, found.slot, found.meta, type, now, ret_ref);
 }
 
 enum proa_outcome directory_lookup(const struct directory *dir, const char *name,
@@ -92,9 +99,20 @@ enum proa_outcome directory_lookup(const struct directory *dir, const char *name
 {
     if (len - 1 >= PROA_NAME_MAX)
         return PROA_UNKNOWN;
-    if (__builtin_expect(dir->aes, 1))
-        return directory_lookup_aes(dir, name, len, type, now, ret_ref);
-    return lookup_key(dir, name_hash_xxh(dir, name, len), type, now, ret_ref);
+
+    struct name_key key = name_hash(dir, name, len);
+    /* T2 acquire, pairs with T1: the table has been filled. */
+    const struct table *table = atomic_load_explicit(&dir->table, memory_order_acquire);
+    const struct slot *slot = &table->slots[table_home(table, key)];
+    /* relaxed: only which of the line's two slots is looked at first, by no branch: a mispredicted
+       one costs the whole miss that it waits for. */
+    slot += meta_other(atomic_load_explicit(&slot->meta, memory_order_relaxed), key);
+    /* M2 acquire, pairs with M1: key and value have been written. */
+    uint64_t meta = atomic_load_explicit(&slot->meta, memory_order_acquire);
+
+    if (__builtin_expect(meta_state(meta) < SLOT_ABSENT || !key_equal(slot, key), 0))
+        return look_further(dir, table, key, type, now, ret_ref);
+    return tell(dir, slot, meta, type, now, ret_ref);
 }
 
 /* ---- Nodes ---- */

@@ -195,8 +195,7 @@ void lane_env_init(struct lane *lane)
                                   .writable = env_writable,
                                   .passed = env_passed,
                                   .refuse = lane_below_refuse,
-                                  .lost = env_lost,
-                                  .settles = true};
+                                  .lost = env_lost};
 }
 
 void lane_report(struct lane *lane, uint16_t kind, const struct punt_link *report)
@@ -236,6 +235,7 @@ static struct link_params params_of(struct lane *lane, const struct punt_link_op
                             .port = open->port,
                             .lead = (uint8_t)port->lead,
                             .initiator = open->initiator,
+                            .settles = true,
                             .seq_tx = open->seq_tx,
                             .seq_rx = open->seq_rx,
                             .mtu = open->mtu,

@@ -68,9 +68,6 @@ struct link_env {
     void (*expect)(void *ctx, const uint32_t *slots, uint32_t count);
     /* True: deliver no more packets before link_deliver_more.  May be NULL: never. */
     bool (*pause)(void *ctx);
-    /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
-       next packet has left. */
-    bool settles;
     void *(*bulk_alloc)(void *ctx, size_t len); /* 16-aligned, NULL: none */
     void (*bulk_free)(void *ctx, void *buf);
     /* A bulk message is complete: takes buf (from bulk_alloc). */
@@ -110,9 +107,12 @@ struct link_params {
     uint8_t port;
     uint8_t lead;      /* of the port (alignment of what pkt_alloc gives is the pool's) */
     uint8_t initiator; /* hold data until the peer was heard */
-    uint32_t mtu;      /* largest link packet */
-    uint64_t node;     /* the peer */
-    uint64_t self;     /* this node */
+    /* The lane calls link_settle at the end of a loop: what an answer acknowledges may wait until the
+       next packet has left. */
+    bool settles;
+    uint32_t mtu;  /* largest link packet */
+    uint64_t node; /* the peer */
+    uint64_t self; /* this node */
     uint32_t seq_tx, seq_rx;
     uint32_t message_max;
     void *records; /* link_records_size() bytes, 8-aligned; NULL: they follow the link */
@@ -171,7 +171,7 @@ void link_writable(struct link *link, uint32_t slot, uint32_t generation, proa_n
 bool link_input(struct link *link, struct pkt *p, proa_ns now);
 
 /* link_settle does what link_input has put off: the books of packets that were acknowledged.  After
-   link_flush; without env.settles there is never anything. */
+   link_flush; without params.settles there is never anything. */
 void link_settle(struct link *link);
 
 /* When many packets become deliverable at once, because a gap has closed, they are delivered

@@ -264,7 +264,7 @@ bool link_ack_may_wait(const struct link *link, const struct packet_header *h)
     const struct link_budget *budget = link->env.budget;
     uint32_t inflight = link->nxt - link->una;
 
-    if (!link->env.settles || inflight - 1 >= LINK_LATE_MOST || h->sack != 0 ||
+    if (!link->params.settles || inflight - 1 >= LINK_LATE_MOST || h->sack != 0 ||
         (h->flags & PACKET_CE_ECHO) != 0 ||
         link_diff(link->right, link->nxt) < LINK_LATE_ROOM ||
         budget->retained + LINK_LATE_ROOM > budget->retained_max)
