@@ -4,25 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link_events.h"
 #include "link_pool.h"
 #include "packet.h"
 
 #define ROOM 9216
-#define HEAP_MAX 65536
 
 /* ---- The network ---- */
-
-enum event_kind { EVENT_PACKET, EVENT_PING, EVENT_PONG };
-
-struct event {
-    proa_ns at;
-    uint64_t serial;
-    enum event_kind kind;
-    uint32_t pair, side; /* where it arrives */
-    uint32_t flags;
-    uint16_t len;
-    uint8_t *bytes;
-};
 
 struct net_side {
     struct link_pool pool;
@@ -45,11 +33,10 @@ struct link_net {
     struct link_net_config config;
     struct link_net_hooks hooks;
     proa_ns now;
-    uint64_t random, serial;
+    uint64_t random;
     struct net_side sides[2];
     struct net_end ends[LINK_NET_PAIRS][2];
-    struct event *heap;
-    uint32_t heap_count;
+    struct link_events events;
 };
 
 uint64_t link_net_random(struct link_net *net)
@@ -64,45 +51,6 @@ uint64_t link_net_random(struct link_net *net)
 static bool chance(struct link_net *net, uint32_t of_10000)
 {
     return of_10000 > 0 && link_net_random(net) % 10000 < of_10000;
-}
-
-static bool before(const struct event *a, const struct event *b)
-{
-    return a->at != b->at ? a->at < b->at : a->serial < b->serial;
-}
-
-static void heap_push(struct link_net *net, struct event event)
-{
-    uint32_t i = net->heap_count++;
-
-    PROA_ASSERT(i < HEAP_MAX);
-    event.serial = net->serial++;
-    while (i > 0 && before(&event, &net->heap[(i - 1) / 2])) {
-        net->heap[i] = net->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    net->heap[i] = event;
-}
-
-static struct event heap_pop(struct link_net *net)
-{
-    struct event top = net->heap[0], last = net->heap[--net->heap_count];
-    uint32_t i = 0;
-
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= net->heap_count)
-            break;
-        if (child + 1 < net->heap_count &&
-            before(&net->heap[child + 1], &net->heap[child]))
-            child++;
-        if (!before(&net->heap[child], &last))
-            break;
-        net->heap[i] = net->heap[child];
-        i = child;
-    }
-    net->heap[i] = last;
-    return top;
 }
 
 /* When something sent now by `from` arrives. */
@@ -176,7 +124,7 @@ static void send_bytes(struct link_net *net, struct net_end *from, const uint8_t
             continue;
         }
         e.at = arrival(net, from);
-        heap_push(net, e);
+        link_events_push(&net->events, e);
     }
 }
 
@@ -256,11 +204,11 @@ static void env_ping(void *ctx, struct link *link, uint32_t flags)
     end->last_ping = flags;
     if (chance(net, net->config.loss))
         return;
-    heap_push(net, (struct event){.at = net->now + net->config.delay,
-                                  .kind = EVENT_PING,
-                                  .pair = end->pair,
-                                  .side = !end->side,
-                                  .flags = flags});
+    link_events_push(&net->events, (struct event){.at = net->now + net->config.delay,
+                                                  .kind = EVENT_PING,
+                                                  .pair = end->pair,
+                                                  .side = !end->side,
+                                                  .flags = flags});
 }
 
 static void env_up(void *ctx, struct link *link)
@@ -362,8 +310,7 @@ struct link_net *link_net_create(const struct link_net_config *config,
     net->hooks = *hooks;
     net->random = c->seed;
     net->now = PROA_S;
-    net->heap = calloc(HEAP_MAX, sizeof(*net->heap));
-    PROA_ASSERT(net->heap != NULL);
+    link_events_init(&net->events);
     c->pairs = c->pairs ? c->pairs : 1;
     c->mtu = c->mtu ? c->mtu : 1448;
     c->message_max = c->message_max ? c->message_max : 1u << 20;
@@ -385,8 +332,8 @@ struct link_net *link_net_create(const struct link_net_config *config,
 
 void link_net_destroy(struct link_net *net)
 {
-    for (uint32_t i = 0; i < net->heap_count; i++)
-        free(net->heap[i].bytes);
+    for (uint32_t i = 0; i < net->events.count; i++)
+        free(net->events.heap[i].bytes);
     for (uint32_t side = 0; side < 2; side++) {
         struct net_side *s = &net->sides[side];
         for (uint32_t pair = 0; pair < net->config.pairs; pair++) {
@@ -402,7 +349,7 @@ void link_net_destroy(struct link_net *net)
         PROA_ASSERT(s->budget.queued == 0 && s->budget.reserved == 0);
         link_pool_fini(&s->pool);
     }
-    free(net->heap);
+    free(net->events.heap);
     free(net);
 }
 
@@ -431,10 +378,10 @@ static void arrive(struct link_net *net, const struct event *e)
     }
     link_heard(end->link, false, net->now);
     if (e->kind == EVENT_PING && !chance(net, net->config.loss))
-        heap_push(net, (struct event){.at = net->now + net->config.delay,
-                                      .kind = EVENT_PONG,
-                                      .pair = e->pair,
-                                      .side = !e->side});
+        link_events_push(&net->events, (struct event){.at = net->now + net->config.delay,
+                                                      .kind = EVENT_PONG,
+                                                      .pair = e->pair,
+                                                      .side = !e->side});
 }
 
 void link_net_inject(struct link_net *net, uint32_t pair, uint32_t side, const void *data,
@@ -486,7 +433,7 @@ static bool tick_all(struct link_net *net)
 
 static proa_ns next_moment(struct link_net *net)
 {
-    proa_ns at = net->heap_count > 0 ? net->heap[0].at : PROA_NS_NEVER;
+    proa_ns at = net->events.count > 0 ? net->events.heap[0].at : PROA_NS_NEVER;
 
     for (uint32_t i = 0; i < 2 * net->config.pairs; i++) {
         struct link *link = net->ends[i / 2][i % 2].link;
@@ -510,10 +457,10 @@ bool link_net_step(struct link_net *net, proa_ns until)
     }
     /* A deadline of now that stays (a dry pool) must not stop the clock. */
     net->now = at > net->now ? at : net->now + 100;
-    for (int burst = 0; burst < 32 && net->heap_count > 0; burst++) {
-        if (net->heap[0].at > net->now)
+    for (int burst = 0; burst < 32 && net->events.count > 0; burst++) {
+        if (net->events.heap[0].at > net->now)
             break;
-        struct event e = heap_pop(net);
+        struct event e = link_events_pop(&net->events);
         arrive(net, &e);
         free(e.bytes);
     }

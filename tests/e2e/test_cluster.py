@@ -46,6 +46,8 @@ def article(cluster):
 
 def command_line(nodes):
     one, _, three = nodes
+    # A digest of each neighbour's must have come, which the third one's may not have yet.
+    within(10, lambda: ": complete," in one.cli("cluster").stdout)
     said = one.cli("cluster").stdout
     head = rf"node {one.id} at {one.address}: complete, 2 of 2 other nodes linked; publishes 0 names, 3 memberships"
     row = rf"{three.id} linked +0 +3 +[1-9][0-9]* +[0-9.]+[um]s +{three.address}"
