@@ -104,7 +104,7 @@ size_t capture_head(struct capture *capture, uint8_t *buf, size_t cap)
     bool ok = pcapng_section(&to, config->program);
 
     for (unsigned i = 0; i < config->port_count && ok; i++) {
-        char text[128], address[ADDR_TEXT_MAX] = "";
+        char text[PCAPNG_TEXT_MAX], address[ADDR_TEXT_MAX];
 
         addr_print(&config->ports[i].address, address, sizeof(address));
         snprintf(text, sizeof(text), "port %u of proa node %016llx at %s", i,
