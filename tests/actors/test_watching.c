@@ -193,7 +193,6 @@ static void group__without_memory_for_the_set_it_comes_later(void **state)
     uint64_t v = 0;
 
     (void)state;
-    needs_wraps();
     for (uint32_t n = 0; n < 50; n++)
         v = join("g", n);
     publish();
@@ -222,7 +221,6 @@ static void group__without_memory_for_a_change_a_set_replaces_it(void **state)
     uint32_t sent = 0;
 
     (void)state;
-    needs_wraps();
     watch(PROA_WATCH_GROUP, "g", &up);
     say_set(&up, 0);
     world_settle(w);

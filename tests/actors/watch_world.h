@@ -59,13 +59,6 @@ static const struct proa_behaviour watcher = {.type_name = "watcher",
 
 /* ---- Memory that fails ---- */
 
-/* Skips a test in a program in which our own functions could not be wrapped. */
-static inline void needs_wraps(void)
-{
-    if (!CAN_WRAP)
-        skip();
-}
-
 static size_t fails_from; /* bytes; 0: never */
 
 void *__real_arena_alloc(struct arena *arena, size_t len, size_t align);
