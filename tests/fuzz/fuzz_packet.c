@@ -22,7 +22,7 @@ enum op {
     OP_BELIEVED, /* inject with a sound header: bytes[0..3] choose kind, seq, ack, flags */
     OP_SEND,     /* flags, class, len */
     OP_TIME,     /* u16, in 10 us */
-    OP_HEARD,
+    OP_HEARD,    /* bytes[0]: busy; deliver nothing from here on until time passes */
     OP_REFUSE,
     OP_DRY, /* the next allocations fail */
     OP_ACK,
@@ -43,6 +43,7 @@ static uint64_t bulk_live, touched;
 static uint32_t fail_packets, fail_control, fail_bulk;
 static uint32_t peer_next, peer_acked, peer_known; /* what a true peer would write */
 static proa_ns now;
+static bool paused;
 
 static struct pkt *make(size_t room)
 {
@@ -176,6 +177,20 @@ static void deliver_bulk(void *ctx, struct link *link, const struct proa_msg *ms
     bulk_free(ctx, buf);
 }
 
+/* A hint; but what is hinted must be there to be read. */
+static void expect(void *ctx, const uint32_t *slots, uint32_t count)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < count; i++)
+        touched += slots[i];
+}
+
+static bool is_paused(void *ctx)
+{
+    (void)ctx;
+    return paused;
+}
+
 static void ping(void *ctx, struct link *link, uint32_t flags)
 {
     (void)ctx;
@@ -230,6 +245,8 @@ static void begin(void)
                                         .bulk_free = bulk_free,
                                         .transmit = transmit,
                                         .deliver = deliver,
+                                        .expect = expect,
+                                        .pause = is_paused,
                                         .deliver_bulk = deliver_bulk,
                                         .ping = ping,
                                         .up = nothing,
@@ -244,6 +261,7 @@ static void begin(void)
                                  .seq_tx = (uint32_t)-5,
                                  .seq_rx = (uint32_t)-9,
                                  .mtu = MTU,
+                                 .settles = true,
                                  .message_max = 100000};
 
     pool.ops = &ops;
@@ -264,6 +282,7 @@ static void end(void)
     link_fini(the_link);
     PROA_ASSERT(pool.in_use == 0 && bulk_live == 0);
     PROA_ASSERT(budget.retained == 0 && budget.held == 0 && budget.bulk == 0);
+    PROA_ASSERT(budget.queued == 0 && budget.reserved == 0);
 }
 
 static void inject(const uint8_t *bytes, size_t len)
@@ -338,7 +357,11 @@ static void pass_time(const uint8_t *bytes, size_t len)
 {
     if (len >= 2)
         now += (proa_ns)(bytes[0] | bytes[1] << 8) * 10 * PROA_US;
+    paused = false;
+    if (link_waits(the_link))
+        link_deliver_more(the_link, now);
     link_flush(the_link, now);
+    link_settle(the_link);
     if (link_deadline(the_link) <= now)
         link_tick(the_link, now);
     if (link_state(the_link) == LINK_DEAD) {
@@ -379,6 +402,7 @@ static void step(enum op op, const uint8_t *bytes, size_t len)
         break;
     case OP_HEARD:
         link_heard(the_link, len > 0 && (bytes[0] & 1), now);
+        paused = len > 0 && (bytes[0] & 2);
         break;
     case OP_REFUSE:
         refuse(bytes, len);
@@ -405,6 +429,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory = aligned_alloc(64, link_size() + link_records_size());
     now = PROA_S;
     fail_packets = fail_control = fail_bulk = 0;
+    paused = false;
     begin();
     for (int steps = 0; size >= 3 && steps < STEPS_MAX; steps++) {
         enum op op = (enum op)(data[0] % OP_COUNT);
