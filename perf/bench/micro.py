@@ -35,7 +35,10 @@ def merge(records):
             if not name.startswith("bench_") or record["status"] != "ok":
                 continue
             whole = record["json"]["whole"]
-            merged["context"] = merged["context"] or whole["context"]
+            # Whose machine it was, and where the tree lay there, is nobody's business.
+            merged["context"] = merged["context"] or {
+                key: value for key, value in whole["context"].items()
+                if key not in ("executable", "host_name")}
             for entry in whole["benchmarks"]:
                 if entry.get("run_type") == "iteration" and not entry.get("error_occurred"):
                     merged["benchmarks"].append(slim(name, record["round"], entry))
