@@ -24,6 +24,7 @@
 #include "perf_clock.h"
 #include "perf_folder.h"
 #include "perf_json.h"
+#include "perf_memory.h"
 #include "perf_process.h"
 
 #define PHASE (250 * PROA_MS)
@@ -54,23 +55,6 @@ struct run {
     struct most most;
 };
 
-static uint64_t rss(pid_t pid)
-{
-    unsigned long long kb = 0;
-    char path[64], line[256];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "RssAnon: %llu", &kb) == 1)
-            break;
-    fclose(file);
-    return kb * 1024;
-}
-
 static void more(uint64_t *most, uint64_t value)
 {
     *most = value > *most ? value : *most;
@@ -90,7 +74,7 @@ static void look(struct run *r, bool before)
         more(&r->most.retained, atomic_load(&m->retained));
         more(&r->most.packets, atomic_load(&m->packets));
         arena += atomic_load(&m->arena);
-        own += rss(r->nodes[i].pid);
+        own += perf_memory_anonymous(r->nodes[i].pid);
     }
     if (before) {
         r->most.arena_before = arena;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "perf_memory.h"
 #include "port_vhost.h"
 
 #define FLAT_FROM 9    /* rounds: fewer say nothing about growth */
@@ -33,23 +34,6 @@ void soak_memory_fini(struct soak_memory *m)
 {
     for (int i = 0; i < SOAK_NODES; i++)
         free(m->processes[i].samples);
-}
-
-uint64_t soak_memory_rss(pid_t pid)
-{
-    unsigned long long kb = 0;
-    char path[64], line[256];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "RssAnon: %llu", &kb) == 1)
-            break;
-    fclose(file);
-    return kb * 1024;
 }
 
 /* Whether an inode is a socket that claims a core (control/cores.c): which of the nodes on a machine
@@ -153,7 +137,7 @@ static void sample(struct soak_process_memory *m, struct soak_hands *h,
                    const struct soak_process *p)
 {
     const struct soak_cluster *c = h->c;
-    struct soak_sample s = {.rss = soak_memory_rss(p->pid)};
+    struct soak_sample s = {.rss = perf_memory_anonymous(p->pid)};
     unsigned fds = soak_memory_fds(p->pid);
     uint64_t slack =
         c->lanes * (PACKETS_SLACK + (c->kind == SOAK_VHOST ? PACKETS_IN_RING : 0));

@@ -43,8 +43,7 @@ void soak_memory_sample(struct soak_memory *m, struct soak_hands *h);
 /* soak_memory_flat judges the longest run of one process, and prints what it was. */
 void soak_memory_flat(const struct soak_memory *m, struct soak_hands *h);
 
-/* RssAnon of a process, and how many descriptors it has; 0: not to be read. */
-uint64_t soak_memory_rss(pid_t pid);
+/* How many descriptors a process has; 0: not to be read. */
 unsigned soak_memory_fds(pid_t pid);
 
 #endif
