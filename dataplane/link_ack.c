@@ -82,7 +82,7 @@ void link_send_ack(struct link *link, proa_ns now)
     }
     p = link_new_packet(link, 1);
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return;
     }
     for (size_t i = 0; i < words; i++)

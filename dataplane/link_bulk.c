@@ -231,7 +231,7 @@ static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
     struct packet_message m;
 
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return false;
     }
     link_fill_message(link, msg, now, &m);

@@ -83,7 +83,7 @@ bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now)
 
     PROA_ASSERT(old->attempt < PACKET_ATTEMPT_MAX);
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return false;
     }
     memcpy(p->data + PACKET_HEADER_LEN, old->data + PACKET_HEADER_LEN,

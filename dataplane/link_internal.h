@@ -343,10 +343,11 @@ static inline void link_unqueue(struct link *link, struct pkt *p)
         link_unreserve(link, p);
 }
 
-/* Not before long, though nothing may happen meanwhile. */
+/* Not before long, though nothing may happen meanwhile.  A look that is due now is the one that asks
+   for another. */
 static inline void link_look_again(struct link *link, proa_ns now)
 {
-    if (link->retry_at == PROA_NS_NEVER)
+    if (link->retry_at <= now || link->retry_at == PROA_NS_NEVER)
         link->retry_at = now + LINK_RETRY;
 }
 
