@@ -233,7 +233,7 @@ void link_flush(struct link *link, proa_ns now)
     bool more = link_has_work(link) && flush_new(link, now);
     link->blocked = more || ((link_port_behind(link) || link_port_full(link)) &&
                              (link->lost_count > 0 || link_has_work(link)));
-    if (link_ack_wanted(link, now))
+    if (link->asks || link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)
         tell_writable(link, now);

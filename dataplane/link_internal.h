@@ -53,6 +53,7 @@
     (400 * PROA_MS) /* so that a node has 600 ms for one answer before LINK_SILENCE */
 #define LINK_PING_EXPECT (100 * PROA_MS)
 #define LINK_PING_AGAIN (100 * PROA_MS)
+#define LINK_PING_APART (50 * PROA_MS) /* PINGs that leave closer together count as one */
 #define LINK_PING_OPENING (2 * PROA_MS) /* doubled each time up to LINK_RTO_MOST */
 #define LINK_LAST_CALL (20 * PROA_MS)   /* a last ping's time before silence kills */
 #define LINK_PAUSED (100 * PROA_MS)     /* no tick for so long: we slept, not the peer */
@@ -206,6 +207,7 @@ struct link {
     uint32_t ack_pending;
     bool shut; /* the last window told left less than half of it */
     bool ack_now, ack_full;
+    bool asks; /* a bare ack is to go that asks for one */
     bool ce;
     bool trigger_valid;
     uint8_t trigger_attempt;
@@ -216,11 +218,12 @@ struct link {
 
     /* Silence. */
     alignas(PROA_CACHE_LINE) proa_ns heard_at;
-    proa_ns active_at, pinged_at, last_call;
-    proa_ns late_at; /* of `late`; 0: none */
+    proa_ns active_at, pinged_at; /* a PING was wanted, or left, last */
+    proa_ns last_call; /* 0: none; NEVER: its PING has not left; else its end */
+    proa_ns late_at;   /* of `late`; 0: none */
     proa_ns peer_gap;
     uint64_t sent_messages;
-    uint32_t pings;
+    uint16_t wanted, pings; /* PINGs since the peer was heard: wanted; left, apart */
     bool expect, peer_busy;
     uint8_t persist_backoff;
 
@@ -233,6 +236,7 @@ struct link {
     struct packet_header late;
     proa_ns full_at; /* last ACK with a bitmap */
     proa_ns tick_at, persist_at;
+    proa_ns left_at; /* the last PING that was counted */
 
     /* Records: [record_head, record_head + record_count), counted since the link began. */
     struct link_record *records; /* LINK_REFUSALS_MAX */

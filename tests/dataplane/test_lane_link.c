@@ -478,6 +478,23 @@ static void many__a_thousand_links_on_one_lane(void **state)
     assert_int_equal(STAT(0, 0, links), 0);
 }
 
+/* Only PINGs that the lane has sent count.  All of B stands still, A's control thread at first too. */
+static void ping__counts_when_the_lane_sends_it(void **state)
+{
+    (void)state;
+    link_nodes(0, 0, NODE_B);
+    run(PROA_MS);
+    deaf = stands = true;
+    for (proa_ns until = now + 5 * PROA_S; now < until; now += PROA_MS)
+        step(0, 0);
+    assert_int_equal(nodes[0].part[0].ended, 0);
+    stands = false;
+    for (proa_ns until = now + PROA_S; now < until; now += PROA_MS)
+        step(0, 0);
+    assert_int_equal(nodes[0].part[0].ended, 1);
+    assert_int_equal(nodes[0].part[0].end.flags, LINK_END_SILENT);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -492,6 +509,7 @@ int main(void)
         test(end__a_writable_goes_by_another_link),
         test(open__writables_past_the_bound_become_one_for_all),
         test(open__what_runtimes_say_is_given_up),
+        test(ping__counts_when_the_lane_sends_it),
         test(settle__acks_before_the_lane_sleeps),
         test(backlog__256_packets_then_again_and_none_is_lost),
         test(backlog__messages_gather_in_one_packet_meanwhile),
