@@ -183,8 +183,10 @@ void sched_deliver(struct sched *s, const struct proa_msg *msg, bool in_place_ok
 {
     struct slot *slot = slot_open(s, msg->to);
 
-    /* What most messages are; deliver says the rest. */
-    if (__builtin_expect(slot != NULL && in_place_ok && msg->flags == 0 &&
+    /* What most messages are, tells and asks; deliver says the rest. */
+    if (__builtin_expect(slot != NULL && in_place_ok &&
+                             (msg->flags == 0 ||
+                              (msg->flags == PROA_MSG_ASK && msg->correlation != 0)) &&
                              msg->cls < MAILBOX_COUNTED && msg->type < PROA_TYPE_SYSTEM &&
                              may(s, slot),
                          1)) {

@@ -111,8 +111,9 @@ struct core_stats {
     uint64_t syn_tx, syn_rx, synack_rx, open_rx, ping_tx, ping_rx, pong_rx, rst_tx,
         rst_rx;
     uint64_t close_rx, opened, failed, admission_refused, down_full;
-    uint64_t dead_nodes; /* taken for dead, by silence */
-    uint64_t gone_nodes; /* left, or restarted as another */
+    uint64_t syn_crossed; /* not answered: ours was, or will be (handshake_answer.c) */
+    uint64_t dead_nodes;  /* taken for dead, by silence */
+    uint64_t gone_nodes;  /* left, or restarted as another */
     uint64_t names, names_refused;
     uint64_t log_unprinted;   /* lines that stderr had no room for */
     uint64_t publish_refused; /* names and memberships: mesh.published_max */

@@ -285,6 +285,21 @@ void handshake_cancel(struct core *core, uint64_t node)
     }
 }
 
+bool handshake_crosses(struct handshake *self, unsigned lane, uint64_t node)
+{
+    const struct attempt *attempt = attempt_of(self, lane, node);
+
+    return attempt != NULL && attempt->state == ATTEMPT_SYN && attempt->tries == 1;
+}
+
+void handshake_moot(struct core *core, unsigned lane, uint64_t node)
+{
+    struct attempt *attempt = attempt_of(&core->handshake, lane, node);
+
+    if (attempt != NULL && attempt->state != ATTEMPT_OPEN)
+        attempt_free(core, attempt);
+}
+
 /* ---- What comes back ---- */
 
 static struct attempt *attempt_of_link(struct core *core, const struct peer_link *link)

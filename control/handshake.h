@@ -104,6 +104,12 @@ bool handshake_answers(struct core *core, const struct peer_link *link, uint64_t
 /* handshake_cancel fails all attempts to reach node. */
 void handshake_cancel(struct core *core, uint64_t node);
 
+/* handshake_crosses: lane's first SYN to node is under way, so that one from there has crossed it. */
+bool handshake_crosses(struct handshake *self, unsigned lane, uint64_t node);
+
+/* handshake_moot ends lane's attempt to reach node: it has a link that node has opened. */
+void handshake_moot(struct core *core, unsigned lane, uint64_t node);
+
 void handshake_synack(struct core *core, const struct core_datagram *dgram,
                       const struct packet_open *open);
 

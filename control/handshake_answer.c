@@ -143,6 +143,19 @@ static void send_synack(struct core *core, const struct core_datagram *dgram,
     core_send(core, dgram->lane, dgram->port, &dgram->from, buf, mtu);
 }
 
+/* Two nodes that call each other at once would get two links, each carrying one direction and bare acks of the
+   other.  So of two first SYNs that cross, of lanes that would share the link, the greater node's is the one that is
+   answered.  Later ones are answered whatever was sent: packets may get through one way only. */
+static bool yields(struct core *core, const struct core_datagram *dgram,
+                   const struct packet_open *syn)
+{
+    unsigned lane = lane_for(core, dgram, syn);
+
+    return core->node > syn->src_node && syn->lanes == core->config.lanes &&
+           lane == link_id_lane(syn->link) &&
+           handshake_crosses(&core->handshake, lane, syn->src_node);
+}
+
 void handshake_syn(struct core *core, const struct core_datagram *dgram,
                    const struct packet_open *syn)
 {
@@ -159,6 +172,10 @@ void handshake_syn(struct core *core, const struct core_datagram *dgram,
         /* For an earlier life at this address: its callers should not wait for it. */
         handshake_answer(core, dgram, PACKET_RST, syn->src_node, syn->nonce, syn->link, 0,
                          0);
+        return;
+    }
+    if (yields(core, dgram, syn)) {
+        core->stats.syn_crossed++;
         return;
     }
     if (!syn_admit(core)) {
@@ -248,6 +265,8 @@ static bool half_opened(struct core *core, const struct core_datagram *dgram,
     peers_link_open(link, peer, half->peer_link, &half->addr, half->port, sending);
     link->theirs = true;
     half_free(core, half);
+    if (sending)
+        handshake_moot(core, link_id_lane(link->id), peer->node);
     core->stats.opened++;
     liveness_met(core, &id, &dgram->from);
     return true;

@@ -128,10 +128,10 @@ static const struct telemetry_row link_rows[] = {
 };
 
 static const struct telemetry_row core_rows[] = {
-    CORE(datagrams), CORE(syn_tx),     CORE(syn_rx),     CORE(synack_rx),
-    CORE(open_rx),   CORE(ping_tx),    CORE(ping_rx),    CORE(pong_rx),
-    CORE(rst_tx),    CORE(rst_rx),     CORE(close_rx),   CORE(opened),
-    CORE(failed),    CORE(dead_nodes), CORE(gone_nodes), CORE(names),
+    CORE(datagrams), CORE(syn_tx),      CORE(syn_rx),  CORE(synack_rx),  CORE(open_rx),
+    CORE(ping_tx),   CORE(ping_rx),     CORE(pong_rx), CORE(rst_tx),     CORE(rst_rx),
+    CORE(close_rx),  CORE(opened),      CORE(failed),  CORE(dead_nodes), CORE(gone_nodes),
+    CORE(names),     CORE(syn_crossed),
 };
 
 static const struct telemetry_row core_drop_rows[] = {

@@ -167,10 +167,10 @@ unsigned ethdev_tx(struct port *base, unsigned queue, struct pkt **pkts, unsigne
                 ethdev_drop(port, queue, p, why);
             }
         }
+        ethdev_burst_out(port, queue, mbufs, count);
         /* Counted as they are handed over; the backlog leaves by the device or with its link. */
         port_stat_add(&stats->tx, count);
         port_stat_add(&stats->tx_bytes, bytes);
-        ethdev_burst_out(port, queue, mbufs, count);
         if (tx_backlog_room(backlog) == 0)
             break;
     }

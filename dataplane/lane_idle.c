@@ -15,7 +15,7 @@
     (500 * PROA_US) /* longest sleep when a port has no fd.  Source: wire.md */
 #define IDLE_LONGEST (100 * PROA_MS) /* longest sleep at all: *stop is looked at */
 #define IDLE_FDS_MAX (PROA_PORTS_MAX + 1)
-#define IDLE_LOOKS 8 /* at the ports, for one loop without work */
+#define IDLE_LOOKS 32 /* at the ports, for one loop without work: less than 1 us */
 #define IDLE_SPIN_MIN (2 * PROA_US)
 
 struct idle {

@@ -259,14 +259,13 @@ static void take_trigger(struct link *link, const struct packet_header *h, proa_
    (docs/performance.md), and what the handler sends does not depend on them: as if nothing had been acked it
    still finds room in cwnd, in the peer's window and in R.  Else it would stay behind in a link that has nothing
    in flight once the books are done, and that nobody looks at.  What is to be sent again, or told to third nodes, is
-   due in the flush that comes before them. */
-bool link_ack_may_wait(const struct link *link, const struct packet_header *h)
+   due in the flush that comes before them.  For packets that tell of no gap and no mark. */
+bool link_ack_may_wait(const struct link *link)
 {
     const struct link_budget *budget = link->env.budget;
     uint32_t inflight = link->nxt - link->una;
 
-    if (!link->params.settles || inflight - 1 >= LINK_LATE_MOST || h->sack != 0 ||
-        (h->flags & PACKET_CE_ECHO) != 0 ||
+    if (!link->params.settles || inflight - 1 >= LINK_LATE_MOST ||
         link_diff(link->right, link->nxt) < LINK_LATE_ROOM ||
         budget->retained + LINK_LATE_ROOM > budget->retained_max)
         return false;
@@ -282,11 +281,13 @@ bool link_ack_may_wait(const struct link *link, const struct packet_header *h)
 void link_settle(struct link *link)
 {
     proa_ns at = link->late_at;
+    struct packet_header h;
 
     if (__builtin_expect(at == 0, 1))
         return;
     link->late_at = 0;
-    link_ack_input(link, &link->late, NULL, 0, at);
+    packet_header_of(link->late_head, link->late_acks, &h);
+    link_ack_input(link, &h, NULL, 0, at);
 }
 
 void link_ack_input(struct link *link, const struct packet_header *h,

@@ -220,7 +220,7 @@ struct link {
     alignas(PROA_CACHE_LINE) proa_ns heard_at;
     proa_ns active_at, pinged_at; /* a PING was wanted, or left, last */
     proa_ns last_call; /* 0: none; NEVER: its PING has not left; else its end */
-    proa_ns late_at;   /* of `late`; 0: none */
+    proa_ns late_at;   /* of the ack block below; 0: none */
     proa_ns peer_gap;
     uint64_t sent_messages;
     uint16_t wanted, pings; /* PINGs since the peer was heard: wanted; left, apart */
@@ -232,8 +232,8 @@ struct link {
     struct link_cc cc;
     struct link_stats stats;
 
-    /* The ack block of a packet whose messages were more urgent. */
-    struct packet_header late;
+    /* The ack block of a packet whose messages were more urgent: words of its header. */
+    uint64_t late_head, late_acks;
     proa_ns full_at; /* last ACK with a bitmap */
     proa_ns tick_at, persist_at;
     proa_ns left_at; /* the last PING that was counted */
@@ -392,7 +392,7 @@ bool link_has_work(const struct link *link);
 struct pkt *link_new_packet(struct link *link, int control);
 
 /* link_ack.c */
-bool link_ack_may_wait(const struct link *link, const struct packet_header *h);
+bool link_ack_may_wait(const struct link *link);
 void link_put_header(struct link *link, struct pkt *p, unsigned kind, uint32_t flags,
                      proa_ns now);
 bool link_ack_block_sound(const struct link *link, const struct packet_header *h,

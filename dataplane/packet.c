@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+_Static_assert(PACKET_AT_TRIGGER == PACKET_AT_ACK + 4 && PACKET_AT_FLAGS == 1 &&
+                   PACKET_AT_WINDOW == 2 && PACKET_AT_SEQ == 4,
+               "packet_header_of knows where they lie");
 _Static_assert(PACKET_MSG_ASK == 0x01 && PACKET_MSG_REPLY == 0x02 &&
                    PACKET_MSG_SYSTEM == 0x04,
                "the wire's flags are proa_msg's");
@@ -22,6 +25,23 @@ const char *packet_kind_name(unsigned kind)
 
 /* ---- Header ---- */
 
+void packet_header_of(uint64_t head, uint64_t acks, struct packet_header *ret)
+{
+    uint32_t flags = head >> 8 & 0xff, trigger = acks >> 32 & 0xffff;
+
+    ret->kind = head >> 4 & 15;
+    ret->flags = flags & PACKET_FLAGS_ALL;
+    ret->attempt = (uint8_t)(flags >> ATTEMPT_SHIFT);
+    ret->trigger = (int16_t)((trigger & 0xfff) - ((trigger & 0x800) << 1));
+    ret->trigger_attempt = trigger >> 12 & 7;
+    ret->trigger_valid = (trigger & TRIGGER_VALID) != 0;
+    ret->window = head >> 16 & 0xffff;
+    ret->host_delay = (uint16_t)(acks >> 48);
+    ret->seq = (uint32_t)(head >> 32);
+    ret->ack = (uint32_t)acks;
+    ret->sack = ret->dst_link = 0;
+}
+
 int packet_header_get(const uint8_t *data, size_t len, struct packet_header *ret)
 {
     if (len < PACKET_HEADER_LEN)
@@ -30,20 +50,7 @@ int packet_header_get(const uint8_t *data, size_t len, struct packet_header *ret
         return PACKET_E_VERSION;
     if (packet_kind(data) >= PACKET_KIND_COUNT)
         return PACKET_E_KIND;
-
-    uint8_t flags = data[PACKET_AT_FLAGS];
-    uint16_t trigger = proa_get_le16(data + PACKET_AT_TRIGGER);
-
-    ret->kind = (uint8_t)packet_kind(data);
-    ret->flags = flags & PACKET_FLAGS_ALL;
-    ret->attempt = flags >> ATTEMPT_SHIFT;
-    ret->trigger = (int16_t)((trigger & 0xfff) - ((trigger & 0x800) << 1));
-    ret->trigger_attempt = trigger >> 12 & 7;
-    ret->trigger_valid = (trigger & TRIGGER_VALID) != 0;
-    ret->window = proa_get_le16(data + PACKET_AT_WINDOW);
-    ret->host_delay = proa_get_le16(data + PACKET_AT_HOST_DELAY);
-    ret->seq = proa_get_le32(data + PACKET_AT_SEQ);
-    ret->ack = proa_get_le32(data + PACKET_AT_ACK);
+    packet_header_of(proa_get_le64(data), proa_get_le64(data + PACKET_AT_ACK), ret);
     ret->sack = proa_get_le64(data + PACKET_AT_SACK);
     ret->dst_link = proa_get_le64(data + PACKET_AT_DST_LINK);
     return 0;

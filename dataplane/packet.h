@@ -94,6 +94,11 @@ struct packet_header {
    PACKET_E_VERSION or PACKET_E_KIND. */
 int packet_header_get(const uint8_t *data, size_t len, struct packet_header *ret);
 
+/* packet_header_of makes a header of its first and its last word, whatever they say; sack and dst_link,
+   which lie between, are 0. */
+void packet_header_of(uint64_t head, uint64_t acks, struct packet_header *ret);
+#define PACKET_ACKS_TRIGGER (1ull << 47) /* of the last word: a trigger is named */
+
 /* packet_header_put writes the 32 bytes. */
 void packet_header_put(uint8_t *data, const struct packet_header *header);
 

@@ -44,6 +44,7 @@ struct raw_options {
     unsigned size;  /* of a frame, RAW_SIZE_MIN..MTU + 14 */
     unsigned burst; /* 1..PORT_BURST; flood and sink */
     bool hold;      /* hold each sent packet */
+    bool touch; /* ping and pong: what a frame carries is written, and read on arrival */
     /* A message of so many bytes, or 0: the flood writes a word in each RAW_STRIDE of it and copies it
        into frames, the sink copies frames into it and reads as much.  Borrowed. */
     uint8_t *message;
@@ -60,7 +61,7 @@ struct raw_result {
     uint64_t
         strays;   /* ping: a frame was left at the end: two were under way, nobody knows
                          how long, and the times are too short */
-    uint64_t sum; /* sink: of the words of messages read */
+    uint64_t sum; /* of the words of messages read */
     proa_ns elapsed;
     uint32_t times[RAW_BUCKETS]; /* ping: round trips of so many RAW_BUCKET ns */
 };

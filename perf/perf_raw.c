@@ -35,6 +35,7 @@ struct step {
     bool segment; /* udp: UDP_SEGMENT instead of sendmmsg */
     bool one;     /* is perf_raw.one, not .full */
     bool copy;    /* is perf_raw.copy */
+    bool touch;   /* is perf_raw.touched */
 };
 
 /* One pair of processes: the steps, and how they use the device or socket. */
@@ -164,6 +165,7 @@ static void run_step(void *arg)
         .burst = PORT_BURST,
         .hold = true,
         .segment = step->segment,
+        .touch = step->touch,
         .message = step->copy ? side->message : NULL,
         .message_size = step->copy ? side->plan->options.size : 0,
         .duration = open_ended ? side->plan->duration + SPARE : side->plan->duration,
@@ -324,6 +326,10 @@ static bool one_step(const struct plan *plan, uint32_t number,
                                     : &ret->full);
             return true;
         }
+        if (s.strays == 0 && step->touch) {
+            ret->touched = s.trips;
+            return true;
+        }
         if (s.strays == 0) {
             keep_trips(plan, step, &s.trips, ret);
             return true;
@@ -374,6 +380,11 @@ static void make_plan(struct plan *plan)
         add_step(plan, (struct step){.sender = RAW_PING,
                                      .receiver = RAW_PONG,
                                      .size = raw ? o->size : HEAD_ASK + o->size});
+    if (o->port == PERF_PORT_VHOST && o->mode != PERF_MODE_TELL)
+        add_step(plan, (struct step){.sender = RAW_PING,
+                                     .receiver = RAW_PONG,
+                                     .size = raw ? o->size : HEAD_ASK + o->size,
+                                     .touch = true});
 }
 
 /* One pair of processes through all steps. */

@@ -39,6 +39,8 @@ struct perf_raw {
     struct perf_trips trips;
     const char *trip_how;
     proa_ns trip_other; /* p50 the other way */
+    struct perf_trips
+        touched; /* the same with bytes that are written and read; count 0: not */
 };
 
 /* Bytes of payload a second that the copying loop moves. */

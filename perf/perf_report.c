@@ -316,6 +316,8 @@ static void put_raw(struct perf_json *json, const struct perf_raw *raw)
         if (raw->trip_other > 0)
             perf_json_u64(json, "rtt_p50_otherwise", raw->trip_other);
     }
+    if (raw->touched.count != 0)
+        put_trips(json, "rtt_touched_ns", &raw->touched);
     perf_json_close(json);
 }
 
@@ -355,6 +357,12 @@ static void put_ratios(struct perf_json *json, const struct perf_options *o,
     if (limits->has_raw && limits->raw.trip_size != 0 && t->count > 0) {
         perf_json_num(json, "rtt_p50_to_raw", (double)t->p50 / (double)raw->p50);
         perf_json_num(json, "rtt_p99_to_raw", (double)t->p99 / (double)raw->p99);
+    }
+    if (limits->has_raw && limits->raw.touched.count != 0 && t->count > 0) {
+        perf_json_num(json, "rtt_p50_to_raw_touched",
+                      (double)t->p50 / (double)limits->raw.touched.p50);
+        perf_json_num(json, "rtt_p99_to_raw_touched",
+                      (double)t->p99 / (double)limits->raw.touched.p99);
     }
     if (limits->has_bare && o->mode == PERF_MODE_CROSS_PINGPONG)
         perf_json_num(json, "rtt_p50_to_bare",

@@ -103,25 +103,6 @@ static void need__of_each_lane_is_a_link_and_the_peer_sends_on_one(void **state)
     net_destroy(net);
 }
 
-static void
-need__from_both_sides_at_once_makes_two_links_each_sending_on_its_own(void **state)
-{
-    struct net *net = two(4);
-    unsigned sending[2] = {0, 0};
-
-    (void)state;
-    net_need_link(net, 0, 0, net_id(net, 1));
-    net_need_link(net, 1, 0, net_id(net, 0));
-    net_run(net, 20 * PROA_MS);
-    for (unsigned n = 0; n < 2; n++) {
-        assert_int_equal(net->nodes[n].link_count, 2);
-        for (unsigned i = 0; i < 2; i++)
-            sending[n] += net->nodes[n].links[i].open.sending;
-        assert_int_equal(sending[n], 1);
-    }
-    net_destroy(net);
-}
-
 static void need__of_oneself_or_nobody_fails_at_once(void **state)
 {
     struct net *net = two(5);
@@ -565,8 +546,6 @@ int main(void)
         cmocka_unit_test(need__opens_one_link_that_both_sides_agree_on),
         cmocka_unit_test(need__repeated_by_the_lane_opens_nothing_more),
         cmocka_unit_test(need__of_each_lane_is_a_link_and_the_peer_sends_on_one),
-        cmocka_unit_test(
-            need__from_both_sides_at_once_makes_two_links_each_sending_on_its_own),
         cmocka_unit_test(need__of_oneself_or_nobody_fails_at_once),
         cmocka_unit_test(need__of_a_node_nobody_knows_fails_within_three_seconds),
         cmocka_unit_test(need__tries_six_times_smaller_from_the_third_then_fails),

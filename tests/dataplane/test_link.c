@@ -307,6 +307,72 @@ static void input__malformed_is_counted_and_leaves_no_trace(void **state)
     scene_close(s);
 }
 
+/* What nearly every packet is, header and all: an ask alone, the next in order. */
+static void put_ask(uint8_t *data, uint16_t *len)
+{
+    struct packet_header h = {
+        .kind = PACKET_DATA, .flags = PACKET_ACK_VALID, .window = 64};
+    struct packet_message m = {.len = 8,
+                               .flags = PACKET_MSG_ASK,
+                               .type = 1,
+                               .dst = 2,
+                               .src = 1,
+                               .correlation = 7,
+                               .us_left = PACKET_US_LEFT_MAX};
+
+    memset(data, 0, 128);
+    packet_header_put(data, &h);
+    *len = (uint16_t)(PACKET_HEADER_LEN +
+                      packet_message_put(data + PACKET_HEADER_LEN, &m) + 8);
+}
+
+static void input__an_ask_alone_is_checked_as_all_are(void **state)
+{
+    static const struct {
+        int more;     /* bytes than it has */
+        uint8_t at;   /* the byte that is changed, behind the header: */
+        uint8_t bits; /* to these */
+    } cases[] = {
+        {-8, 0, 8},    /* its payload is cut off */
+        {8, 0, 8},     /* something follows, and is no message */
+        {0, 0, 16},    /* it says that it is longer */
+        {0, 0, 0},     /* or shorter */
+        {0, 1, 0xff},  /* far longer */
+        {0, 2, 3},     /* an ask and a reply */
+        {0, 2, 0x21},  /* to and from those of the message before */
+        {0, 3, 3},     /* no such class */
+        {0, 3, 0xfc},  /* 63 hops */
+        {0, 7, 0xff},  /* a type of the runtime's */
+        {0, 31, 0xff}, /* a deadline far beyond an hour */
+        {-40, 0, 8},   /* nothing but a header */
+        {-48, 0, 8},   /* and not even that */
+    };
+    struct scene *s = scene_open(NULL);
+    const unsigned count = sizeof(cases) / sizeof(cases[0]);
+    uint8_t data[128];
+    uint16_t len;
+
+    (void)state;
+    for (unsigned i = 0; i < count; i++) {
+        put_ask(data, &len);
+        data[PACKET_HEADER_LEN + cases[i].at] = cases[i].bits;
+        link_net_inject(s->net, 0, 1, data, (uint16_t)(len + cases[i].more));
+        if (scene_stats(s, 1).rx_malformed != i + 1)
+            fail_msg("case %u", i);
+    }
+    assert_int_equal(s->entered_count[1], 0);
+    put_ask(data, &len);
+    link_net_inject(s->net, 0, 1, data, len);
+    assert_int_equal(s->entered_count[1], 1);
+    assert_int_equal(s->entered[1][0].correlation, 7);
+    assert_int_equal(s->entered[1][0].flags, PROA_MSG_ASK);
+    assert_int_equal(s->entered[1][0].deadline - s->entered[1][0].at, 3600 * PROA_S);
+    link_net_inject(s->net, 0, 1, data, len);
+    assert_int_equal(s->entered_count[1], 1);
+    assert_int_equal(scene_stats(s, 1).rx_duplicate, 1);
+    scene_close(s);
+}
+
 static void input__outside_the_window_is_counted(void **state)
 {
     struct scene *s = scene_open(NULL);
@@ -512,6 +578,7 @@ int main(void)
         cmocka_unit_test(send__a_forwarded_ask_is_reported_when_it_arrived),
         cmocka_unit_test(send__waits_until_the_peer_was_heard),
         cmocka_unit_test(input__malformed_is_counted_and_leaves_no_trace),
+        cmocka_unit_test(input__an_ask_alone_is_checked_as_all_are),
         cmocka_unit_test(input__outside_the_window_is_counted),
         cmocka_unit_test(input__a_malformed_packet_is_not_acked_and_comes_again),
         cmocka_unit_test(input__asks_are_refused_while_answers_pile_up),

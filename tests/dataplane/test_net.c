@@ -266,6 +266,9 @@ static void parse__each_reason_of_ipv4(void **state)
     ip_of(&f)[8] = 63; /* without fixing the header's checksum */
     assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_CHECKSUM);
     build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
+    memset(ip_of(&f) + 20, 0, 2); /* nobody can be answered there */
+    assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_UDP_PORT);
+    build(&f, 4, data, sizeof(data), NET_CHECKSUM_NONE);
     f.bytes[f.at + 12] = 0x81; /* a VLAN tag */
     assert_int_equal(parse(&f, NET_ACCEPT_ZERO, &d), PORT_DROP_ETHERTYPE);
 }
