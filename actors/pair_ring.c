@@ -54,22 +54,21 @@ void pair_ring_destroy(struct pair_ring *r)
 
 /* ---- Items ---- */
 
+static uint64_t ref_word(struct proa_ref ref)
+{
+    return ref.slot | (uint64_t)ref.generation << 32;
+}
+
 /* A word at a time: see payload.h. */
 static void put_tell(struct pair_item *item, const struct proa_msg *msg)
 {
     struct pair_tell *tell = &item->tell;
 
-    item->kind = PAIR_TELL;
-    item->aux = 0;
+    item->kind_aux = PAIR_TELL;
     tell->type = msg->type;
-    tell->len = (uint8_t)msg->len;
-    tell->cls = msg->cls;
-    tell->hops = msg->hops;
-    tell->zero = 0;
-    tell->from_slot = msg->from.slot;
-    tell->from_generation = msg->from.generation;
-    tell->to_slot = msg->to.slot;
-    tell->to_generation = msg->to.generation;
+    tell->head = pair_tell_head(msg->len, msg->cls, msg->hops);
+    tell->from = ref_word(msg->from);
+    tell->to = ref_word(msg->to);
     payload_copy(tell->data, msg->data, msg->len);
 }
 
@@ -118,21 +117,11 @@ bool pair_item_put(struct pair_item *item, const struct proa_msg *msg, uint64_t 
 static const struct proa_msg *open_tell(const struct pair_tell *tell, uint64_t node,
                                         struct proa_msg *space)
 {
-    space->data = tell->data;
-    space->len = tell->len;
-    space->type = tell->type;
-    space->from.node = tell->from_generation == 0 ? 0 : node;
-    space->from.slot = tell->from_slot;
-    space->from.generation = tell->from_generation;
+    pair_tell_open(tell, node, space);
     space->to.node = node;
-    space->to.slot = tell->to_slot;
-    space->to.generation = tell->to_generation;
+    memcpy(&space->to.slot, &tell->to, sizeof(tell->to));
     space->deadline = 0;
     space->correlation = 0;
-    space->flags = 0;
-    space->cls = tell->cls;
-    space->hops = tell->hops;
-    space->zero = 0;
     return space;
 }
 

@@ -32,6 +32,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <proa/actor.h>
 
@@ -45,6 +46,7 @@
 #define PAIR_RING_HEADROOM 8     /* 1/8 of the capacity is for privileged items only */
 #define PAIR_RING_BATCH 16u      /* commits between publishes; perf/bench_pair_ring */
 #define PAIR_RING_AHEAD 16u      /* slots the sender prefetches ahead */
+#define PAIR_RING_LOOK 8u        /* published slots the receiver prefetches ahead */
 
 /* What an item is.  Below PAIR_FOREIGN they are the schedulers' own; from there on they belong
    to the lane (sched.h, foreign_item). */
@@ -78,15 +80,20 @@ struct pair_node {
 /* A tell from an actor of this node (or from nobody) to another: what its message cannot lack. */
 struct pair_tell {
     uint32_t type;
-    uint8_t len, cls, hops, zero;
-    uint32_t from_slot, from_generation;
-    uint32_t to_slot, to_generation;
+    uint32_t head; /* hops << 16 | class << 8 | length */
+    uint64_t from; /* slot | generation << 32; generation 0: nobody */
+    uint64_t to;   /* as well */
     alignas(8) uint8_t data[PAIR_TELL_MAX];
 };
 
 struct pair_item {
-    uint32_t kind; /* enum pair_kind */
-    uint32_t aux;  /* for the kind to use */
+    union {
+        struct {
+            uint32_t kind; /* enum pair_kind */
+            uint32_t aux;  /* for the kind to use */
+        };
+        uint64_t kind_aux; /* both, written at once */
+    };
     union {
         struct pair_tell tell; /* nothing behind it belongs to this item */
         struct {
@@ -103,9 +110,40 @@ struct pair_item {
 
 _Static_assert(sizeof(struct proa_msg) == 64, "one cache line");
 _Static_assert(sizeof(struct pair_item) == 128, "two cache lines");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&
+                   offsetof(struct proa_msg, cls) ==
+                       offsetof(struct proa_msg, flags) + 1 &&
+                   offsetof(struct proa_msg, hops) ==
+                       offsetof(struct proa_msg, flags) + 2,
+               "the class and hops of pair_tell.head");
 
 _Static_assert(offsetof(struct pair_item, tell.data) + PAIR_TELL_MAX == PROA_CACHE_LINE,
                "a tell ends with its line");
+
+static inline uint32_t pair_tell_head(uint32_t len, uint32_t cls, uint32_t hops)
+{
+    return hops << 16 | cls << 8 | len;
+}
+
+static inline uint32_t pair_tell_len(const struct pair_tell *tell)
+{
+    return tell->head & 0xff;
+}
+
+/* pair_tell_open puts together what a tell says, but for `to`, deadline and correlation, which are
+   the same for all of one actor. */
+static inline void pair_tell_open(const struct pair_tell *tell, uint64_t node,
+                                  struct proa_msg *msg)
+{
+    uint32_t tail = tell->head & 0x00ffff00; /* flags, class, hops, zero */
+
+    msg->data = tell->data;
+    msg->len = pair_tell_len(tell);
+    msg->type = tell->type;
+    msg->from.node = tell->from >> 32 == 0 ? 0 : node;
+    memcpy(&msg->from.slot, &tell->from, sizeof(tell->from));
+    memcpy(&msg->flags, &tail, sizeof(tail));
+}
 
 /* pair_item_put makes item a message: msg and its payload, as PAIR_TELL or PAIR_MSG; `node` is
    this node's id.  False when the payload does not fit: item is then a PAIR_MSG_NODE, but for
@@ -205,6 +243,13 @@ static inline struct pair_item *pair_ring_reserve(struct pair_ring *r, bool priv
     return pair_ring_slot(r, r->tail_next);
 }
 
+/* pair_ring_has_room is true when there is room for one more ordinary item by the head last read: the
+   next one reserved is then pair_ring_slot(r, r->tail_next). */
+static inline bool pair_ring_has_room(const struct pair_ring *r)
+{
+    return r->tail_next - r->head_seen + 2 <= r->ordinary_max;
+}
+
 /* pair_ring_room is how many ordinary items of any kind fit now (rereads head).
    pair_ring_drained_half is true when at most half of the ring is in use: the moment to say
    WRITABLE. */
@@ -252,11 +297,33 @@ static inline void pair_ring_commit(struct pair_ring *r)
         pair_ring_publish(r);
 }
 
+/* pair_ring_commit_tell is pair_ring_commit of a PAIR_TELL. */
+static inline void pair_ring_commit_tell(struct pair_ring *r)
+{
+    uint32_t at = r->tail_next;
+
+    if (__builtin_expect(at - r->head_seen + PAIR_RING_AHEAD < r->mask, 1))
+        prefetch_write(pair_ring_slot(r, at + PAIR_RING_AHEAD));
+    r->tail_next = at + 1;
+    if (at + 1 - r->tail_told >= PAIR_RING_BATCH)
+        pair_ring_publish(r);
+}
+
 /* pair_ring_returned takes all nodes that have come home: a list by next, or NULL.  Rereads
    head while any is out. */
 struct pair_node *pair_ring_returned(struct pair_ring *r);
 
 /* ---- Receiver ---- */
+
+/* pair_ring_fetch prefetches the first slots of those just seen to be published: each is a line that
+   the sender's core has. */
+static inline void pair_ring_fetch(struct pair_ring *r)
+{
+    uint32_t seen = r->tail_seen - r->head_next;
+
+    for (uint32_t i = 0; i < PAIR_RING_LOOK && i < seen; i++)
+        __builtin_prefetch(pair_ring_slot(r, r->head_next + i));
+}
 
 /* pair_ring_peek is the next item, NULL when there is none; the receiver's to read and to
    write in (but for kind) until it is consumed.  pair_ring_step goes past it to the next.
@@ -268,13 +335,27 @@ static inline struct pair_item *pair_ring_peek(struct pair_ring *r)
         r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
         if (r->tail_seen == r->head_next)
             return NULL;
+        pair_ring_fetch(r);
     }
     return pair_ring_slot(r, r->head_next);
 }
 
+static inline void pair_ring_step_by(struct pair_ring *r, uint32_t slots)
+{
+    uint32_t at = r->head_next;
+
+    /* What is not published stays with the sender, who is about to write it. */
+    if (r->tail_seen - at > PAIR_RING_LOOK) {
+        __builtin_prefetch(pair_ring_slot(r, at + PAIR_RING_LOOK));
+        if (slots > 1)
+            __builtin_prefetch(pair_ring_slot(r, at + PAIR_RING_LOOK + 1));
+    }
+    r->head_next = at + slots;
+}
+
 static inline void pair_ring_step(struct pair_ring *r)
 {
-    r->head_next += pair_item_slots(pair_ring_slot(r, r->head_next));
+    pair_ring_step_by(r, pair_item_slots(pair_ring_slot(r, r->head_next)));
 }
 
 static inline void pair_ring_consume(struct pair_ring *r)

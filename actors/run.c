@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scheduler_internal.h"
+#include "scheduler_turn.h"
 
 #include "client_ring.h"
 
@@ -213,27 +213,13 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
     slab_free(&s->slab, node, bits & NODE_BLOCK);
 }
 
-/* A brief node: a tell, which needs nothing of what an ask does.  self->msg stays until another
-   sort of node comes. */
 static inline __attribute__((always_inline)) void
 brief_run(struct sched *s, struct behaviour *b, struct node *node)
 {
-    struct proa_msg *msg = &s->turn.msg;
     uint32_t type = node->brief.type, len = brief_len(node->brief.head);
-    const struct behaviour_row *row = behaviour_row(b, type);
-    proa_handler fn = row != NULL ? row->fn : b->def->any;
 
-    brief_open(node, msg);
-    if (__builtin_expect(fn != NULL && (row == NULL || len >= row->min_len), 1)) {
-        s->turn.self.msg = msg;
-        b->metrics.handled++;
-        /* relaxed: as in frame_begin. */
-        atomic_store_explicit(&s->running_type, type, memory_order_relaxed);
-        fn(&s->turn.self, msg);
-    } else {
-        refuse_msg(s, msg,
-                   fn == NULL ? PROA_REFUSED_UNKNOWN_TYPE : PROA_REFUSED_BAD_LENGTH);
-    }
+    brief_open(node, &s->turn.msg);
+    small_tell_run(s, b, type, len);
     slab_free(&s->slab, node, 0);
 }
 

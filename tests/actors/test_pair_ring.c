@@ -34,7 +34,10 @@ static bool push(struct pair_ring *r, enum pair_kind kind, uint32_t aux, bool pr
     item->aux = aux;
     if (kind != PAIR_TELL)
         memset(item->body, (int)aux, PAIR_BODY_MAX);
-    pair_ring_commit(r);
+    if (kind == PAIR_TELL && aux % 2 != 0)
+        pair_ring_commit_tell(r);
+    else
+        pair_ring_commit(r);
     return true;
 }
 
@@ -144,8 +147,10 @@ static void commit__is_seen_after_publish_or_a_batch(void **state)
     assert_null(pair_ring_peek(r));
     pair_ring_consume(r);
 
-    for (uint32_t i = 0; i < PAIR_RING_BATCH; i++)
+    for (uint32_t i = 0; i < PAIR_RING_BATCH; i++) {
+        assert_null(pair_ring_peek(r));
         push(r, PAIR_TELL, i, false);
+    }
     for (uint32_t i = 0; i < PAIR_RING_BATCH; i++)
         expect(r, i);
     pair_ring_destroy(r);
