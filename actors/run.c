@@ -412,7 +412,7 @@ uint32_t sched_run(struct sched *s)
 
 static void actor_timer_fired(struct sched *s, struct actor_timer *timer)
 {
-    struct slot *slot = &s->slots.slots[timer->slot];
+    struct slot *slot = &s->slots.slots[timer->slot & SLOT_INDEX_MAX];
     proa_timeout fn = timer->fn;
     uint64_t cookie = timer->cookie;
     struct proa_actor self;
@@ -469,7 +469,7 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
         return send_failed(s, NULL, PROA_LIMIT);
     if (__builtin_expect(s->timers.free == ACTOR_TIMER_NONE, 0))
         return timer_start_fresh(self, after, fn, cookie, ret_timer);
-    timer = actor_timer_alloc(&s->timers, self->slot, slot_index(&s->slots, self->slot));
+    timer = actor_timer_alloc(&s->timers, self->slot, self->ref.slot);
     timer->fn = fn;
     timer->cookie = cookie;
     if (ret_timer != NULL)
@@ -482,8 +482,7 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
 bool proa_timer_cancel(struct proa_actor *self, struct proa_timer timer)
 {
     struct sched *s = self->sched;
-    struct actor_timer *entry =
-        actor_timer_find(&s->timers, timer, slot_index(&s->slots, self->slot));
+    struct actor_timer *entry = actor_timer_find(&s->timers, timer, self->ref.slot);
 
     if (entry == NULL)
         return false;
