@@ -173,7 +173,7 @@ uint32_t deliver_tells(struct sched *s, struct pair_ring *ring, uint32_t max)
             break;
         pair_tell_open(&item->tell, s->node, &s->turn.msg);
         small_tell_run(s, slot->behaviour, item->tell.type, pair_tell_len(&item->tell));
-        pair_ring_step_by(ring, 1);
+        pair_ring_step_tell(ring);
         if (__builtin_expect((slot->flags & SLOT_STOP) != 0, 0)) {
             tells_end(s, slot);
             slot = NULL;

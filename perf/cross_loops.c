@@ -10,7 +10,7 @@
 #include "scheduler.h"
 
 #define BURST 128u /* tells of one turn of the sender */
-#define RING 4096u /* as a node's */
+#define RING 2048u /* as a node's */
 
 enum { COUNT = 1, GO, PING, PONG, LAST, DONE };
 
