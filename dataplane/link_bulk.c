@@ -224,7 +224,8 @@ static struct link_stream *next_stream(struct link *link)
 }
 
 /* Builds and sends the next fragment. False: no packet to be had. */
-static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
+static bool send_fragment(struct link *link, struct link_stream *s, uint32_t flags,
+                          proa_ns now)
 {
     const struct proa_msg *msg = &s->now->msg;
     struct pkt *p = link_new_packet(link, 0);
@@ -254,7 +255,7 @@ static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
         s->started = true;
         link->streams_started++;
     }
-    link_transmit_new(link, p, now);
+    link_transmit_new(link, p, flags, now);
     return true;
 }
 
@@ -267,7 +268,7 @@ static void finish(struct link *link, struct link_stream *s, proa_ns now)
     advance(link, s, now);
 }
 
-uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
+uint32_t link_bulk_flush(struct link *link, uint32_t room, bool ack, proa_ns now)
 {
     uint32_t sent = 0;
 
@@ -278,7 +279,8 @@ uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
     }
     while (sent < room && !link_port_full(link)) {
         struct link_stream *s = next_stream(link);
-        if (s == NULL || !send_fragment(link, s, now))
+        bool last = ack && sent + 1 == room;
+        if (s == NULL || !send_fragment(link, s, last ? PACKET_PROBE : 0, now))
             break;
         sent++;
         link->stream_turn = (uint32_t)(s - link->streams + 1) % LINK_STREAMS_MAX;

@@ -103,6 +103,9 @@ static void set_window(struct link *link, uint64_t best)
         rtt = LINK_RTT_UNKNOWN;
     if (rtt > PROA_S)
         rtt = PROA_S;
+    cc->holds = (uint32_t)(best * rtt / PROA_S);
+    if (cc->startup)
+        return;
     uint64_t window = best * (rtt + rtt / 2 + cc->host) / PROA_S + LINK_CWND_LEAST;
 
     if (window > LINK_WINDOW_MAX)
@@ -139,8 +142,7 @@ void link_cc_round(struct link *link, proa_ns now)
             cc->startup = false;
         }
     }
-    if (!cc->startup)
-        set_window(link, best);
+    set_window(link, best);
     cc->round_mark = cc->delivered;
     cc->round_at = now;
     cc->round_lost = 0;

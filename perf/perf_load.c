@@ -251,8 +251,8 @@ static enum sent tell_buf(struct proa_actor *self, struct perf_load *load)
         load->made_sum =
             perf_payload_fill_any(load->made, load->word_count, load->next[r]);
     }
-    outcome = proa_tell_buf(self, load->to[r], PERF_TYPE_TELL, load->made,
-                            load->options.size);
+    outcome =
+        proa_tell_buf(self, load->to[r], PERF_TYPE_TELL, load->made, load->options.size);
     if (__builtin_expect(outcome != PROA_OK, 0))
         return not_sent(self, load, "tell", outcome);
     load->made = NULL;
