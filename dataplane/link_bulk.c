@@ -19,12 +19,18 @@ static bool budget_allows(const struct link *link, size_t len)
     return budget->bulk + len <= budget->bulk_max && link->bulk_bytes + len <= share;
 }
 
+/* What waits is written before it is sent: more than a cache holds is read from memory again. */
+static bool is_full(const struct link_stream *s)
+{
+    return s->behind >= LINK_BEHIND_MAX || s->behind_bytes >= LINK_BEHIND_BYTES;
+}
+
 bool link_bulk_may(const struct link *link)
 {
     if (link->streams_used >= LINK_BULK_MAX || !budget_allows(link, link->again_need))
         return false;
     for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
-        if (link->streams[i].used && link->streams[i].behind >= LINK_BEHIND_MAX)
+        if (link->streams[i].used && is_full(&link->streams[i]))
             return false;
     }
     return true;
@@ -126,6 +132,7 @@ static void advance(struct link *link, struct link_stream *s, proa_ns now)
         if (s->first == NULL)
             s->last = NULL;
         s->behind--;
+        s->behind_bytes -= b->charged;
         if (fits_packet(link, b)) {
             drop(link, b);
             continue;
@@ -176,7 +183,7 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
 
     if (s == NULL)
         s = new_stream(link, reserve);
-    else if (s->behind >= (reserve ? 2 * LINK_BEHIND_MAX : LINK_BEHIND_MAX))
+    else if (reserve ? s->behind >= 2 * LINK_BEHIND_MAX : is_full(s))
         s = NULL;
     if (s != NULL)
         b = keep(link, msg, buf);
@@ -193,6 +200,7 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
         s->first = b;
     s->last = b;
     s->behind++;
+    s->behind_bytes += b->charged;
     link->sent_messages += buf != NULL || !fits_packet(link, b);
     if (s->now == NULL && s->first == b)
         advance(link, s, now);

@@ -110,6 +110,7 @@ struct link_stream {
     struct link_behind *now;
     struct link_behind *first, *last; /* behind it */
     uint32_t behind;
+    size_t behind_bytes;
 };
 
 /* A bulk message coming in. */

@@ -262,6 +262,26 @@ static void bound__32_wait_behind_then_again(void **state)
     scene_close(s);
 }
 
+/* Three of 100,000 bytes wait behind the first: over 256 KiB.  Another pair's has its place. */
+static void bound__256_kib_wait_behind_then_again(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(scene_tell_from(s, 1, 1 + i, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 99, BIG), PROA_AGAIN);
+    assert_int_equal(scene_tell_from(s, 1, 99, 8), PROA_AGAIN);
+    assert_int_equal(scene_tell_from(s, 3, 98, BIG), PROA_OK);
+    while (s->writable[0] == 0)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_in_range(s->entered_count[1], 0, 2); /* as soon as one more may wait */
+    assert_int_equal(scene_tell_from(s, 1, 99, BIG), PROA_OK);
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->entered_count[1], 6);
+    scene_close(s);
+}
+
 static void bound__four_at_once_then_again_but_replies_wait(void **state)
 {
     struct scene *s = scene_open(NULL);
@@ -502,6 +522,7 @@ int main(void)
         cmocka_unit_test(order__system_messages_keep_their_place_too),
         cmocka_unit_test(order__streams_take_turns),
         cmocka_unit_test(bound__32_wait_behind_then_again),
+        cmocka_unit_test(bound__256_kib_wait_behind_then_again),
         cmocka_unit_test(bound__four_at_once_then_again_but_replies_wait),
         cmocka_unit_test(bound__the_lanes_budget_is_shared),
         cmocka_unit_test(abort__the_sender_is_told_and_the_rest_goes_on),
