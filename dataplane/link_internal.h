@@ -59,8 +59,9 @@
 #define LINK_RETRY (100 * PROA_US)      /* after a pool or budget was dry */
 #define LINK_CWND_START 64
 #define LINK_CWND_LEAST 32
-#define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
-#define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
+#define LINK_CWND_LOOP (32 * PROA_US) /* a burst of packets takes two lanes so long */
+#define LINK_BULK_LEAVES 16           /* packets of the window kept for small messages */
+#define LINK_BULK_SHARE 8 /* one bulk packet goes out for so many small ones */
 #define LINK_BULK_BURST                                                                  \
     16 /* bulk packets between two looks at what else there is to do */
 #define LINK_BESIDE_FOR (10 * PROA_MS) /* small messages went so lately: then */
