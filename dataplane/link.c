@@ -62,6 +62,7 @@ struct link *link_init(void *memory, const struct link_params *params,
     link->loss_at = link->retry_at = PROA_NS_NEVER;
     link->heard_at = link->pinged_at = link->tick_at = link->active_at = now;
     link->persist_at = PROA_NS_NEVER;
+    link->small_at = now - LINK_BESIDE_FOR;
     link_cc_init(link, now);
     /* The side that holds its data back waits for a sign of life. */
     link->ack_now = !link->hold;

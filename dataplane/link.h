@@ -27,8 +27,9 @@
 #define LINK_REFUSALS_MAX 1024 /* refusal records waiting; then one without sender */
 #define LINK_BULK_MAX 4        /* bulk messages at once, each way */
 #define LINK_BULK_WAITING 28   /* bulk replies waiting for one of those, besides */
-#define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair */
-#define LINK_BACKLOG_MAX 256   /* packets waiting for a port; then links keep theirs */
+#define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair, */
+#define LINK_BEHIND_BYTES (256u << 10) /* while there are not so many bytes of them */
+#define LINK_BACKLOG_MAX 256 /* packets waiting for a port; then links keep theirs */
 #define LINK_OUTBOX_BUSY 544 /* packets waiting from which on further asks are refused */
 
 struct link;
