@@ -22,7 +22,7 @@ bool actor_timer_more(struct actor_timer_table *t)
 {
     if (t->fresh == t->max)
         return false;
-    t->timers[t->fresh].serial = t->seed;
+    t->timers[t->fresh].serial = t->seed | 1;
     t->timers[t->fresh].next = t->free;
     t->free = t->fresh++;
     return true;

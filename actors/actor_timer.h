@@ -17,10 +17,10 @@
 /* A cache line each, so that an index is a shift away from its entry and not a multiplication. */
 struct actor_timer {
     alignas(PROA_CACHE_LINE) struct timer_entry timer;
-    proa_timeout fn; /* NULL: the entry is free */
+    proa_timeout fn;
     uint64_t cookie;
-    uint32_t slot;       /* index of its actor's */
-    uint32_t serial;     /* of this use of the entry, never 0 */
+    uint32_t slot;       /* of its actor, as in references */
+    uint32_t serial;     /* of this use of the entry, or its next one; odd */
     uint32_t next, prev; /* its actor's others; free ones */
 };
 
@@ -38,18 +38,16 @@ void actor_timer_table_fini(struct actor_timer_table *t);
 /* actor_timer_more makes a free entry of one never used before; false when there is none. */
 bool actor_timer_more(struct actor_timer_table *t);
 
-/* actor_timer_alloc takes a free entry (t->free is not ACTOR_TIMER_NONE) for the actor in slot; its
-   wheel entry is the caller's. */
-static inline struct actor_timer *
-actor_timer_alloc(struct actor_timer_table *t, struct slot *slot, uint32_t slot_index)
+/* actor_timer_alloc takes a free entry (t->free is not ACTOR_TIMER_NONE) for the actor of slot, whose
+   references have slot_id; its wheel entry, fn and cookie are the caller's. */
+static inline struct actor_timer *actor_timer_alloc(struct actor_timer_table *t,
+                                                    struct slot *slot, uint32_t slot_id)
 {
     uint32_t index = t->free;
     struct actor_timer *timer = &t->timers[index];
 
     t->free = timer->next;
-    timer->serial++;
-    timer->serial += timer->serial == 0;
-    timer->slot = slot_index;
+    timer->slot = slot_id;
     timer->prev = ACTOR_TIMER_NONE;
     timer->next = slot->timers;
     if (slot->timers != ACTOR_TIMER_NONE)
@@ -59,17 +57,19 @@ actor_timer_alloc(struct actor_timer_table *t, struct slot *slot, uint32_t slot_
     return timer;
 }
 
-/* actor_timer_find is the running timer of the actor in this slot, or NULL. */
+/* actor_timer_find is the running timer of the actor with this slot, or NULL. */
 static inline struct actor_timer *actor_timer_find(const struct actor_timer_table *t,
                                                    struct proa_timer timer,
-                                                   uint32_t slot_index)
+                                                   uint32_t slot_id)
 {
     struct actor_timer *entry;
 
     if (timer.index >= t->fresh)
         return NULL;
     entry = &t->timers[timer.index];
-    if (entry->fn == NULL || entry->serial != timer.serial || entry->slot != slot_index)
+    /* A free one has a serial that was not handed out yet, and does not wait. */
+    if (entry->serial != timer.serial || entry->slot != slot_id ||
+        entry->timer.at == NULL)
         return NULL;
     return entry;
 }
@@ -84,7 +84,7 @@ static inline void actor_timer_release(struct actor_timer_table *t, struct slot 
         slot->timers = timer->next;
     if (timer->next != ACTOR_TIMER_NONE)
         t->timers[timer->next].prev = timer->prev;
-    timer->fn = NULL;
+    timer->serial += 2;
     timer->next = t->free;
     t->free = (uint32_t)(timer - t->timers);
     t->in_use--;

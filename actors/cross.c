@@ -90,7 +90,7 @@ enum proa_outcome cross_send(struct sched *s, uint32_t lane, const struct proa_m
         if (outcome != PROA_OK)
             return outcome;
         pair_ring_commit(out->ring);
-        STAT_ADD(s, cross_out, 1);
+        s->hot.cross_out++;
         return PROA_OK;
     }
     if (!privileged)
@@ -137,7 +137,7 @@ bool cross_body(struct sched *s, uint32_t lane, uint32_t kind, const void *body,
     memcpy(item->body, body, len);
     if (in_ring) {
         pair_ring_commit(out->ring);
-        STAT_ADD(s, cross_out, 1);
+        s->hot.cross_out++;
     }
     return true;
 }
@@ -170,7 +170,7 @@ static void send_waiting(struct sched *s, struct lane_out *out)
             return;
         *item = waiting->item;
         pair_ring_commit(out->ring);
-        STAT_ADD(s, cross_out, 1);
+        s->hot.cross_out++;
         out->first = waiting->next;
         if (out->first == NULL)
             out->last = NULL;
@@ -285,9 +285,10 @@ static uint32_t ring_in(struct sched *s, uint32_t lane)
     uint32_t n = 0;
 
     for (; n < SCHED_POLL_MAX; n++) {
-        struct pair_item *item = pair_ring_peek(ring);
+        struct pair_item *item;
 
-        if (item == NULL)
+        n += deliver_tells(s, ring, SCHED_POLL_MAX - n);
+        if (n == SCHED_POLL_MAX || (item = pair_ring_peek(ring)) == NULL)
             break;
         item_in(s, lane, item);
         pair_ring_step(ring);

@@ -8,16 +8,15 @@
 #define NODES_AHEAD 16 /* nodes come home prefetched ahead */
 #define RING_ALIGN 128 /* the processor fetches lines in such pairs */
 
-/* The sender's notes lie behind the slots.  One slot more than capacity, for an item of two in
-   the last. */
+/* The sender's notes lie behind the slots. */
 static size_t lent_offset(uint32_t capacity)
 {
-    return sizeof(struct pair_ring) + ((size_t)capacity + 1) * sizeof(struct pair_slot);
+    return sizeof(struct pair_ring) + (size_t)capacity * sizeof(struct pair_slot);
 }
 
 size_t pair_ring_size(uint32_t capacity)
 {
-    size_t lent = capacity / 2 * sizeof(struct pair_lent);
+    size_t lent = capacity * sizeof(struct pair_lent);
 
     return (lent_offset(capacity) + lent + RING_ALIGN - 1) & ~((size_t)RING_ALIGN - 1);
 }
@@ -54,22 +53,21 @@ void pair_ring_destroy(struct pair_ring *r)
 
 /* ---- Items ---- */
 
+static uint64_t ref_word(struct proa_ref ref)
+{
+    return ref.slot | (uint64_t)ref.generation << 32;
+}
+
 /* A word at a time: see payload.h. */
 static void put_tell(struct pair_item *item, const struct proa_msg *msg)
 {
     struct pair_tell *tell = &item->tell;
 
-    item->kind = PAIR_TELL;
-    item->aux = 0;
+    item->kind_aux = PAIR_TELL;
     tell->type = msg->type;
-    tell->len = (uint8_t)msg->len;
-    tell->cls = msg->cls;
-    tell->hops = msg->hops;
-    tell->zero = 0;
-    tell->from_slot = msg->from.slot;
-    tell->from_generation = msg->from.generation;
-    tell->to_slot = msg->to.slot;
-    tell->to_generation = msg->to.generation;
+    tell->head = pair_tell_head(msg->len, msg->cls, msg->hops);
+    tell->from = ref_word(msg->from);
+    tell->to = ref_word(msg->to);
     payload_copy(tell->data, msg->data, msg->len);
 }
 
@@ -118,21 +116,11 @@ bool pair_item_put(struct pair_item *item, const struct proa_msg *msg, uint64_t 
 static const struct proa_msg *open_tell(const struct pair_tell *tell, uint64_t node,
                                         struct proa_msg *space)
 {
-    space->data = tell->data;
-    space->len = tell->len;
-    space->type = tell->type;
-    space->from.node = tell->from_generation == 0 ? 0 : node;
-    space->from.slot = tell->from_slot;
-    space->from.generation = tell->from_generation;
+    pair_tell_open(tell, node, space);
     space->to.node = node;
-    space->to.slot = tell->to_slot;
-    space->to.generation = tell->to_generation;
+    memcpy(&space->to.slot, &tell->to, sizeof(tell->to));
     space->deadline = 0;
     space->correlation = 0;
-    space->flags = 0;
-    space->cls = tell->cls;
-    space->hops = tell->hops;
-    space->zero = 0;
     return space;
 }
 
@@ -161,14 +149,14 @@ bool pair_ring_refresh(struct pair_ring *r, bool privileged)
 {
     /* The receiver cannot make room by what it does not see. */
     pair_ring_publish(r);
-    return in_use(r) + 2 <= (privileged ? r->mask + 1 : r->ordinary_max);
+    return in_use(r) < (privileged ? r->mask + 1 : r->ordinary_max);
 }
 
 uint32_t pair_ring_room(struct pair_ring *r)
 {
     uint32_t used = in_use(r);
 
-    return used < r->ordinary_max ? (r->ordinary_max - used) / 2 : 0;
+    return used < r->ordinary_max ? r->ordinary_max - used : 0;
 }
 
 bool pair_ring_drained_half(struct pair_ring *r)
@@ -179,22 +167,22 @@ bool pair_ring_drained_half(struct pair_ring *r)
 static bool is_home(const struct pair_ring *r, uint32_t lent)
 {
     return lent != r->lent_next &&
-           (int32_t)(r->head_seen - r->lent[lent % ((r->mask + 1) / 2)].end) >= 0;
+           (int32_t)(r->head_seen - r->lent[lent & r->mask].end) >= 0;
 }
 
 /* Takes note of the nodes whose items have been consumed.  The receiver still has their lines,
    so they are fetched some ahead. */
 static void collect(struct pair_ring *r)
 {
-    uint32_t notes = (r->mask + 1) / 2, ahead = r->lent_home;
+    uint32_t ahead = r->lent_home;
 
     if (r->lent_home != r->lent_next && !is_home(r, r->lent_home))
         in_use(r);
     while (is_home(r, r->lent_home)) {
-        struct pair_node *node = r->lent[r->lent_home % notes].node;
+        struct pair_node *node = r->lent[r->lent_home & r->mask].node;
 
         while (ahead - r->lent_home < NODES_AHEAD && is_home(r, ahead))
-            prefetch_write(r->lent[ahead++ % notes].node);
+            prefetch_write(r->lent[ahead++ & r->mask].node);
         node->next = r->home;
         r->home = node;
         r->lent_home++;
@@ -203,12 +191,10 @@ static void collect(struct pair_ring *r)
 
 void pair_ring_lend(struct pair_ring *r, const struct pair_item *item)
 {
-    uint32_t notes = (r->mask + 1) / 2;
-
     /* There are as many notes as items that can be in the ring: some nodes are home. */
-    if (r->lent_next - r->lent_home == notes)
+    if (r->lent_next - r->lent_home > r->mask)
         collect(r);
-    r->lent[r->lent_next % notes] = (struct pair_lent){item->node, r->tail_next + 2};
+    r->lent[r->lent_next & r->mask] = (struct pair_lent){item->node, r->tail_next + 1};
     r->lent_next++;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scheduler_internal.h"
+#include "scheduler_turn.h"
 
 #include "client_ring.h"
 
@@ -213,27 +213,13 @@ static __attribute__((noinline)) void node_run_other(struct proa_actor *self,
     slab_free(&s->slab, node, bits & NODE_BLOCK);
 }
 
-/* A brief node: a tell, which needs nothing of what an ask does.  self->msg stays until another
-   sort of node comes. */
 static inline __attribute__((always_inline)) void
 brief_run(struct sched *s, struct behaviour *b, struct node *node)
 {
-    struct proa_msg *msg = &s->turn.msg;
     uint32_t type = node->brief.type, len = brief_len(node->brief.head);
-    const struct behaviour_row *row = behaviour_row(b, type);
-    proa_handler fn = row != NULL ? row->fn : b->def->any;
 
-    brief_open(node, msg);
-    if (__builtin_expect(fn != NULL && (row == NULL || len >= row->min_len), 1)) {
-        s->turn.self.msg = msg;
-        b->metrics.handled++;
-        /* relaxed: as in frame_begin. */
-        atomic_store_explicit(&s->running_type, type, memory_order_relaxed);
-        fn(&s->turn.self, msg);
-    } else {
-        refuse_msg(s, msg,
-                   fn == NULL ? PROA_REFUSED_UNKNOWN_TYPE : PROA_REFUSED_BAD_LENGTH);
-    }
+    brief_open(node, &s->turn.msg);
+    small_tell_run(s, b, type, len);
     slab_free(&s->slab, node, 0);
 }
 
@@ -426,7 +412,7 @@ uint32_t sched_run(struct sched *s)
 
 static void actor_timer_fired(struct sched *s, struct actor_timer *timer)
 {
-    struct slot *slot = &s->slots.slots[timer->slot];
+    struct slot *slot = &s->slots.slots[timer->slot & SLOT_INDEX_MAX];
     proa_timeout fn = timer->fn;
     uint64_t cookie = timer->cookie;
     struct proa_actor self;
@@ -483,7 +469,7 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
         return send_failed(s, NULL, PROA_LIMIT);
     if (__builtin_expect(s->timers.free == ACTOR_TIMER_NONE, 0))
         return timer_start_fresh(self, after, fn, cookie, ret_timer);
-    timer = actor_timer_alloc(&s->timers, self->slot, slot_index(&s->slots, self->slot));
+    timer = actor_timer_alloc(&s->timers, self->slot, self->ref.slot);
     timer->fn = fn;
     timer->cookie = cookie;
     if (ret_timer != NULL)
@@ -496,8 +482,7 @@ enum proa_outcome proa_timer_start(struct proa_actor *self, proa_ns after,
 bool proa_timer_cancel(struct proa_actor *self, struct proa_timer timer)
 {
     struct sched *s = self->sched;
-    struct actor_timer *entry =
-        actor_timer_find(&s->timers, timer, slot_index(&s->slots, self->slot));
+    struct actor_timer *entry = actor_timer_find(&s->timers, timer, self->ref.slot);
 
     if (entry == NULL)
         return false;

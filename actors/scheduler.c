@@ -63,6 +63,7 @@ static void borrow(struct sched *s, const struct sched_config *c)
     s->message_max = c->below.message_max != 0 ? c->below.message_max : MESSAGE_DEFAULT;
     s->small_max = s->message_max < NODE_PAYLOAD_MAX ? s->message_max : NODE_PAYLOAD_MAX;
     s->brief_end = brief_end(s);
+    s->cross_end = (s->message_max < PAIR_TELL_MAX ? s->message_max : PAIR_TELL_MAX) + 1;
     s->turn.self = (struct proa_actor){.sched = s, .ref.node = s->node, .answered = true};
     s->turn.msg = (struct proa_msg){.to.node = s->node};
     s->in_place_max = c->in_place_max != 0 ? c->in_place_max : SCHED_IN_PLACE_MAX;
@@ -210,6 +211,7 @@ static void publish(struct sched *s)
     STAT_SET(s, asks, s->hot.asks);
     STAT_SET(s, replies, s->hot.replies);
     STAT_SET(s, answered, s->hot.answered);
+    STAT_SET(s, cross_out, s->hot.cross_out);
     STAT_SET(s, actors, s->slots.live);
     STAT_SET(s, asks_waiting, s->asks.in_use);
     STAT_SET(s, tokens_held, s->tokens.in_use);

@@ -137,6 +137,7 @@ struct sched {
     uint32_t small_max; /* the longest payload that a slab node may hold */
     uint32_t brief_end; /* proa_tell writes a brief node itself below this length;
                                       0: the next message queued is the sample */
+    uint32_t cross_end; /* the same into a pair ring; never 0 */
     uint32_t depth;     /* callbacks on the stack */
     _Atomic uint32_t running_type; /* sched_running */
     _Atomic uint64_t running;      /* generation and slot of the callback, or 0 */
@@ -165,7 +166,7 @@ struct sched {
 
     /* Counters of the message path, copied into stats at the end of each loop. */
     struct {
-        uint64_t delivered, in_place, mailbox, tells, asks, replies, answered;
+        uint64_t delivered, in_place, mailbox, tells, asks, replies, answered, cross_out;
     } hot;
 
     struct {
@@ -334,12 +335,12 @@ static inline void frame_begin(struct proa_actor *self, struct sched *s,
     atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
 }
 
-/* turn_begin is frame_begin of a turn, or of one message run in place: the frame is there, and no
-   callback is on the stack. */
-static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
+/* turn_begin_as is frame_begin of a turn, or of one message run in place, of who has this slot and
+   generation: the frame is there, and no callback is on the stack. */
+static inline struct proa_actor *turn_begin_as(struct sched *s, struct slot *slot,
+                                               uint64_t id)
 {
     struct proa_actor *self = &s->turn.self;
-    uint64_t id = (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot);
     void *state = slot->mem;
 
     __asm__("" : "+r"(state)); /* else slot and state are joined in a vector first */
@@ -354,6 +355,12 @@ static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
     atomic_store_explicit(&s->running, id, memory_order_relaxed);
     atomic_store_explicit(&s->running_type, PROA_EVENT_NO_TYPE, memory_order_relaxed);
     return self;
+}
+
+static inline struct proa_actor *turn_begin(struct sched *s, struct slot *slot)
+{
+    return turn_begin_as(s, slot,
+                         (uint64_t)slot->generation << 32 | slot_id(&s->slots, slot));
 }
 
 void actor_end(struct sched *s, struct slot *slot); /* stop.c */
@@ -483,6 +490,9 @@ void deliver_here(struct sched *s, const struct proa_msg *msg, void *bulk,
 /* Is the ring to a lane half full?  False for lanes there are not. */
 bool cross_is_half_full(struct sched *s, uint32_t lane);
 bool in_place_may(struct sched *s, const struct slot *slot);
+/* deliver_tells runs in place the small tells that are next in a ring, at most max, and steps past
+   them.  How many: the one after them is something else, or cannot run now. */
+uint32_t deliver_tells(struct sched *s, struct pair_ring *ring, uint32_t max);
 
 /* ---- cross.c ---- */
 

@@ -257,6 +257,40 @@ tell_normal(struct proa_actor *self, struct proa_ref to, uint32_t type, const vo
     return tell_node(self, to.node, word, type, data, bytes, TELL_WORDS_BLOCK);
 }
 
+/* A tell to another lane of this node that fits an item of one line is written straight into the ring;
+   all others, and what finds no room at once, go the long way.  As below, nothing is called but as the
+   last thing. */
+static __attribute__((noinline)) enum proa_outcome
+tell_cross(struct proa_actor *self, struct proa_ref to, uint32_t type, const void *data,
+           size_t len)
+{
+    struct sched *s = self->sched;
+    uint32_t lane = proa_ref_lane(to);
+    const struct lane_out *out = &s->out[lane % PROA_LANES_MAX];
+    struct pair_ring *ring = out->ring;
+    struct pair_item *item;
+
+    if (__builtin_expect(lane >= s->lanes || ring == NULL || out->first != NULL ||
+                             s->blocked.count > 0 || !pair_ring_has_room(ring),
+                         0))
+        return tell_normal(self, to, type, data, len);
+    if (__builtin_expect(len >= s->cross_end || type >= PROA_TYPE_SYSTEM ||
+                             proa_ref_is_none(to) || (data == NULL && len > 0),
+                         0))
+        return tell_normal(self, to, type, data, len);
+    item = pair_ring_slot(ring, ring->tail_next);
+    item->kind_aux = PAIR_TELL;
+    item->tell.type = type;
+    item->tell.head = pair_tell_head((uint32_t)len, PROA_CLASS_NORMAL, 0);
+    memcpy(&item->tell.from, &self->ref.slot, sizeof(item->tell.from));
+    item->tell.to = to.slot | (uint64_t)to.generation << 32;
+    payload_copy_brief(item->tell.data, data, (uint32_t)len);
+    pair_ring_commit_tell(ring);
+    s->hot.cross_out++;
+    s->hot.tells++;
+    return PROA_OK;
+}
+
 /* A tell that fits a brief node, to an actor of this lane that has room, is written straight
    into that; all others go the long way.  Nothing is called but as the last thing, so nothing
    is saved on the stack.  The receiver's state need not be looked at: a slot that takes no messages has no capacity. */
@@ -269,8 +303,10 @@ enum proa_outcome proa_tell(struct proa_actor *self, struct proa_ref to, uint32_
     struct slab_block *block = s->slab.free[0];
     struct node *node = (struct node *)(void *)block;
 
-    if (__builtin_expect(to.node != s->node || at >= s->slots.max, 0))
+    if (__builtin_expect(to.node != s->node, 0))
         return tell_normal(self, to, type, data, len);
+    if (__builtin_expect(at >= s->slots.max, 0))
+        return tell_cross(self, to, type, data, len);
     if (__builtin_expect(slot->generation != to.generation ||
                              mailbox_full(&slot->mailbox, PROA_CLASS_NORMAL) ||
                              len >= s->brief_end || type >= PROA_TYPE_SYSTEM ||

@@ -61,15 +61,34 @@ static inline uint32_t timer_digit(uint64_t tick, uint32_t level)
     return (uint32_t)(tick >> (TIMER_WHEEL_DIGIT * level)) & (TIMER_WHEEL_SLOTS - 1);
 }
 
-/* timer_place puts e, due at tick, after w->tick, where that says.  Returns the tick of that
-   slot's event. */
-static inline uint64_t timer_place(struct timer_wheel *w, struct timer_entry *e,
-                                   uint64_t tick)
+/* The tick of a moment, rounded up. */
+static inline uint64_t timer_tick(proa_ns when)
+{
+    const proa_ns last = TIMER_TICK_MAX * TIMER_WHEEL_TICK;
+
+    return ((when < last ? when : last) + TIMER_WHEEL_TICK - 1) / TIMER_WHEEL_TICK;
+}
+
+/* The first entry of a slot: it is used, and its event, which is at tick's digits from level's on, may
+   be the next. */
+static inline void timer_slot_used(struct timer_wheel *w, uint64_t tick, uint32_t level,
+                                   uint32_t slot)
+{
+    uint32_t shift = TIMER_WHEEL_DIGIT * level;
+    uint64_t event = tick >> shift << shift;
+
+    w->used[level][slot / 64] |= UINT64_C(1) << (slot % 64);
+    if (event < w->next)
+        w->next = event;
+}
+
+/* timer_place puts e, due at tick, after w->tick, where that says. */
+static inline void timer_place(struct timer_wheel *w, struct timer_entry *e,
+                               uint64_t tick)
 {
     uint64_t differs = tick ^ w->tick;
     uint32_t level = (63u - (uint32_t)__builtin_clzll(differs | 1)) / TIMER_WHEEL_DIGIT;
     uint32_t slot = timer_digit(tick, level);
-    uint32_t shift = TIMER_WHEEL_DIGIT * level;
     struct timer_entry **head = &w->slots[level][slot], *next;
 
     /* Else the compiler works the place out three times. */
@@ -77,12 +96,11 @@ static inline uint64_t timer_place(struct timer_wheel *w, struct timer_entry *e,
     next = *head;
     e->next = next;
     e->at = head;
+    *head = e;
     if (next != NULL)
         next->at = &e->next;
     else
-        w->used[level][slot / 64] |= UINT64_C(1) << (slot % 64);
-    *head = e;
-    return tick >> shift << shift;
+        timer_slot_used(w, tick, level, slot);
 }
 
 /* timer_wheel_start makes e, not waiting, expire in the first call of _advance at or after
@@ -90,18 +108,13 @@ static inline uint64_t timer_place(struct timer_wheel *w, struct timer_entry *e,
 static inline void timer_wheel_start(struct timer_wheel *w, struct timer_entry *e,
                                      uint16_t kind, proa_ns when)
 {
-    uint64_t tick = when / TIMER_WHEEL_TICK + (when % TIMER_WHEEL_TICK != 0);
-    uint64_t event;
+    uint64_t tick = timer_tick(when);
 
     PROA_ASSERT(e->at == NULL);
     if (tick <= w->tick)
         tick = w->tick + 1;
-    if (tick > TIMER_TICK_MAX)
-        tick = TIMER_TICK_MAX;
     e->tick_kind = tick | (uint64_t)kind << 48;
-    event = timer_place(w, e, tick);
-    if (event < w->next)
-        w->next = event;
+    timer_place(w, e, tick);
     w->count++;
 }
 

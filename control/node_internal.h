@@ -22,7 +22,7 @@
 #define NODE_UP_BYTES (1u << 20) /* of a lane's ring to the control thread */
 #define NODE_DOWN_BYTES (1u << 20)
 #define NODE_NOTES_BYTES (1u << 18) /* of events, dead letters and log lines */
-#define NODE_PAIR_ITEMS 4096u       /* of a pair ring */
+#define NODE_PAIR_ITEMS 2048u       /* of a pair ring */
 #define NODE_INBOX_ITEMS 1024u
 #define NODE_NAMES_MAX (1u << 20) /* names in the directory */
 

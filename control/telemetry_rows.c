@@ -63,12 +63,12 @@ static const struct telemetry_row lane_rows[] = {
 };
 
 static const struct telemetry_row lane_drop_rows[] = {
-    LANE(tx_short),         LANE(tx_full),         LANE(punt_full),
-    LANE(unknown_link),     LANE(wrong_source),    LANE(misdirected_full),
-    LANE(short_packets),    LANE(no_route),        LANE(pending_full),
-    LANE(lost_sent),        LANE(lost_unsent),     LANE(sysmsg_bad),
-    LANE(refusals_dropped), LANE(replies_dropped), LANE(forwards_dropped),
-    LANE(registry_dropped),
+    LANE(tx_short),         LANE(tx_full),          LANE(punt_full),
+    LANE(unknown_link),     LANE(wrong_source),     LANE(misdirected_full),
+    LANE(short_packets),    LANE(no_route),         LANE(pending_full),
+    LANE(lost_sent),        LANE(lost_unsent),      LANE(sysmsg_bad),
+    LANE(refusals_dropped), LANE(replies_dropped),  LANE(forwards_dropped),
+    LANE(downs_dropped),    LANE(registry_dropped),
 };
 
 static const struct telemetry_row sched_rows[] = {

@@ -86,7 +86,8 @@ struct lane_stats {
     _Atomic uint64_t misdirected, misdirected_full, short_packets, no_route, pending,
         pending_full;
     _Atomic uint64_t links, links_opened, links_dead, links_reset, lost_sent, lost_unsent;
-    _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped, forwards_dropped;
+    _Atomic uint64_t sysmsg_bad, refusals_dropped, replies_dropped, forwards_dropped,
+        downs_dropped;
     /* Messages of the linked registries: up, into links, and neither for want of room or way. */
     _Atomic uint64_t registry_rx, registry_tx, registry_dropped;
 };

@@ -15,7 +15,7 @@
 
 #define LANE_PEER_BUCKETS 4096         /* chains of the node table */
 #define LANE_ASK_AGAIN (200 * PROA_MS) /* between two requests for one link */
-#define LANE_REFUSAL_TRIES 4           /* requests for a link, for the sake of refusals */
+#define LANE_REFUSAL_TRIES 4 /* requests for a link, for the sake of refusals and such */
 #define LANE_RETRY_DEAD PROA_S /* between two attempts to reach a node known dead */
 #define LANE_HEARD_EVERY (100 * PROA_MS) /* between two stores to a node's heard_until */
 #define LANE_GAP_WINDOW (100 * PROA_MS)
@@ -85,7 +85,7 @@ struct pending {
     struct pending *next;
     enum pending_kind kind;
     bool privileged; /* answers and system messages: in another bound */
-    uint8_t tries;   /* links that were not to be had, of a refusal or WRITABLE */
+    uint8_t tries;   /* links that were not to be had, of what is kept for another */
     union {
         struct proa_msg msg; /* its data follows */
         struct refusal refusal;

@@ -172,6 +172,7 @@ static enum proa_outcome pend_msg(struct lane *lane, struct lane_peer *peer,
         return PROA_AGAIN;
     }
     p->kind = PENDING_MSG;
+    p->tries = 0;
     p->privileged = privileged;
     p->msg = *msg;
     p->msg.data = p->data;
@@ -392,6 +393,23 @@ static void system_lost(struct lane *lane, const struct proa_msg *msg, bool sent
     }
 }
 
+static bool is_system(const struct pending *p, enum sysmsg_type type)
+{
+    return p->kind == PENDING_MSG && (p->msg.flags & PROA_MSG_SYSTEM) != 0 &&
+           p->msg.type == (uint32_t)type;
+}
+
+/* What runtimes say is not said again to a node that cannot be reached: its own links have ended too. */
+static void bounce_system(struct lane *lane, const struct pending *p)
+{
+    if (is_system(p, SYSMSG_REGISTRY))
+        lane_count(&lane->stats.registry_dropped, 1);
+    else if (is_system(p, SYSMSG_FORWARDED))
+        lane_count(&lane->stats.forwards_dropped, 1);
+    else if (is_system(p, SYSMSG_DOWN))
+        lane_count(&lane->stats.downs_dropped, 1);
+}
+
 /* A pending message the link will not take after all goes back to its sender as refused. */
 static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome reason)
 {
@@ -401,7 +419,7 @@ static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome
         return;
     }
     if (p->msg.flags & PROA_MSG_SYSTEM) {
-        system_lost(lane, &p->msg, false);
+        bounce_system(lane, p);
         return;
     }
     if (p->msg.flags & PROA_MSG_REPLY) {
@@ -422,19 +440,15 @@ static void bounce(struct lane *lane, const struct pending *p, enum proa_outcome
         lane_below_refuse(lane, p->msg.from.node, &r);
 }
 
-static bool is_registry(const struct pending *p)
-{
-    return p->kind == PENDING_MSG && (p->msg.flags & PROA_MSG_SYSTEM) &&
-           p->msg.type == (uint32_t)SYSMSG_REGISTRY;
-}
-
 void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
 {
-    while (peer->sending != NULL && peer->first != NULL) {
+    /* A dead link's end, in the next loop, looks for another. */
+    while (peer->sending != NULL && peer->first != NULL &&
+           link_state(peer->sending->link) != LINK_DEAD) {
         struct pending *p = peer->first;
         enum proa_outcome outcome = flush_one(lane, peer, p);
 
-        if (outcome == PROA_AGAIN && !is_registry(p))
+        if (outcome == PROA_AGAIN && !is_system(p, SYSMSG_REGISTRY))
             break; /* env.writable brings us back here */
         peer->first = p->next;
         if (peer->first == NULL)
@@ -460,12 +474,14 @@ void lane_peer_flush(struct lane *lane, struct lane_peer *peer)
     }
 }
 
-/* Refusals and WRITABLEs are kept for another try or two: their messages came from that node, so it cannot
-   be far, and nobody else will ever report them. */
+/* What follows from that node's own messages is kept for another try or two: it cannot be far, and nobody
+   else will ever report a refusal, that a mailbox has drained, who has an ask or who has ended. */
 static bool keep_pending(struct lane *lane, struct lane_peer *peer, struct pending *p)
 {
-    if (p->kind == PENDING_MSG || ++p->tries == LANE_REFUSAL_TRIES ||
-        is_dead(lane, peer->node))
+    bool keeps = p->kind != PENDING_MSG || is_system(p, SYSMSG_FORWARDED) ||
+                 is_system(p, SYSMSG_DOWN);
+
+    if (!keeps || ++p->tries == LANE_REFUSAL_TRIES || is_dead(lane, peer->node))
         return false;
     p->next = NULL;
     if (peer->last != NULL)
@@ -473,7 +489,10 @@ static bool keep_pending(struct lane *lane, struct lane_peer *peer, struct pendi
     else
         peer->first = p;
     peer->last = p;
-    peer->privileged_count++;
+    if (p->privileged)
+        peer->privileged_count++;
+    else
+        peer->pending_count++;
     return true;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "packet.h"
+
 bool lane_push_up(struct lane *lane, uint16_t kind, const void *head, uint32_t head_len,
                   const void *tail, uint32_t tail_len)
 {
@@ -14,6 +16,30 @@ bool lane_push_up(struct lane *lane, uint16_t kind, const void *head, uint32_t h
     return true;
 }
 
+static struct lane_link *link_by(struct lane *lane, uint64_t id)
+{
+    struct lane_link *ll = &lane->links[link_id_slot(id) % LANE_LINKS_MAX];
+
+    return ll->link != NULL && ll->id == id ? ll : NULL;
+}
+
+/* A datagram of the control thread is about to leave.  A PING counts even when its port is full: then the
+   peer takes nothing. */
+static void note_ping(struct lane *lane, const uint8_t *bytes, uint32_t len)
+{
+    struct packet_ping ping;
+    struct lane_link *ll;
+
+    if (len < PACKET_HEADER_LEN || packet_kind(bytes) != PACKET_PING ||
+        packet_ping_get(bytes, len, &ping) != 0)
+        return;
+    ll = link_by(lane, ping.link);
+    if (ll == NULL)
+        return;
+    link_pinged(ll->link, lane->now);
+    lane_dirty(lane, ll);
+}
+
 /* Sends a datagram of the control thread. */
 static void send_datagram(struct lane *lane, const struct byte_record *record)
 {
@@ -23,6 +49,7 @@ static void send_datagram(struct lane *lane, const struct byte_record *record)
         return;
     memcpy(&head, record->body, sizeof(head));
     uint32_t len = record->len - (uint32_t)sizeof(head);
+    note_ping(lane, record->body + sizeof(head), len);
     int port = head.port < lane->config.port_count
                    ? head.port
                    : port_route(lane->config.ports, lane->config.port_count, &head.peer);
@@ -45,20 +72,13 @@ static void send_datagram(struct lane *lane, const struct byte_record *record)
     lane_transmit(lane, p);
 }
 
-static struct lane_link *link_by(struct lane *lane, const struct punt_link *which)
-{
-    struct lane_link *ll = &lane->links[link_id_slot(which->link_id) % LANE_LINKS_MAX];
-
-    return ll->link != NULL && ll->id == which->link_id ? ll : NULL;
-}
-
 static void link_record(struct lane *lane, uint16_t kind,
                         const struct byte_record *record)
 {
     struct punt_link which;
 
     memcpy(&which, record->body, sizeof(which));
-    struct lane_link *ll = link_by(lane, &which);
+    struct lane_link *ll = link_by(lane, which.link_id);
     if (ll == NULL)
         return; /* it ended meanwhile */
     if (kind == PUNT_LINK_RESET) {

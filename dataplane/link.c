@@ -62,6 +62,7 @@ struct link *link_init(void *memory, const struct link_params *params,
     link->loss_at = link->retry_at = PROA_NS_NEVER;
     link->heard_at = link->pinged_at = link->tick_at = link->active_at = now;
     link->persist_at = PROA_NS_NEVER;
+    link->small_at = now - LINK_BESIDE_FOR;
     link_cc_init(link, now);
     /* The side that holds its data back waits for a sign of life. */
     link->ack_now = !link->hold;
@@ -118,7 +119,7 @@ void link_die(struct link *link, enum link_end_reason reason)
 void link_mark_heard(struct link *link, proa_ns now)
 {
     link->heard_at = now;
-    link->pings = 0;
+    link->wanted = link->pings = 0;
     link->last_call = 0;
     if (link->rto_silent > LINK_RTO_RESENDS) {
         /* It was away, and is back: do not wait for the backed-off timer. */
@@ -142,12 +143,39 @@ void link_heard(struct link *link, bool busy, proa_ns now)
     link_mark_heard(link, now);
 }
 
+/* After 100 ms of silence a bare ack that asks for one (PROBE) goes with the PING: lane answers lane, however
+   long the two control threads take. */
 void link_ping(struct link *link, uint32_t flags, proa_ns now)
 {
     link->pinged_at = now;
-    link->pings++;
+    link->wanted += link->wanted < UINT16_MAX;
     link->stats.pings++;
+    link->asks |= !link->hold && now - link->heard_at >= LINK_PING_EXPECT;
     link->env.ping(link->env.ctx, link, flags);
+}
+
+/* The last call's time runs from when its PING has left. */
+static void begin_last_call(struct link *link)
+{
+    link->last_call = link->left_at + LINK_LAST_CALL;
+    if (link->last_call < link->heard_at + LINK_SILENCE)
+        link->last_call = link->heard_at + LINK_SILENCE;
+}
+
+void link_pinged(struct link *link, proa_ns now)
+{
+    if (link->dead)
+        return;
+    link->pinged_at = now;
+    /* Several that waited for the control thread leave together. */
+    if (link->pings == 0 || now - link->left_at >= LINK_PING_APART) {
+        link->pings += link->pings < UINT16_MAX;
+        link->left_at = now;
+    }
+    if (link->last_call == PROA_NS_NEVER) {
+        link->left_at = now;
+        begin_last_call(link);
+    }
 }
 
 static proa_ns ping_at(const struct link *link)
@@ -156,13 +184,13 @@ static proa_ns ping_at(const struct link *link)
     proa_ns again = LINK_PING_AGAIN;
 
     if (link->hold) {
-        uint32_t shift = link->pings < 7 ? link->pings : 7;
+        uint32_t shift = link->wanted < 7 ? link->wanted : 7;
         first = LINK_PING_OPENING;
         again = LINK_PING_OPENING << shift;
         if (again > LINK_RTO_MOST)
             again = LINK_RTO_MOST;
     }
-    return link->pings == 0 ? link->heard_at + first : link->pinged_at + again;
+    return link->wanted == 0 ? link->heard_at + first : link->pinged_at + again;
 }
 
 static proa_ns death_at(const struct link *link)
@@ -177,11 +205,12 @@ static proa_ns death_at(const struct link *link)
 /* The last ping before the end, unless one has just gone out. */
 static void last_call(struct link *link, bool again, proa_ns now)
 {
-    if (again || now - link->pinged_at >= LINK_LAST_CALL)
-        link_ping(link, 0, now);
-    link->last_call = link->pinged_at + LINK_LAST_CALL;
-    if (link->last_call < link->heard_at + LINK_SILENCE)
-        link->last_call = link->heard_at + LINK_SILENCE;
+    if (!again && now - link->left_at < LINK_LAST_CALL) {
+        begin_last_call(link);
+        return;
+    }
+    link->last_call = PROA_NS_NEVER;
+    link_ping(link, 0, now);
 }
 
 /* Only silence kills, and only silence that we were awake to hear: before the end one more ping

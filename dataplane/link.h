@@ -27,8 +27,9 @@
 #define LINK_REFUSALS_MAX 1024 /* refusal records waiting; then one without sender */
 #define LINK_BULK_MAX 4        /* bulk messages at once, each way */
 #define LINK_BULK_WAITING 28   /* bulk replies waiting for one of those, besides */
-#define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair */
-#define LINK_BACKLOG_MAX 256   /* packets waiting for a port; then links keep theirs */
+#define LINK_BEHIND_MAX 32     /* messages waiting behind a bulk one of their pair, */
+#define LINK_BEHIND_BYTES (256u << 10) /* while there are not so many bytes of them */
+#define LINK_BACKLOG_MAX 256 /* packets waiting for a port; then links keep theirs */
 #define LINK_OUTBOX_BUSY 544 /* packets waiting from which on further asks are refused */
 
 struct link;
@@ -74,7 +75,7 @@ struct link_env {
     void (*deliver_bulk)(void *ctx, struct link *link, const struct proa_msg *msg,
                          void *buf);
     /* The keyed PING of this link is wanted (LINK_PING_PROBE or 0).  While the link is OPENING
-       this also means: the peer was not heard yet, repeat the OPEN first. */
+       this also means: the peer was not heard yet, repeat the OPEN first.  May call link_pinged. */
     void (*ping)(void *ctx, struct link *link, uint32_t flags);
     void (*up)(void *ctx, struct link *link); /* first valid packet heard */
     /* A refusal that must reach `node` by another way: the link itself refused a message of an
@@ -184,6 +185,10 @@ void link_deliver_more(struct link *link, proa_ns now);
 /* An authentic PONG or PING for this link (keyed packets are the control thread's).  The next
    link_flush sends an ACK, which tells the current window. */
 void link_heard(struct link *link, bool busy, proa_ns now);
+
+/* A PING of this link has left.  Only then does it count as unanswered: that one is wanted says nothing
+   about the peer, for the control thread may not have been scheduled. */
+void link_pinged(struct link *link, proa_ns now);
 
 void link_flush(struct link *link,
                 proa_ns now); /* sends what is open and allowed; acks due */

@@ -82,7 +82,7 @@ void link_send_ack(struct link *link, proa_ns now)
     }
     p = link_new_packet(link, 1);
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return;
     }
     for (size_t i = 0; i < words; i++)
@@ -92,7 +92,8 @@ void link_send_ack(struct link *link, proa_ns now)
     p->len = (uint16_t)(PACKET_HEADER_LEN + 8 * words);
     link->ack_full = false;
     link->full_at = now;
-    link_put_header(link, p, PACKET_ACK, 0, now);
+    link_put_header(link, p, PACKET_ACK, link->asks ? PACKET_PROBE : 0, now);
+    link->asks = false;
     link->stats.acks_tx++;
     link->env.budget->acks++;
     link->env.transmit(link->env.ctx, link, p);

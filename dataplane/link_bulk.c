@@ -19,12 +19,18 @@ static bool budget_allows(const struct link *link, size_t len)
     return budget->bulk + len <= budget->bulk_max && link->bulk_bytes + len <= share;
 }
 
+/* What waits is written before it is sent: more than a cache holds is read from memory again. */
+static bool is_full(const struct link_stream *s)
+{
+    return s->behind >= LINK_BEHIND_MAX || s->behind_bytes >= LINK_BEHIND_BYTES;
+}
+
 bool link_bulk_may(const struct link *link)
 {
     if (link->streams_used >= LINK_BULK_MAX || !budget_allows(link, link->again_need))
         return false;
     for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
-        if (link->streams[i].used && link->streams[i].behind >= LINK_BEHIND_MAX)
+        if (link->streams[i].used && is_full(&link->streams[i]))
             return false;
     }
     return true;
@@ -126,6 +132,7 @@ static void advance(struct link *link, struct link_stream *s, proa_ns now)
         if (s->first == NULL)
             s->last = NULL;
         s->behind--;
+        s->behind_bytes -= b->charged;
         if (fits_packet(link, b)) {
             drop(link, b);
             continue;
@@ -176,7 +183,7 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
 
     if (s == NULL)
         s = new_stream(link, reserve);
-    else if (s->behind >= (reserve ? 2 * LINK_BEHIND_MAX : LINK_BEHIND_MAX))
+    else if (reserve ? s->behind >= 2 * LINK_BEHIND_MAX : is_full(s))
         s = NULL;
     if (s != NULL)
         b = keep(link, msg, buf);
@@ -193,6 +200,7 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
         s->first = b;
     s->last = b;
     s->behind++;
+    s->behind_bytes += b->charged;
     link->sent_messages += buf != NULL || !fits_packet(link, b);
     if (s->now == NULL && s->first == b)
         advance(link, s, now);
@@ -224,14 +232,15 @@ static struct link_stream *next_stream(struct link *link)
 }
 
 /* Builds and sends the next fragment. False: no packet to be had. */
-static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
+static bool send_fragment(struct link *link, struct link_stream *s, uint32_t flags,
+                          proa_ns now)
 {
     const struct proa_msg *msg = &s->now->msg;
     struct pkt *p = link_new_packet(link, 0);
     struct packet_message m;
 
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return false;
     }
     link_fill_message(link, msg, now, &m);
@@ -254,7 +263,7 @@ static bool send_fragment(struct link *link, struct link_stream *s, proa_ns now)
         s->started = true;
         link->streams_started++;
     }
-    link_transmit_new(link, p, now);
+    link_transmit_new(link, p, flags, now);
     return true;
 }
 
@@ -267,7 +276,7 @@ static void finish(struct link *link, struct link_stream *s, proa_ns now)
     advance(link, s, now);
 }
 
-uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
+uint32_t link_bulk_flush(struct link *link, uint32_t room, bool ack, proa_ns now)
 {
     uint32_t sent = 0;
 
@@ -278,7 +287,8 @@ uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now)
     }
     while (sent < room && !link_port_full(link)) {
         struct link_stream *s = next_stream(link);
-        if (s == NULL || !send_fragment(link, s, now))
+        bool last = ack && sent + 1 == room;
+        if (s == NULL || !send_fragment(link, s, last ? PACKET_PROBE : 0, now))
             break;
         sent++;
         link->stream_turn = (uint32_t)(s - link->streams + 1) % LINK_STREAMS_MAX;

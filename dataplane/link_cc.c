@@ -6,8 +6,11 @@
 /* Congestion.  The path is modelled by two figures: the best rate at which packets were
    delivered in one of the last 8 round trips that had the window filled, and the least round
    trip of 10 s.  In flight may be 1.5 times their product, plus what the peer's host holds
-   before it acks (it says so in host_delay, and it is no queue of the network), plus 32 for
-   acks that come in lumps.  Random loss does not shrink this; a round trip that lost more than
+   before it acks (it says so in host_delay, and it is no queue of the network), plus what goes in 32 us,
+   plus 32 for acks that come in lumps.  The 32 us: a lane takes 32 packets at a time and acks them when it
+   has worked them off; where the path is the peer's core the next 32 must be there by then, while the least
+   round trip is that of a single packet.  Without, each lane waited for the other: bulk of 1 MiB over vhost
+   10.6, with 14.4 to 15.6 Gbit/s.  Random loss does not shrink this; a round trip that lost more than
    2 % does, by half its loss, and rounds without loss give it back.
 
    Start and growth are those of BBR's model (Cardwell et al., 2016) without its probing
@@ -103,7 +106,11 @@ static void set_window(struct link *link, uint64_t best)
         rtt = LINK_RTT_UNKNOWN;
     if (rtt > PROA_S)
         rtt = PROA_S;
-    uint64_t window = best * (rtt + rtt / 2 + cc->host) / PROA_S + LINK_CWND_LEAST;
+    cc->holds = (uint32_t)(best * rtt / PROA_S);
+    if (cc->startup)
+        return;
+    rtt += rtt / 2 + cc->host + LINK_CWND_LOOP;
+    uint64_t window = best * rtt / PROA_S + LINK_CWND_LEAST;
 
     if (window > LINK_WINDOW_MAX)
         window = LINK_WINDOW_MAX;
@@ -139,8 +146,7 @@ void link_cc_round(struct link *link, proa_ns now)
             cc->startup = false;
         }
     }
-    if (!cc->startup)
-        set_window(link, best);
+    set_window(link, best);
     cc->round_mark = cc->delivered;
     cc->round_at = now;
     cc->round_lost = 0;

@@ -47,7 +47,7 @@ bool link_may_leave(const struct link *link, uint32_t packets)
     return !link_port_full(link) && link_room(link) > packets;
 }
 
-void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
+void link_transmit_new(struct link *link, struct pkt *p, uint32_t flags, proa_ns now)
 {
     uint32_t seq = link->nxt;
 
@@ -64,7 +64,7 @@ void link_transmit_new(struct link *link, struct pkt *p, proa_ns now)
     p->first_sent = (uint32_t)(now >> 10);
     p->delivered = link->cc.delivered;
     p->order = ++link->order;
-    link_put_header(link, p, PACKET_DATA, 0, now);
+    link_put_header(link, p, PACKET_DATA, flags, now);
     link->tx[seq & LINK_MASK] = p;
     link->nxt = seq + 1;
     link->tx_at = link->active_at = now;
@@ -83,7 +83,7 @@ bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now)
 
     PROA_ASSERT(old->attempt < PACKET_ATTEMPT_MAX);
     if (p == NULL) {
-        link->retry_at = now + LINK_RETRY;
+        link_look_again(link, now);
         return false;
     }
     memcpy(p->data + PACKET_HEADER_LEN, old->data + PACKET_HEADER_LEN,
@@ -154,25 +154,30 @@ static void flush_small(struct link *link, proa_ns now)
             return;
         if (link->streams_used > 0 && link->bulk_debt >= LINK_BULK_SHARE && room > 1) {
             link->bulk_debt = 0;
-            room -= link_bulk_flush(link, 1, now);
+            room -= link_bulk_flush(link, 1, false, now);
         }
         p = link->out[link->out_head++ & LINK_OUT_MASK];
         link_unqueue(link, p);
-        link_transmit_new(link, p, now);
+        link_transmit_new(link, p, 0, now);
         link->bulk_debt++;
+        link->small_at = now;
     }
 }
 
 /* What bulk may take of the room: small messages that come next find a part of the window
-   free, but one bulk packet is always under way. */
-static uint32_t bulk_room(const struct link *link, uint32_t room)
+   free, but one bulk packet is always under way.  Where small ones go too it does not queue either: they
+   would wait for all of it, at the port and with the peer. */
+static uint32_t bulk_room(const struct link *link, uint32_t room, bool beside)
 {
     uint32_t inflight = link_inflight(link);
     uint32_t all = inflight + room;
     uint32_t leaves = all < 2 * LINK_BULK_LEAVES ? all / 2 : LINK_BULK_LEAVES;
+    uint32_t most = all - leaves;
 
-    if (room > leaves)
-        return room - leaves;
+    if (beside && most > link->cc.holds + LINK_BESIDE_QUEUE)
+        most = link->cc.holds + LINK_BESIDE_QUEUE;
+    if (most > inflight)
+        return most - inflight;
     return inflight == 0 && room > 0 ? 1 : 0;
 }
 
@@ -183,10 +188,12 @@ static bool flush_new(struct link *link, proa_ns now)
 
     flush_small(link, now);
     if (link->streams_used > 0 && link_out_count(link) == 0 && link->open == NULL) {
-        uint32_t room = bulk_room(link, link_room(link));
-        uint32_t most = room < LINK_BULK_BURST ? room : LINK_BULK_BURST;
+        bool beside = now - link->small_at < LINK_BESIDE_FOR;
+        uint32_t room = bulk_room(link, link_room(link), beside);
+        uint32_t burst = beside ? LINK_BESIDE_BURST : LINK_BULK_BURST;
+        uint32_t most = room < burst ? room : burst;
 
-        more = link_bulk_flush(link, most, now) == most && most < room;
+        more = link_bulk_flush(link, most, beside, now) == most && most < room;
         flush_small(link, now); /* what waited behind bulk that is now gone */
     }
     if (link_has_work(link)) {
@@ -233,7 +240,7 @@ void link_flush(struct link *link, proa_ns now)
     bool more = link_has_work(link) && flush_new(link, now);
     link->blocked = more || ((link_port_behind(link) || link_port_full(link)) &&
                              (link->lost_count > 0 || link_has_work(link)));
-    if (link_ack_wanted(link, now))
+    if (link->asks || link_ack_wanted(link, now))
         link_send_ack(link, now);
     if (link->again)
         tell_writable(link, now);

@@ -53,16 +53,21 @@
     (400 * PROA_MS) /* so that a node has 600 ms for one answer before LINK_SILENCE */
 #define LINK_PING_EXPECT (100 * PROA_MS)
 #define LINK_PING_AGAIN (100 * PROA_MS)
+#define LINK_PING_APART (50 * PROA_MS) /* PINGs that leave closer together count as one */
 #define LINK_PING_OPENING (2 * PROA_MS) /* doubled each time up to LINK_RTO_MOST */
 #define LINK_LAST_CALL (20 * PROA_MS)   /* a last ping's time before silence kills */
 #define LINK_PAUSED (100 * PROA_MS)     /* no tick for so long: we slept, not the peer */
 #define LINK_RETRY (100 * PROA_US)      /* after a pool or budget was dry */
 #define LINK_CWND_START 64
 #define LINK_CWND_LEAST 32
-#define LINK_BULK_LEAVES 16 /* packets of the window kept for small messages */
-#define LINK_BULK_SHARE 8   /* one bulk packet goes out for so many small ones */
+#define LINK_CWND_LOOP (32 * PROA_US) /* a burst of packets takes two lanes so long */
+#define LINK_BULK_LEAVES 16           /* packets of the window kept for small messages */
+#define LINK_BULK_SHARE 8 /* one bulk packet goes out for so many small ones */
 #define LINK_BULK_BURST                                                                  \
     16 /* bulk packets between two looks at what else there is to do */
+#define LINK_BESIDE_FOR (10 * PROA_MS) /* small messages went so lately: then */
+#define LINK_BESIDE_BURST 4            /* so many, acked at once, */
+#define LINK_BESIDE_QUEUE 8            /* and so many past what the path holds */
 #define LINK_LATE_MOST                                                                   \
     2 /* packets in flight, so that what they are acked by may be read later */
 #define LINK_LATE_ROOM                                                                   \
@@ -107,6 +112,7 @@ struct link_stream {
     struct link_behind *now;
     struct link_behind *first, *last; /* behind it */
     uint32_t behind;
+    size_t behind_bytes;
 };
 
 /* A bulk message coming in. */
@@ -149,6 +155,8 @@ struct link_cc {
     uint8_t rate_at;
     uint64_t rates[8]; /* packets a second, of the last rounds that filled the window */
     uint64_t best_before;
+    uint32_t
+        holds; /* packets on the path when nothing waits: best rate x least round trip */
     uint32_t factor, factor_before; /* of 1,024: what loss has taken off */
     proa_ns rtt_now, rtt_before; /* least of this half of 10 s, and of the half before */
     proa_ns rtt_half_at;
@@ -206,21 +214,24 @@ struct link {
     uint32_t ack_pending;
     bool shut; /* the last window told left less than half of it */
     bool ack_now, ack_full;
+    bool asks; /* a bare ack is to go that asks for one */
     bool ce;
     bool trigger_valid;
     uint8_t trigger_attempt;
     uint32_t trigger;
     uint32_t bulk_debt; /* small packets sent since the last bulk one */
+    proa_ns small_at;   /* the last small packet was sent */
     proa_ns trigger_at;
     proa_ns ack_at; /* when the ack of the oldest pending packet is due */
 
     /* Silence. */
     alignas(PROA_CACHE_LINE) proa_ns heard_at;
-    proa_ns active_at, pinged_at, last_call;
-    proa_ns late_at; /* of the ack block below; 0: none */
+    proa_ns active_at, pinged_at; /* a PING was wanted, or left, last */
+    proa_ns last_call; /* 0: none; NEVER: its PING has not left; else its end */
+    proa_ns late_at;   /* of the ack block below; 0: none */
     proa_ns peer_gap;
     uint64_t sent_messages;
-    uint32_t pings;
+    uint16_t wanted, pings; /* PINGs since the peer was heard: wanted; left, apart */
     bool expect, peer_busy;
     uint8_t persist_backoff;
 
@@ -233,6 +244,7 @@ struct link {
     uint64_t late_head, late_acks;
     proa_ns full_at; /* last ACK with a bitmap */
     proa_ns tick_at, persist_at;
+    proa_ns left_at; /* the last PING that was counted */
 
     /* Records: [record_head, record_head + record_count), counted since the link began. */
     struct link_record *records; /* LINK_REFUSALS_MAX */
@@ -343,10 +355,11 @@ static inline void link_unqueue(struct link *link, struct pkt *p)
         link_unreserve(link, p);
 }
 
-/* Not before long, though nothing may happen meanwhile. */
+/* Not before long, though nothing may happen meanwhile.  A look that is due now is the one that asks
+   for another. */
 static inline void link_look_again(struct link *link, proa_ns now)
 {
-    if (link->retry_at == PROA_NS_NEVER)
+    if (link->retry_at <= now || link->retry_at == PROA_NS_NEVER)
         link->retry_at = now + LINK_RETRY;
 }
 
@@ -381,7 +394,7 @@ void link_refuse_reply(struct link *link, const struct proa_msg *msg, proa_ns no
 
 /* link_flush.c */
 uint32_t link_room(const struct link *link); /* new packets that may be sent now */
-void link_transmit_new(struct link *link, struct pkt *p, proa_ns now);
+void link_transmit_new(struct link *link, struct pkt *p, uint32_t flags, proa_ns now);
 bool link_resend(struct link *link, uint32_t seq, bool probe, proa_ns now);
 bool link_has_work(const struct link *link);
 struct pkt *link_new_packet(struct link *link, int control);
@@ -417,7 +430,8 @@ proa_ns link_cc_min_rtt(const struct link *link);
 enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, void *buf,
                                  proa_ns now);
 struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg);
-uint32_t link_bulk_flush(struct link *link, uint32_t room, proa_ns now);
+/* Sends up to `room` fragments; with `ack` the last of them asks for an ack at once. */
+uint32_t link_bulk_flush(struct link *link, uint32_t room, bool ack, proa_ns now);
 void link_bulk_aborted(struct link *link, const struct sysmsg *abort, proa_ns now);
 void link_bulk_fini(struct link *link);
 bool link_bulk_may(const struct link *link); /* what got AGAIN would find room now */

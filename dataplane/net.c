@@ -142,16 +142,17 @@ static bool checksum_good(const uint8_t *udp, uint32_t udp_len, const uint8_t *a
                           size_t address_bytes, unsigned accept)
 {
     uint16_t given = raw16(udp + 6);
-    uint64_t pseudo;
+    uint64_t fixed = (uint64_t)raw16_of(PROTOCOL_UDP) + raw16_of(udp_len);
 
     if (given == 0)
         return (accept & NET_ACCEPT_ZERO) != 0;
     if ((accept & NET_ACCEPT_CHECKED) != 0)
         return true;
-    pseudo = pseudo_sum(addresses, address_bytes, udp_len);
-    if ((accept & NET_ACCEPT_PARTIAL) != 0 && given == net_sum_fold(pseudo))
+    /* Addresses and datagram lie side by side: one pass. */
+    if (net_sum_fold(net_sum(addresses, address_bytes + udp_len, fixed)) == 0xffff)
         return true;
-    return net_sum_fold(net_sum(udp, udp_len, pseudo)) == 0xffff;
+    return (accept & NET_ACCEPT_PARTIAL) != 0 &&
+           given == net_sum_fold(pseudo_sum(addresses, address_bytes, udp_len));
 }
 
 static bool lead_is_zero(const uint8_t *payload, unsigned family)
@@ -440,14 +441,18 @@ static uint8_t *build_v6(const struct net_template *template, uint8_t *udp,
     return ip;
 }
 
-static void fill_checksum(uint8_t *udp, uint32_t udp_len, const uint8_t *addresses,
-                          size_t address_bytes, enum net_checksum how)
+/* The lead between header and data adds nothing. */
+static void fill_checksum(uint8_t *udp, uint32_t udp_len, const uint8_t *data,
+                          uint16_t len, const uint8_t *addresses, size_t address_bytes,
+                          enum net_checksum how)
 {
     uint64_t sum = pseudo_sum(addresses, address_bytes, udp_len);
     uint16_t check = net_sum_fold(sum);
 
-    if (how == NET_CHECKSUM_FULL)
-        check = (uint16_t)~net_sum_fold(net_sum(udp, udp_len, sum));
+    if (how == NET_CHECKSUM_FULL) {
+        sum += (uint64_t)raw16(udp) + raw16(udp + 2) + raw16_of(udp_len);
+        check = (uint16_t)~net_sum_fold(net_sum(data, len, sum));
+    }
     if (check == 0)
         check = 0xffff; /* 0 means "none" (RFC 768) */
     memcpy(udp + 6, &check, sizeof(check));
@@ -470,6 +475,7 @@ uint32_t net_build(const struct net_template *template, uint8_t *data, uint16_t 
     store16(udp + 2, to->port);
     store16(udp + 4, udp_len);
     if (checksum != NET_CHECKSUM_NONE)
-        fill_checksum(udp, udp_len, v4 ? ip + 12 : ip + 8, v4 ? 8 : 32, checksum);
+        fill_checksum(udp, udp_len, data, len, v4 ? ip + 12 : ip + 8, v4 ? 8 : 32,
+                      checksum);
     return (uint32_t)(data - ip) + NET_ETH;
 }

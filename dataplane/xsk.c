@@ -105,6 +105,7 @@ bool xsk_area_open(struct xsk_area *area, struct pkt_pool *pool, char *err,
     config.frame_size = area->chunk;
     config.frame_headroom = mp->header_size + (uint32_t)sizeof(struct rte_mbuf) +
                             rte_pktmbuf_priv_size(mp) + RTE_PKTMBUF_HEADROOM;
+    area->front = config.frame_headroom - mp->header_size + XSK_FRONT;
     (void)setrlimit(RLIMIT_MEMLOCK,
                     &all); /* where it is not allowed, the next may fail */
     int status = xsk_umem__create(&area->umem, area->base, area->size, &area->first_fill,
@@ -244,10 +245,41 @@ void xsk_queue_close(struct xsk_queue *q)
 
 /* ---- Receiving ---- */
 
+/* The kernel fills buffers in the order in which it got them, so the next one is known before a frame
+   is in it; where it takes another one, this was for nothing.  What only we write is fetched while
+   nothing comes, and the frame's lines, which the sender's core has, together with the descriptor
+   instead of after it: a look that finds an ask 1,100 -> 720 ticks of the time stamp counter, and up to
+   its answer's sending 2,640 -> 1,770 (medians of 8 runs in turns; docs/performance.md). */
+static void look_ahead(struct xsk_queue *q)
+{
+    uint32_t next = q->rx.cached_cons;
+
+    if (next == q->fill.cached_prod)
+        return;
+    q->ahead = mbuf_at(q->area, *xsk_ring_prod__fill_addr(&q->fill, next));
+    rte_prefetch0(q->ahead);
+    rte_prefetch0(q->ahead->cacheline1);
+    rte_prefetch0(pkt_of_mbuf(q->ahead));
+}
+
+static void fetch_ahead(struct xsk_queue *q)
+{
+    const uint8_t *frame = (const uint8_t *)q->ahead + q->area->front;
+
+    rte_prefetch0(frame);
+    rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(frame + 2 * RTE_CACHE_LINE_SIZE);
+    q->ahead = NULL;
+}
+
 unsigned xsk_queue_rx(struct xsk_queue *q, struct rte_mbuf **mbufs, unsigned max)
 {
     uint32_t at, n = xsk_ring_cons__peek(&q->rx, max, &at);
 
+    if (n == 0 && q->ahead == NULL)
+        look_ahead(q);
+    else if (n > 0 && q->ahead != NULL)
+        fetch_ahead(q);
     for (uint32_t i = 0; i < n; i++) {
         const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&q->rx, at + i);
         uint64_t chunk = xsk_umem__extract_addr(desc->addr);

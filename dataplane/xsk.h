@@ -34,6 +34,7 @@ struct xsk_area {
     uint64_t size;
     uint32_t header; /* of an object, in front of its mbuf */
     uint32_t chunk;  /* bytes of an object */
+    uint32_t front;  /* from its mbuf to where a received frame begins */
     uint32_t sockets;
     uint32_t
         spare_count; /* buffers kept for copies of control packets when the pool is dry */
@@ -49,8 +50,9 @@ struct xsk_queue {
     struct xsk_ring_prod fill, tx;
     struct xsk_ring_cons rx, comp;
     int fd;
-    uint32_t sending; /* handed to the kernel and not back */
-    uint32_t owed;    /* buffers the fill ring has room for */
+    uint32_t sending;       /* handed to the kernel and not back */
+    uint32_t owed;          /* buffers the fill ring has room for */
+    struct rte_mbuf *ahead; /* likely the next frame's; NULL: not looked up */
     bool zero_copy;
 };
 

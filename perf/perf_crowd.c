@@ -320,6 +320,18 @@ static void receive(struct perf_crowd *crowd)
         input(crowd, pkts[i]);
 }
 
+/* Silent for a second.  Before the node was ever heard that is its control thread, which has yet to read
+   OPEN: nothing was sent, and the link begins anew as it was. */
+static void ended(struct perf_crowd *crowd, struct perf_member *member)
+{
+    if (member->state == MEMBER_UP) {
+        crowd->failed = "a link died";
+        return;
+    }
+    link_fini(member->link);
+    perf_crowd_linked(crowd, member);
+}
+
 static void tick(struct perf_crowd *crowd)
 {
     if (crowd->now < crowd->next_tick)
@@ -330,10 +342,10 @@ static void tick(struct perf_crowd *crowd)
 
         if (crowd->deadlines[i] <= crowd->now) {
             link_tick(member->link, crowd->now);
+            if (link_state(member->link) == LINK_DEAD)
+                ended(crowd, member);
             crowd->deadlines[i] = link_deadline(member->link);
             perf_crowd_touch(crowd, member);
-            if (link_state(member->link) == LINK_DEAD)
-                crowd->failed = "a link died";
         }
         if (crowd->deadlines[i] < crowd->next_tick)
             crowd->next_tick = crowd->deadlines[i];

@@ -24,7 +24,7 @@
 #define PERF_CROWD_MEETING 24u           /* well below HANDSHAKE_HALF_ADDR_MAX */
 #define PERF_CROWD_PACE (1250 * PROA_US) /* below HANDSHAKE_SYN_RATE */
 #define PERF_CROWD_PORT 10000u           /* of the first member */
-#define PERF_CROWD_TRIES 40u             /* of a handshake, RETRY apart */
+#define PERF_CROWD_TRIES 400u            /* of a handshake, RETRY apart: 20 s */
 #define PERF_CROWD_RETRY (50 * PROA_MS)
 #define PERF_CROWD_TXQ 1024u
 

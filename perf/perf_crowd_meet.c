@@ -151,6 +151,7 @@ void perf_crowd_ping(struct perf_crowd *crowd, struct perf_member *member, uint3
                                      .flags = flags};
 
     send_bytes(crowd, member, buf, keyed_ping_put(&crowd->keys, buf, PACKET_PING, &ping));
+    link_pinged(member->link, crowd->now);
 }
 
 static void pong(struct perf_crowd *crowd, struct perf_member *member, uint64_t echo)

@@ -233,26 +233,31 @@ static inline uint32_t close_packet(struct lane *lane, uint64_t node)
     return link_out_count(link);
 }
 
-/* By proa_tell_buf: the message is made where it is sent from. */
+/* By proa_tell_buf: the message is made where it is sent from.  One that got AGAIN is kept for the next
+   try: made anew each time, every message of a link that is full was written twice. */
 static enum sent tell_buf(struct proa_actor *self, struct perf_load *load)
 {
-    uint32_t r = pick(load);
-    uint64_t sum, *buf = proa_buf_alloc(self, load->options.size);
     enum proa_outcome outcome;
+    uint32_t r = load->made_for;
 
-    if (buf == NULL) { /* those under way have the lane's budget */
-        load->again++;
-        next_loop(self, load);
-        return SENT_LATER;
+    if (load->made == NULL) {
+        load->made = proa_buf_alloc(self, load->options.size);
+        if (load->made == NULL) { /* those under way have the lane's budget */
+            load->again++;
+            next_loop(self, load);
+            return SENT_LATER;
+        }
+        load->made_for = r = pick(load);
+        load->made_sum =
+            perf_payload_fill_any(load->made, load->word_count, load->next[r]);
     }
-    sum = perf_payload_fill_any(buf, load->word_count, load->next[r]);
-    outcome = proa_tell_buf(self, load->to[r], PERF_TYPE_TELL, buf, load->options.size);
-    if (__builtin_expect(outcome != PROA_OK, 0)) {
-        proa_buf_free(self, buf);
+    outcome =
+        proa_tell_buf(self, load->to[r], PERF_TYPE_TELL, load->made, load->options.size);
+    if (__builtin_expect(outcome != PROA_OK, 0))
         return not_sent(self, load, "tell", outcome);
-    }
+    load->made = NULL;
     load->next[r]++;
-    load->sums[r] += sum;
+    load->sums[r] += load->made_sum;
     load->sent++;
     return SENT;
 }
@@ -342,8 +347,12 @@ static bool phase_blocked(struct proa_actor *self, struct perf_load *load)
 
 static void tells(struct proa_actor *self, struct perf_load *load)
 {
-    if (load->phase == PERF_DRAIN)
+    if (load->phase == PERF_DRAIN) {
         load->phase = PERF_LAST; /* LAST comes behind all tells by itself */
+        if (load->made != NULL)
+            proa_buf_free(self, load->made);
+        load->made = NULL;
+    }
     for (uint32_t i = 0; i < load->options.burst && load->phase != PERF_OVER; i++) {
         enum sent sent = load->phase == PERF_LAST ? tell_last(self, load)
                          : load->options.take     ? tell_buf(self, load)

@@ -54,6 +54,9 @@ struct perf_load {
     uint64_t *next;              /* by receiver: the number of its next message */
     uint64_t *sums;              /* by receiver: of all words sent */
     uint64_t *words;             /* the payload under construction */
+    uint64_t *made;              /* the buffer of a message that was not accepted yet, */
+    uint64_t made_sum;           /* the sum of its words, */
+    uint32_t made_for;           /* and its receiver */
     struct perf_flight *flights; /* window of them */
     uint32_t *idle;              /* flights that have nothing under way */
     uint32_t idle_count, last_told, word_count;

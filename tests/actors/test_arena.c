@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,42 @@ static void free__by_another_thread(void **state)
     arena_destroy(arena);
 }
 
+/* jemalloc hands out its own sizes; the system's malloc keeps nothing of ours. */
+static bool keeps_blocks(struct arena *arena)
+{
+    void *ptr = arena_alloc(arena, (64 << 10) + 1, 16);
+    size_t used = arena_used(arena);
+
+    arena_free(arena, ptr);
+    return used == 80 << 10;
+}
+
+/* The owner gets back the large block that it freed last, the one that is still in its cache, and keeps
+   four; none of them counts as used, and none is taken for another size. */
+static void alloc__a_large_block_is_the_one_freed_last(void **state)
+{
+    struct arena *arena = arena_create();
+    void *ptr[6];
+
+    (void)state;
+    if (!keeps_blocks(arena)) {
+        arena_destroy(arena);
+        skip();
+    }
+    arena_own(arena);
+    for (int i = 0; i < 6; i++)
+        ptr[i] = arena_alloc(arena, 66000, 16);
+    for (int i = 0; i < 6; i++)
+        arena_free(arena, ptr[i]);
+    assert_int_equal(arena_used(arena), 0);
+    void *larger = arena_alloc(arena, 100000, 16);
+    for (int i = 0; i < 6; i++)
+        assert_ptr_not_equal(larger, ptr[i]);
+    for (int i = 5; i >= 2; i--)
+        assert_ptr_equal(arena_alloc(arena, 66000, 16), ptr[i]);
+    arena_destroy(arena);
+}
+
 /* The one promise a library must not break: the program's malloc is whose it was. */
 static void create__leaves_the_programs_malloc_alone(void **state)
 {
@@ -143,6 +180,7 @@ int main(void)
         cmocka_unit_test(zalloc__is_zero_also_when_reused),
         cmocka_unit_test(create__many_and_again),
         cmocka_unit_test(free__by_another_thread),
+        cmocka_unit_test(alloc__a_large_block_is_the_one_freed_last),
         cmocka_unit_test(create__leaves_the_programs_malloc_alone),
     };
 

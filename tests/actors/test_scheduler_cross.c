@@ -38,6 +38,13 @@ static int teardown(void **state)
     return 0;
 }
 
+static void act_tell_null(struct proa_actor *self, void *ctx)
+{
+    struct act *act = ctx;
+
+    act->outcome = proa_tell(self, act->to, NOTE, NULL, 8);
+}
+
 static void tell__arrives_whole_whatever_its_size(void **state)
 {
     static uint8_t data[70000];
@@ -78,6 +85,67 @@ static void tell__order_holds_when_some_run_in_place_and_some_queue(void **state
     assert_int_equal(count_of(&b_log, GOT) + STAT(w, 0, undelivered), next);
     for (uint32_t i = 1; i < count_of(&b_log, GOT); i++)
         assert_true(nth(&b_log, GOT, i)->value > nth(&b_log, GOT, i - 1)->value);
+}
+
+/* Items of one line and of two, of which the first run by a shorter way. */
+static void tell__small_and_large_keep_their_order(void **state)
+{
+    uint64_t data[7] = {0}, next = 0;
+
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        for (int i = 0; i < 1 + round % 6; i++, data[0] = next) {
+            size_t len = (next * 5 + (uint64_t)round) % 3 == 0 ? 56 : 32;
+
+            next += tell_data(w, a, b, NOTE, data, len) == PROA_OK;
+        }
+        world_settle(w);
+    }
+    assert_int_equal(count_of(&b_log, GOT), next);
+    for (uint32_t i = 0; i < next; i++)
+        assert_int_equal(nth(&b_log, GOT, i)->value, i);
+}
+
+static void tell__invalid_for_another_lane_is_refused_at_once(void **state)
+{
+    static uint8_t data[(1u << 20) + 1];
+    struct proa_ref nobody = {b.node, b.slot, 0};
+    struct act bad = {.to = b, .type = PROA_TYPE_SYSTEM, .len = 8};
+
+    (void)state;
+    in(w, a, act_tell, &bad);
+    assert_int_equal(bad.outcome, PROA_INVALID);
+    assert_int_equal(tell(w, a, nobody, NOTE, 1), PROA_INVALID);
+    assert_int_equal(tell_data(w, a, b, NOTE, data, sizeof(data)), PROA_TOO_LARGE);
+    in(w, a, act_tell_null, &bad);
+    assert_int_equal(bad.outcome, PROA_INVALID);
+    world_settle(w);
+    assert_int_equal(count_of(&b_log, GOT), 0);
+    assert_int_equal(STAT(w, 0, cross_out), 0);
+}
+
+static void tell__what_no_handler_takes_comes_back(void **state)
+{
+    (void)state;
+    tell(w, a, b, QUIT_ASKED + 1, 0);
+    tell(w, a, b, SIZED, 0); /* wants 16 bytes */
+    world_settle(w);
+    assert_int_equal(count_of(&b_log, GOT), 0);
+    assert_int_equal(nth(&a_log, SIGNAL, 0)->outcome, PROA_REFUSED_UNKNOWN_TYPE);
+    assert_int_equal(nth(&a_log, SIGNAL, 1)->outcome, PROA_REFUSED_BAD_LENGTH);
+}
+
+static void tell__behind_the_end_of_its_receiver_comes_back(void **state)
+{
+    (void)state;
+    tell(w, a, b, NOTE, 1);
+    tell(w, a, b, QUIT_ASKED, 2);
+    tell(w, a, b, NOTE, 3);
+    tell(w, a, b, NOTE, 4);
+    world_settle(w);
+    assert_int_equal(count_of(&b_log, GOT), 2);
+    assert_int_equal(count_of(&b_log, ENDED), 1);
+    assert_int_equal(STAT(w, 0, undelivered), 2);
 }
 
 static void tell__refused_over_there_comes_back(void **state)
@@ -459,6 +527,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(tell__arrives_whole_whatever_its_size),
         test(tell__order_holds_when_some_run_in_place_and_some_queue),
+        test(tell__small_and_large_keep_their_order),
+        test(tell__invalid_for_another_lane_is_refused_at_once),
+        test(tell__what_no_handler_takes_comes_back),
+        test(tell__behind_the_end_of_its_receiver_comes_back),
         test(tell__refused_over_there_comes_back),
         test(tell__full_mailbox_holds_back_until_it_drained),
         test_small(tell__full_ring_is_again_and_writable_follows),

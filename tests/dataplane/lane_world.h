@@ -46,7 +46,8 @@ static proa_ns now;
 static uint32_t entered[ENTERED_MAX]; /* types, in order */
 static uint32_t entered_count;
 static uint32_t retained_max;
-static bool deaf; /* pings are not answered */
+static bool deaf;   /* pings are not answered */
+static bool stands; /* no control thread runs: none leaves */
 
 /* ---- B's actor ---- */
 
@@ -161,7 +162,7 @@ static int setup(void **state)
     now = 1000 * PROA_S;
     entered_count = 0;
     choke = UINT32_MAX;
-    deaf = false;
+    deaf = stands = false;
     for (int i = 0; i < 2; i++)
         rings[i] = pair_ring_create(64);
     open_node(&nodes[0], NODE_A, 1);
@@ -190,6 +191,21 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Has the lane send the PING it wants. */
+static void send_ping(struct node *n, struct part *p, const struct punt_link *wanted)
+{
+    struct packet_ping ping = {.src_node = n->id,
+                               .dst_node = wanted->node,
+                               .link = wanted->link_id,
+                               .peer_link = wanted->peer_link_id};
+    const struct node *other = n == &nodes[0] ? &nodes[1] : &nodes[0];
+    struct punt_datagram head = {.peer = other->port->address};
+    uint8_t bytes[PACKET_PING_LEN + PACKET_TAG_LEN] = {0};
+
+    packet_ping_put(bytes, PACKET_PING, &ping);
+    byte_ring_push(p->down, PUNT_SEND, &head, sizeof(head), bytes, sizeof(bytes));
+}
+
 /* The control thread: answers pings as the other node's would, counts the rest. */
 static void control(struct node *n, uint32_t lane)
 {
@@ -204,8 +220,12 @@ static void control(struct node *n, uint32_t lane)
             p->ended++;
             memcpy(&p->end, r->body, sizeof(p->end));
         }
-        if (r->kind == PUNT_LINK_PING && !deaf) {
+        if (r->kind == PUNT_LINK_PING) {
             memcpy(&link, r->body, sizeof(link));
+            if (!stands)
+                send_ping(n, p, &link);
+        }
+        if (r->kind == PUNT_LINK_PING && !deaf && !stands) {
             struct node *other = n == &nodes[0] ? &nodes[1] : &nodes[0];
             struct punt_link back = {.node = n->id,
                                      .link_id = link.peer_link_id,

@@ -199,9 +199,13 @@ static void env_ping(void *ctx, struct link *link, uint32_t flags)
     struct net_end *end = ctx;
     struct link_net *net = end->net;
 
-    (void)link;
     end->pings++;
     end->last_ping = flags;
+    if (net->config.pings_wait)
+        return;
+    link_pinged(link, net->now);
+    if (net->config.pings_stand)
+        return;
     if (chance(net, net->config.loss))
         return;
     link_events_push(&net->events, (struct event){.at = net->now + net->config.delay,
@@ -492,6 +496,11 @@ bool link_net_dead(const struct link_net *net, uint32_t pair, uint32_t side)
 struct link_budget *link_net_budget(struct link_net *net, uint32_t side)
 {
     return &net->sides[side].budget;
+}
+
+void link_net_pass(struct link_net *net, proa_ns span)
+{
+    net->now += span;
 }
 
 proa_ns link_net_now(const struct link_net *net)

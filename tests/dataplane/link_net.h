@@ -39,6 +39,9 @@ struct link_net_config {
     const struct link_backlog *backlog[2]; /* of each side's port; NULL: none ever */
     bool settles; /* links may put the books of an ack off, as on a lane (link_settle) */
     bool never_settles; /* and nobody calls link_settle */
+    bool
+        pings_wait; /* PINGs that are wanted do not leave: this control thread does not run */
+    bool pings_stand; /* they leave, and the peer's does not run: no answer */
 };
 
 /* What the test is told; all optional. */
@@ -80,6 +83,9 @@ bool link_net_dead(const struct link_net *net, uint32_t pair, uint32_t side);
    before `until`; the time is then `until`. */
 bool link_net_step(struct link_net *net, proa_ns until);
 void link_net_run(struct link_net *net, proa_ns span);
+
+/* Lets time pass in which nothing runs. */
+void link_net_pass(struct link_net *net, proa_ns span);
 
 /* Allocation of packets or bulk memory fails so many times from now on. */
 void link_net_fail_packets(struct link_net *net, uint32_t side, uint32_t times);

@@ -223,6 +223,15 @@ static inline enum proa_outcome scene_tell(struct scene *s, uint32_t side, uint3
     return link_send(scene_link(s, side), &msg, link_net_now(s->net));
 }
 
+/* From an actor of side 0. */
+static inline enum proa_outcome scene_tell_from(struct scene *s, uint32_t src,
+                                                uint32_t type, uint32_t len)
+{
+    struct proa_msg msg = scene_msg(0, src, 2, type, len);
+
+    return link_send(scene_link(s, 0), &msg, link_net_now(s->net));
+}
+
 /* One tell that fills a packet. */
 static inline void scene_packets(struct scene *s, uint32_t side, uint32_t first_type,
                                  uint32_t count)

@@ -191,6 +191,8 @@ static void end__is_told_when_marks_are_back_from_all_lanes(void **state)
 /* ---- Mailboxes that were full ---- */
 
 void lane_below_writable(void *ctx, uint64_t node, struct proa_ref to);
+enum proa_outcome lane_below_monitor(void *ctx, uint64_t node, const struct watch *watch);
+void lane_forwarded(struct lane *lane, uint64_t node, const struct forwarded *f);
 
 /* A's lane holds tells to B's actor in this slot back from now on. */
 static void block(uint32_t slot)
@@ -248,6 +250,38 @@ static void end__a_writable_goes_by_another_link(void **state)
     link_nodes(3, 0, NODE_B);
     run(PROA_MS);
     assert_int_equal(blocked(), 0);
+}
+
+/* Who has an ask and who has ended is said to a node that no link can be had to.  It is tried four times, and
+   not for ever. */
+static void open__what_runtimes_say_is_given_up(void **state)
+{
+    struct part *b0 = &nodes[1].part[0];
+    struct punt_node failed = {.node = NODE_A, .outcome = PROA_NO_ROUTE};
+    struct forwarded f = {
+        .to = {NODE_B, 1, 1}, .slot = 3, .generation = 1, .correlation = 9, .hops = 1};
+    struct watch down = {.target = {NODE_B, 4, 1},
+                         .watcher = {NODE_A, 3, 1},
+                         .kind = WATCH_DOWN,
+                         .reason = PROA_REASON_NORMAL};
+    const struct lane_stats *stats = lane_stats(b0->lane);
+
+    (void)state;
+    run(PROA_MS);
+    lane_forwarded(b0->lane, NODE_A, &f);
+    assert_int_equal(lane_below_monitor(b0->lane, NODE_A, &down), PROA_OK);
+    for (uint32_t tries = 1; tries <= 4; tries++) {
+        run(PROA_MS);
+        assert_int_equal(b0->needed, tries);
+        assert_int_equal(atomic_load(&stats->forwards_dropped), 0);
+        assert_int_equal(atomic_load(&stats->downs_dropped), 0);
+        assert_true(
+            byte_ring_push(b0->down, PUNT_NODE_FAILED, &failed, sizeof(failed), NULL, 0));
+    }
+    run(PROA_S);
+    assert_int_equal(b0->needed, 4);
+    assert_int_equal(atomic_load(&stats->forwards_dropped), 1);
+    assert_int_equal(atomic_load(&stats->downs_dropped), 1);
 }
 
 /* More of them than may wait for a link: one for all comes behind the others. */
@@ -444,6 +478,23 @@ static void many__a_thousand_links_on_one_lane(void **state)
     assert_int_equal(STAT(0, 0, links), 0);
 }
 
+/* Only PINGs that the lane has sent count.  All of B stands still, A's control thread at first too. */
+static void ping__counts_when_the_lane_sends_it(void **state)
+{
+    (void)state;
+    link_nodes(0, 0, NODE_B);
+    run(PROA_MS);
+    deaf = stands = true;
+    for (proa_ns until = now + 5 * PROA_S; now < until; now += PROA_MS)
+        step(0, 0);
+    assert_int_equal(nodes[0].part[0].ended, 0);
+    stands = false;
+    for (proa_ns until = now + PROA_S; now < until; now += PROA_MS)
+        step(0, 0);
+    assert_int_equal(nodes[0].part[0].ended, 1);
+    assert_int_equal(nodes[0].part[0].end.flags, LINK_END_SILENT);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -457,6 +508,8 @@ int main(void)
         test(end__is_told_when_marks_are_back_from_all_lanes),
         test(end__a_writable_goes_by_another_link),
         test(open__writables_past_the_bound_become_one_for_all),
+        test(open__what_runtimes_say_is_given_up),
+        test(ping__counts_when_the_lane_sends_it),
         test(settle__acks_before_the_lane_sleeps),
         test(backlog__256_packets_then_again_and_none_is_lost),
         test(backlog__messages_gather_in_one_packet_meanwhile),

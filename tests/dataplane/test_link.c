@@ -132,6 +132,28 @@ static void send__a_dry_pool_is_again_and_passes(void **state)
     scene_close(s);
 }
 
+/* What waits in the lane for its link is sent when the link is looked at again; that it got AGAIN then as
+   well must bring another look, on a link where nothing else happens. */
+static void send__again_at_a_look_brings_another(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+    struct proa_msg msg = scene_msg(0, 1, 2, 9, 8);
+
+    (void)state;
+    link_net_run(s->net, PROA_S); /* nothing is in flight */
+    link_net_fail_packets(s->net, 0, 3);
+    proa_ns at = link_net_now(s->net);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(link_send(link, &msg, at), PROA_AGAIN);
+        link_flush(link, at);
+        assert_in_range(link_deadline(link), at + 1, at + PROA_MS);
+        at = link_deadline(link);
+    }
+    assert_int_equal(link_send(link, &msg, at), PROA_OK);
+    scene_close(s);
+}
+
 static void send__an_ask_carries_what_is_left_of_its_deadline(void **state)
 {
     struct scene *s = scene_open(NULL);
@@ -550,6 +572,7 @@ int main(void)
         cmocka_unit_test(send__registry_messages_use_some_of_the_reserve),
         cmocka_unit_test(send__replies_and_system_messages_use_the_reserve),
         cmocka_unit_test(send__a_dry_pool_is_again_and_passes),
+        cmocka_unit_test(send__again_at_a_look_brings_another),
         cmocka_unit_test(send__an_ask_carries_what_is_left_of_its_deadline),
         cmocka_unit_test(send__a_foreign_sender_keeps_its_node),
         cmocka_unit_test(send__a_forwarded_ask_is_reported_when_it_arrived),

@@ -12,14 +12,6 @@
 
 #define BIG 100000u /* bytes: 74 packets */
 
-static enum proa_outcome send_from(struct scene *s, uint32_t src, uint32_t type,
-                                   uint32_t len)
-{
-    struct proa_msg msg = scene_msg(0, src, 2, type, len);
-
-    return link_send(scene_link(s, 0), &msg, link_net_now(s->net));
-}
-
 static void assert_entered(const struct scene *s, uint32_t side, uint32_t i,
                            uint32_t type, uint32_t len)
 {
@@ -108,7 +100,7 @@ static void send__16_mib_arrive_whole_beside_small_messages(void **state)
     msg.from.slot = 9; /* a link's share is spent */
     assert_int_equal(link_send(scene_link(s, 0), &msg, link_net_now(s->net)), PROA_AGAIN);
     while (taken < len) {
-        assert_int_equal(send_from(s, 3, 2, 8), PROA_OK);
+        assert_int_equal(scene_tell_from(s, 3, 2, 8), PROA_OK);
         small++;
         link_net_run(s->net, 50 * PROA_US);
         if (taken < len) /* those sent a little while ago are there */
@@ -145,13 +137,13 @@ static void send__over_the_limit_is_too_large(void **state)
     struct proa_msg msg = scene_msg(0, 1, 2, 1, 50001);
 
     (void)state;
-    assert_int_equal(send_from(s, 1, 1, 50001), PROA_TOO_LARGE);
+    assert_int_equal(scene_tell_from(s, 1, 1, 50001), PROA_TOO_LARGE);
     assert_int_equal(link_send_bulk(scene_link(s, 0), &msg, s, link_net_now(s->net)),
                      PROA_TOO_LARGE);
     msg.flags = PROA_MSG_REPLY;
     assert_int_equal(link_send(scene_link(s, 0), &msg, link_net_now(s->net)),
                      PROA_TOO_LARGE);
-    assert_int_equal(send_from(s, 1, 1, 50000), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 1, 50000), PROA_OK);
     scene_close(s);
 }
 
@@ -162,12 +154,12 @@ static void order__the_pair_waits_others_pass(void **state)
     struct scene *s = scene_open(NULL);
 
     (void)state;
-    assert_int_equal(send_from(s, 1, 10, 8), PROA_OK);
-    assert_int_equal(send_from(s, 1, 11, BIG), PROA_OK);
-    assert_int_equal(send_from(s, 1, 12, 8), PROA_OK);
-    assert_int_equal(send_from(s, 1, 13, BIG / 2), PROA_OK);
-    assert_int_equal(send_from(s, 1, 14, 8), PROA_OK);
-    assert_int_equal(send_from(s, 3, 15, 8), PROA_OK); /* another sender */
+    assert_int_equal(scene_tell_from(s, 1, 10, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 11, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 12, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 13, BIG / 2), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 14, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 3, 15, 8), PROA_OK); /* another sender */
     struct proa_msg urgent = scene_msg(0, 1, 2, 16, 8);
     urgent.cls = PROA_CLASS_URGENT;
     assert_int_equal(link_send(scene_link(s, 0), &urgent, link_net_now(s->net)), PROA_OK);
@@ -185,9 +177,9 @@ static void order__bulk_does_not_overtake_what_waits_in_the_outbox(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 60; i++)
-        assert_int_equal(send_from(s, 1, i + 1, 1392), PROA_OK);
-    assert_int_equal(send_from(s, 1, 61, 2000), PROA_OK);
-    assert_int_equal(send_from(s, 1, 62, 8), PROA_OK);
+        assert_int_equal(scene_tell_from(s, 1, i + 1, 1392), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 61, 2000), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 62, 8), PROA_OK);
     link_net_run(s->net, 10 * PROA_MS);
     assert_int_equal(s->entered_count[1], 62);
     for (uint32_t i = 0; i < 62; i++)
@@ -207,7 +199,7 @@ static void order__system_messages_keep_their_place_too(void **state)
     stop.type = (uint32_t)SYSMSG_STOP;
     stop.flags = PROA_MSG_SYSTEM;
     stop.cls = PROA_CLASS_SYSTEM;
-    assert_int_equal(send_from(s, 1, 1, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 1, BIG), PROA_OK);
     assert_int_equal(link_send(scene_link(s, 0), &stop, link_net_now(s->net)), PROA_OK);
     link_net_run(s->net, 10 * PROA_MS);
     assert_int_equal(s->entered_count[1], 2);
@@ -240,7 +232,7 @@ static void order__streams_take_turns(void **state)
     stream_count = 0;
     s->filter = note_stream;
     for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(send_from(s, 10 + i, 1 + i, BIG), PROA_OK);
+        assert_int_equal(scene_tell_from(s, 10 + i, 1 + i, BIG), PROA_OK);
     link_net_run(s->net, 20 * PROA_MS);
     assert_int_equal(s->entered_count[1], 4);
     assert_in_range(stream_count, 4 * 70, 4 * 75);
@@ -258,15 +250,35 @@ static void bound__32_wait_behind_then_again(void **state)
     struct scene *s = scene_open(NULL);
 
     (void)state;
-    assert_int_equal(send_from(s, 1, 1, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 1, BIG), PROA_OK);
     for (uint32_t i = 0; i < 32; i++)
-        assert_int_equal(send_from(s, 1, 2 + i, 8), PROA_OK);
-    assert_int_equal(send_from(s, 1, 99, 8), PROA_AGAIN);
-    assert_int_equal(send_from(s, 3, 98, 8), PROA_OK);
+        assert_int_equal(scene_tell_from(s, 1, 2 + i, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 99, 8), PROA_AGAIN);
+    assert_int_equal(scene_tell_from(s, 3, 98, 8), PROA_OK);
     link_net_run(s->net, 10 * PROA_MS);
     assert_int_equal(s->entered_count[1], 34);
     assert_true(s->writable[0] > 0);
-    assert_int_equal(send_from(s, 1, 99, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 99, 8), PROA_OK);
+    scene_close(s);
+}
+
+/* Three of 100,000 bytes wait behind the first: over 256 KiB.  Another pair's has its place. */
+static void bound__256_kib_wait_behind_then_again(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(scene_tell_from(s, 1, 1 + i, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 99, BIG), PROA_AGAIN);
+    assert_int_equal(scene_tell_from(s, 1, 99, 8), PROA_AGAIN);
+    assert_int_equal(scene_tell_from(s, 3, 98, BIG), PROA_OK);
+    while (s->writable[0] == 0)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_in_range(s->entered_count[1], 0, 2); /* as soon as one more may wait */
+    assert_int_equal(scene_tell_from(s, 1, 99, BIG), PROA_OK);
+    link_net_run(s->net, 10 * PROA_MS);
+    assert_int_equal(s->entered_count[1], 6);
     scene_close(s);
 }
 
@@ -276,8 +288,8 @@ static void bound__four_at_once_then_again_but_replies_wait(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(send_from(s, 10 + i, 1 + i, BIG), PROA_OK);
-    assert_int_equal(send_from(s, 20, 9, BIG), PROA_AGAIN);
+        assert_int_equal(scene_tell_from(s, 10 + i, 1 + i, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 20, 9, BIG), PROA_AGAIN);
     for (uint32_t i = 0; i < LINK_BULK_WAITING + 1; i++) {
         struct proa_msg reply = scene_msg(0, 30 + i, 2, 50 + i, BIG / 10);
         reply.flags = PROA_MSG_REPLY;
@@ -302,8 +314,9 @@ static void bound__the_lanes_budget_is_shared(void **state)
     struct scene *s = scene_open(&config);
 
     (void)state;
-    assert_int_equal(send_from(s, 1, 1, 90000), PROA_OK);
-    assert_int_equal(send_from(s, 3, 2, 90000), PROA_AGAIN); /* a quarter is one link's */
+    assert_int_equal(scene_tell_from(s, 1, 1, 90000), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 3, 2, 90000),
+                     PROA_AGAIN); /* a quarter is one link's */
     for (uint32_t pair = 1; pair < 5; pair++) {
         struct proa_msg msg = scene_msg(0, 1, 2, 5, 90000);
         assert_int_equal(
@@ -325,9 +338,9 @@ static void abort__the_sender_is_told_and_the_rest_goes_on(void **state)
 
     (void)state;
     link_net_fail_bulk(s->net, 1, 1);
-    assert_int_equal(send_from(s, 1, 1, 1 << 20), PROA_OK);
-    assert_int_equal(send_from(s, 1, 2, 8), PROA_OK);
-    assert_int_equal(send_from(s, 3, 3, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 1, 1 << 20), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 2, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 3, 3, BIG), PROA_OK);
     link_net_run(s->net, 20 * PROA_MS);
     assert_int_equal(s->refused_count[0], 1);
     assert_int_equal(s->refused[0][0].reason, PROA_REFUSED_BUSY);
@@ -412,7 +425,7 @@ static void abort__over_the_receivers_limit(void **state)
 
     (void)state;
     s->filter = raise_total;
-    assert_int_equal(send_from(s, 1, 9, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 9, BIG), PROA_OK);
     link_net_run(s->net, PROA_MS);
     assert_int_equal(s->refused_count[0], 1);
     assert_int_equal(s->refused[0][0].reason, PROA_REFUSED_BAD_LENGTH);
@@ -447,74 +460,6 @@ static void abort__a_fragment_out_of_place(void **state)
     scene_close(s);
 }
 
-/* ---- Beside small messages ---- */
-
-static void beside__a_small_message_goes_at_once_while_bulk_fills_the_window(void **state)
-{
-    struct link_net_config config = {.delay = 50 * PROA_US, .per_packet = PROA_US};
-    struct scene *s = scene_open(&config);
-    uint32_t type = 0;
-
-    (void)state;
-    for (int round = 0; round < 300; round++) {
-        while (send_from(s, 5 + type % 4, 1, 1 << 18) == PROA_OK)
-            type++;
-        link_net_step(s->net, PROA_NS_NEVER);
-    }
-    uint32_t before = s->sent_count[0];
-    assert_int_equal(send_from(s, 1, 777, 8), PROA_OK);
-    link_flush(scene_link(s, 0), link_net_now(s->net));
-    assert_true(s->sent_count[0] > before); /* a full window of bulk leaves it room */
-    proa_ns began = link_net_now(s->net);
-    uint32_t i = 0;
-    while (s->entered[1][i].type != 777) {
-        if (i + 1 < s->entered_count[1])
-            i++;
-        else
-            assert_true(link_net_step(s->net, began + 10 * PROA_MS));
-    }
-    scene_close(s);
-}
-
-/* However much room there is, a flush ends after 16 bulk packets, and says that it wants to go on: what
-   came in meanwhile, and small messages, wait for no more than these. */
-static void beside__16_packets_of_bulk_then_others_have_their_turn(void **state)
-{
-    struct scene *s = scene_open(NULL);
-    struct link *link = scene_link(s, 0);
-
-    (void)state;
-    assert_int_equal(send_from(s, 9, 1, BIG), PROA_OK);
-    uint32_t before = scene_stats(s, 0).tx_packets;
-    link_flush(link, link_net_now(s->net));
-    assert_int_equal(scene_stats(s, 0).tx_packets - before, 16);
-    assert_true(link_blocked(link));
-    assert_int_equal(send_from(s, 1, 777, 8), PROA_OK);
-    link_flush(link, link_net_now(s->net));
-    assert_int_equal(scene_stats(s, 0).tx_packets - before, 16 + 1 + 16);
-    link_net_run(s->net, 10 * PROA_MS);
-    assert_false(link_blocked(link));
-    assert_int_equal(s->entered_count[1], 2);
-    assert_int_equal(s->entered[1][0].type, 777);
-    scene_close(s);
-}
-
-static void beside__bulk_moves_on_while_small_ones_never_end(void **state)
-{
-    struct link_net_config config = {.delay = PROA_US, .per_packet = 2 * PROA_US};
-    struct scene *s = scene_open(&config);
-
-    (void)state;
-    assert_int_equal(send_from(s, 9, 1000000, BIG), PROA_OK);
-    for (uint32_t round = 0; scene_stats(s, 1).bulk_rx == 0; round++) {
-        assert_true(round < 20000);
-        while (send_from(s, 1, 1, 1392) == PROA_OK)
-            ;
-        link_net_step(s->net, PROA_NS_NEVER);
-    }
-    scene_close(s);
-}
-
 /* ---- The end ---- */
 
 static void kill__bulk_is_reported_once_sent_or_not(void **state)
@@ -523,10 +468,10 @@ static void kill__bulk_is_reported_once_sent_or_not(void **state)
     struct scene *s = scene_open(&config);
 
     (void)state;
-    assert_int_equal(send_from(s, 1, 1, 20000), PROA_OK);  /* all fragments go */
-    assert_int_equal(send_from(s, 3, 2, 400000), PROA_OK); /* some of them */
-    assert_int_equal(send_from(s, 3, 3, 8), PROA_OK);      /* behind it */
-    assert_int_equal(send_from(s, 3, 4, 50000), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 1, 1, 20000), PROA_OK);  /* all fragments go */
+    assert_int_equal(scene_tell_from(s, 3, 2, 400000), PROA_OK); /* some of them */
+    assert_int_equal(scene_tell_from(s, 3, 3, 8), PROA_OK);      /* behind it */
+    assert_int_equal(scene_tell_from(s, 3, 4, 50000), PROA_OK);
     link_flush(scene_link(s, 0), link_net_now(s->net));
     link_net_kill(s->net, 0, 0);
     assert_int_equal(s->lost_count[0], 4);
@@ -556,7 +501,8 @@ static void kill__what_was_aborted_is_not_reported_again(void **state)
     (void)state;
     s->filter = lose_last_fragments;
     link_net_fail_bulk(s->net, 1, 1);
-    assert_int_equal(send_from(s, 1, 1, 10000), PROA_OK); /* 8 fragments, 2 arrive */
+    assert_int_equal(scene_tell_from(s, 1, 1, 10000),
+                     PROA_OK); /* 8 fragments, 2 arrive */
     link_net_run(s->net, 150 * PROA_US);
     assert_int_equal(s->refused_count[0], 1);
     link_net_kill(s->net, 0, 0);
@@ -576,6 +522,7 @@ int main(void)
         cmocka_unit_test(order__system_messages_keep_their_place_too),
         cmocka_unit_test(order__streams_take_turns),
         cmocka_unit_test(bound__32_wait_behind_then_again),
+        cmocka_unit_test(bound__256_kib_wait_behind_then_again),
         cmocka_unit_test(bound__four_at_once_then_again_but_replies_wait),
         cmocka_unit_test(bound__the_lanes_budget_is_shared),
         cmocka_unit_test(abort__the_sender_is_told_and_the_rest_goes_on),
@@ -584,10 +531,6 @@ int main(void)
         cmocka_unit_test(abort__a_third_nodes_sender_is_told_by_the_lane),
         cmocka_unit_test(abort__over_the_receivers_limit),
         cmocka_unit_test(abort__a_fragment_out_of_place),
-        cmocka_unit_test(
-            beside__a_small_message_goes_at_once_while_bulk_fills_the_window),
-        cmocka_unit_test(beside__16_packets_of_bulk_then_others_have_their_turn),
-        cmocka_unit_test(beside__bulk_moves_on_while_small_ones_never_end),
         cmocka_unit_test(kill__bulk_is_reported_once_sent_or_not),
         cmocka_unit_test(kill__what_was_aborted_is_not_reported_again),
     };

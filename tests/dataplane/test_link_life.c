@@ -8,6 +8,13 @@
 
 #include "link_scene.h"
 
+/* So many milliseconds pass in which nothing runs; then side 0 looks at its timers. */
+static void pass(struct scene *s, proa_ns ms)
+{
+    link_net_pass(s->net, ms * PROA_MS);
+    link_tick(scene_link(s, 0), link_net_now(s->net));
+}
+
 /* ---- Life and death ---- */
 
 static void tick__an_idle_link_is_pinged_after_400_ms_or_100_ms(void **state)
@@ -66,11 +73,12 @@ static void tick__three_pings_must_be_unanswered(void **state)
 
     (void)state;
     link_net_run(s->net, PROA_MS);
-    proa_ns began = link_net_now(s->net);
+    link_net_faults(s->net)->loss = 10000;
+    link_net_pass(s->net, (990 - 95) * PROA_MS);
     for (proa_ns at = 990; at <= 1465; at += 95)
-        link_tick(link, began + at * PROA_MS);
+        pass(s, 95);
     assert_int_equal(link_state(link), LINK_UP);
-    link_tick(link, began + 1560 * PROA_MS);
+    pass(s, 95);
     assert_int_equal(link_state(link), LINK_DEAD);
     scene_close(s);
 }
@@ -81,22 +89,86 @@ static void tick__our_own_absence_is_not_the_peers_silence(void **state)
 {
     struct scene *s = scene_open(NULL);
     struct link *link = scene_link(s, 0);
-    proa_ns now;
 
     (void)state;
     link_net_run(s->net, PROA_MS);
     link_expect(link, true);
-    now = link_net_now(s->net);
+    link_net_faults(s->net)->loss = 10000;
     for (int i = 1; i <= 4; i++)
-        link_tick(link, now + (proa_ns)i * 200 * PROA_MS); /* pings, unanswered */
+        pass(s, 200); /* pings, unanswered */
     for (int i = 0; i < 5; i++) {
-        now += 3 * PROA_S;
-        link_tick(link, now);
+        pass(s, 3000);
         assert_int_equal(link_state(link), LINK_UP);
     }
-    link_tick(link, now + 30 * PROA_MS);
+    pass(s, 30);
     assert_int_equal(link_state(link), LINK_DEAD);
     scene_close(s);
+}
+
+/* A control thread that was not scheduled for seconds has sent no PING: the silence says nothing about the
+   peer.  Then all leave that it was asked for, at once, and they are one. */
+static void tick__a_ping_that_has_not_left_is_not_unanswered(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    link_net_faults(s->net)->loss = 10000;
+    link_net_faults(s->net)->pings_wait = true;
+    link_net_run(s->net, 5 * PROA_S);
+    assert_true(link_net_pings(s->net, 0, 0) > 30); /* wanted */
+    assert_int_equal(link_state(link), LINK_UP);
+    for (int i = 0; i < 30; i++)
+        link_pinged(link, link_net_now(s->net));
+    link_net_run(s->net, 90 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_UP);
+    link_net_faults(s->net)->pings_wait = false;
+    link_net_run(s->net, 240 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_DEAD);
+    scene_close(s);
+}
+
+/* The last call's time runs from when its PING has left, not from when it was wanted. */
+static void tick__the_last_call_is_20_ms_from_its_leaving(void **state)
+{
+    struct scene *s = scene_open(NULL);
+    struct link *link = scene_link(s, 0);
+
+    (void)state;
+    link_net_run(s->net, PROA_MS);
+    link_net_faults(s->net)->loss = 10000;
+    link_net_run(s->net, 950 * PROA_MS); /* the PINGs of 400 to 900 ms have left */
+    link_net_faults(s->net)->pings_wait = true;
+    link_net_run(s->net, 70 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_UP);
+    link_pinged(link, link_net_now(s->net));
+    link_net_run(s->net, 19 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_UP);
+    link_net_run(s->net, 2 * PROA_MS);
+    assert_int_equal(link_state(link), LINK_DEAD);
+    scene_close(s);
+}
+
+/* Control threads that do not run, here or there, end no link whose lanes hear each other. */
+static void tick__lane_answers_lane_without_control_threads(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        struct scene *s = scene_open(NULL);
+
+        link_net_run(s->net, PROA_MS);
+        link_net_faults(s->net)->pings_wait = there == 0;
+        link_net_faults(s->net)->pings_stand = there == 1;
+        uint32_t acks = scene_sent(s, 1, PACKET_ACK);
+        link_net_run(s->net, 5 * PROA_S);
+        assert_false(link_net_dead(s->net, 0, 0) || link_net_dead(s->net, 0, 1));
+        /* One PING each 400 ms: the other side's bare ack answers it. */
+        assert_in_range(link_net_pings(s->net, 0, 0), 11, 13);
+        assert_in_range(link_net_pings(s->net, 0, 1), 11, 13);
+        assert_in_range(scene_sent(s, 1, PACKET_ACK) - acks, 22, 26); /* its own too */
+        scene_close(s);
+    }
 }
 
 static void kill__reports_each_in_order_and_says_what_was_sent(void **state)
@@ -212,6 +284,9 @@ int main(void)
         cmocka_unit_test(tick__only_silence_kills_after_a_second),
         cmocka_unit_test(tick__three_pings_must_be_unanswered),
         cmocka_unit_test(tick__our_own_absence_is_not_the_peers_silence),
+        cmocka_unit_test(tick__a_ping_that_has_not_left_is_not_unanswered),
+        cmocka_unit_test(tick__the_last_call_is_20_ms_from_its_leaving),
+        cmocka_unit_test(tick__lane_answers_lane_without_control_threads),
         cmocka_unit_test(kill__reports_each_in_order_and_says_what_was_sent),
         cmocka_unit_test(idle_since__nothing_under_way),
     };

@@ -194,8 +194,8 @@ static bool is_paused(void *ctx)
 static void ping(void *ctx, struct link *link, uint32_t flags)
 {
     (void)ctx;
-    (void)link;
     (void)flags;
+    link_pinged(link, now);
 }
 
 static void nothing(void *ctx, struct link *link)
