@@ -512,10 +512,14 @@ static void bounce_all(struct lane *lane, struct lane_peer *peer,
         bounce(lane, p, outcome);
         pending_free(lane, p);
     }
-    if (peer->first != NULL)
+    if (peer->first == NULL)
+        peer->writable = false;
+    else if (peer->first->tries == 1)
         want_link(lane, peer, LANE_ASK_AGAIN);
     else
-        peer->writable = false;
+        peer->asked_at =
+            lane->now; /* the next tries are lane_pending_tick's: who refuses at once
+                                       is not asked four times in four loops */
 }
 
 /* What waits asks for its link again and again: the control thread may have thought that there

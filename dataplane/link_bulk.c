@@ -25,15 +25,25 @@ static bool is_full(const struct link_stream *s)
     return s->behind >= LINK_BEHIND_MAX || s->behind_bytes >= LINK_BEHIND_BYTES;
 }
 
+/* Room for any one that was refused will do: whoever is told in vain gets AGAIN once more, and the others do
+   not wait for the one who needs most. */
 bool link_bulk_may(const struct link *link)
 {
-    if (link->streams_used >= LINK_BULK_MAX || !budget_allows(link, link->again_need))
-        return false;
+    if (link->again_need != 0 && link->streams_used < LINK_BULK_MAX &&
+        budget_allows(link, link->again_need))
+        return true;
     for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
-        if (link->streams[i].used && is_full(&link->streams[i]))
-            return false;
+        if (link->streams[i].again && !is_full(&link->streams[i]))
+            return true;
     }
-    return true;
+    return false;
+}
+
+void link_bulk_told(struct link *link)
+{
+    link->again_need = 0;
+    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++)
+        link->streams[i].again = false;
 }
 
 bool link_bulk_charge(struct link *link, size_t len)
@@ -152,14 +162,16 @@ static void advance(struct link *link, struct link_stream *s, proa_ns now)
 static enum proa_outcome none_to_be_had(struct link *link, const struct proa_msg *msg,
                                         void *buf, proa_ns now)
 {
+    size_t need = sizeof(struct link_behind) + msg->len;
+
     if (msg->flags & PROA_MSG_REPLY) {
         link_refuse_reply(link, msg, now);
         if (buf != NULL)
             link->env.bulk_free(link->env.ctx, buf);
         return PROA_OK;
     }
-    if (link->again_need < sizeof(struct link_behind) + msg->len)
-        link->again_need = sizeof(struct link_behind) + msg->len;
+    if (link->again_need == 0 || need < link->again_need)
+        link->again_need = need;
     return link_say_again(link, true, now);
 }
 
@@ -183,14 +195,19 @@ enum proa_outcome link_bulk_send(struct link *link, const struct proa_msg *msg, 
 
     if (s == NULL)
         s = new_stream(link, reserve);
-    else if (reserve ? s->behind >= 2 * LINK_BEHIND_MAX : is_full(s))
+    else if (reserve ? s->behind >= 2 * LINK_BEHIND_MAX : is_full(s)) {
+        if (!reserve) {
+            s->again = true;
+            return link_say_again(link, true, now);
+        }
         s = NULL;
+    }
     if (s != NULL)
         b = keep(link, msg, buf);
     if (b == NULL)
         return none_to_be_had(link, msg, buf, now);
     if (!s->used) {
-        *s = (struct link_stream){.used = true};
+        *s = (struct link_stream){.used = true, .again = s->again};
         link->stream_bits |= 1u << (s - link->streams);
         link->streams_used++;
     }

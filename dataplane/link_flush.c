@@ -184,19 +184,23 @@ static uint32_t bulk_room(const struct link *link, uint32_t room, bool beside)
 /* True: there is room for more bulk. */
 static bool flush_new(struct link *link, proa_ns now)
 {
-    bool more = false;
+    bool more = false, held = false;
 
     flush_small(link, now);
     if (link->streams_used > 0 && link_out_count(link) == 0 && link->open == NULL) {
         bool beside = now - link->small_at < LINK_BESIDE_FOR;
-        uint32_t room = bulk_room(link, link_room(link), beside);
+        uint32_t room = link_room(link), alone = bulk_room(link, room, false);
+
+        room = bulk_room(link, room, beside && !link->cc.startup);
+        held = room < alone;
         uint32_t burst = beside ? LINK_BESIDE_BURST : LINK_BULK_BURST;
         uint32_t most = room < burst ? room : burst;
 
         more = link_bulk_flush(link, most, beside, now) == most && most < room;
         flush_small(link, now); /* what waited behind bulk that is now gone */
     }
-    if (link_has_work(link)) {
+    /* A round in which bulk was held back for others says nothing against the path. */
+    if (link_has_work(link) && (!held || link_out_count(link) > 0)) {
         link->cc.pushed = true;
         link->cc.limited |= link_inflight(link) + LINK_BULK_LEAVES >= link->cc.cwnd;
     }
@@ -213,12 +217,12 @@ static void tell_writable(struct link *link, proa_ns now)
         link_look_again(link, now);
         return;
     }
-    if (link->again_bulk && !link_bulk_may(link)) {
+    if (!link->again_small && !link_bulk_may(link)) {
         link_look_again(link, now);
         return;
     }
-    link->again = link->again_bulk = false;
-    link->again_need = 0;
+    link->again = link->again_small = false;
+    link_bulk_told(link);
     link->env.writable(link->env.ctx, link);
 }
 

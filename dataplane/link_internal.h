@@ -106,6 +106,7 @@ struct link_behind {
 /* One pair's bulk messages, going out one after the other. */
 struct link_stream {
     bool used, started;
+    bool again; /* its pair got AGAIN: it was full */
     uint32_t id;
     uint32_t after; /* launches only when this many outbox packets have gone */
     uint32_t sent;  /* bytes of now */
@@ -186,7 +187,8 @@ struct link {
     uint32_t out_head, out_tail;
     uint32_t registry_out; /* of these and the open one, begun for registry messages */
     uint32_t reserved_out; /* of the same, begun beyond actors' room */
-    bool dead, hold, again, again_bulk;
+    bool dead, hold;
+    bool again, again_small; /* somebody got AGAIN; for want of room in the outbox */
     bool probed;
     bool
         blocked; /* the last flush left work, or an ack: the port was behind, or bulk takes turns */
@@ -258,7 +260,8 @@ struct link {
     uint32_t stream_bits; /* streams in use: 375 -> 104 instructions a fragment */
     uint32_t stream_next_id, stream_turn, streams_started;
     size_t bulk_bytes; /* of the budget */
-    size_t again_need; /* the most that got AGAIN would have taken of it */
+    size_t
+        again_need; /* the least that got AGAIN would take of it, with a stream; 0: none did */
 
     struct link_bits sacked, lost, suspect, received;
     struct link_incoming incoming[LINK_BULK_MAX];
@@ -434,7 +437,8 @@ struct link_stream *link_bulk_find(struct link *link, const struct proa_msg *msg
 uint32_t link_bulk_flush(struct link *link, uint32_t room, bool ack, proa_ns now);
 void link_bulk_aborted(struct link *link, const struct sysmsg *abort, proa_ns now);
 void link_bulk_fini(struct link *link);
-bool link_bulk_may(const struct link *link); /* what got AGAIN would find room now */
+bool link_bulk_may(const struct link *link); /* some that got AGAIN would find room now */
+void link_bulk_told(struct link *link);      /* all of them are told to try again */
 bool link_bulk_charge(struct link *link, size_t len);
 void link_bulk_uncharge(struct link *link, size_t len);
 

@@ -106,7 +106,7 @@ static bool roll(struct link *link, const struct proa_msg *msg, bool reserve)
 enum proa_outcome link_say_again(struct link *link, bool bulk, proa_ns now)
 {
     link->again = true;
-    link->again_bulk |= bulk;
+    link->again_small |= !bulk;
     link->stats.again++;
     link_look_again(link, now);
     return PROA_AGAIN;

@@ -307,6 +307,34 @@ static void bound__four_at_once_then_again_but_replies_wait(void **state)
     scene_close(s);
 }
 
+/* Nor does it for the pair whose stream has room again, while others have all streams. */
+static void bound__a_small_one_does_not_wait_for_room_for_bulk(void **state)
+{
+    struct scene *s = scene_open(NULL);
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(scene_tell_from(s, 10 + i, 1 + i, BIG), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 20, 9, BIG), PROA_AGAIN);
+    link_net_fail_packets(s->net, 0, 1);
+    assert_int_equal(scene_tell_from(s, 40, 50, 8), PROA_AGAIN);
+    while (s->writable[0] == 0)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_int_equal(scene_tell_from(s, 40, 50, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 20, 9, BIG), PROA_AGAIN);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(scene_tell_from(s, 10, 60 + i, BIG), PROA_OK);
+        assert_int_equal(scene_tell_from(s, 11 + i, 70 + i, BIG), PROA_OK);
+    }
+    assert_int_equal(scene_tell_from(s, 10, 70, 8), PROA_AGAIN);
+    s->writable[0] = 0;
+    while (s->writable[0] == 0)
+        assert_true(link_net_step(s->net, PROA_NS_NEVER));
+    assert_int_equal(scene_tell_from(s, 10, 70, 8), PROA_OK);
+    assert_int_equal(scene_tell_from(s, 20, 9, BIG), PROA_AGAIN);
+    scene_close(s);
+}
+
 static void bound__the_lanes_budget_is_shared(void **state)
 {
     struct link_net_config config = {
@@ -524,6 +552,7 @@ int main(void)
         cmocka_unit_test(bound__32_wait_behind_then_again),
         cmocka_unit_test(bound__256_kib_wait_behind_then_again),
         cmocka_unit_test(bound__four_at_once_then_again_but_replies_wait),
+        cmocka_unit_test(bound__a_small_one_does_not_wait_for_room_for_bulk),
         cmocka_unit_test(bound__the_lanes_budget_is_shared),
         cmocka_unit_test(abort__the_sender_is_told_and_the_rest_goes_on),
         cmocka_unit_test(abort__an_ask_has_its_correlation),
