@@ -274,7 +274,8 @@ static void spurious__loss_is_undone(void **state)
            (unsigned long long)before, (unsigned long long)after,
            (unsigned long long)scene_stats(s, 0).spurious);
     assert_true(scene_stats(s, 0).spurious > 1000);
-    assert_true(after > before * 98 / 100);
+    /* Late packets make the measured path longer: a sixth more window, and hardly any with the loss believed. */
+    assert_true(after > before * 110 / 100);
     scene_close(s);
 }
 
