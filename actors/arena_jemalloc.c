@@ -27,7 +27,7 @@
 #include "arena.h"
 
 #define KEPT_MAX 4
-#define KEPT_LEAST (32u << 10) /* bytes a block */
+#define KEPT_LEAST ((32u << 10) + 1) /* bytes a block; jemalloc caches smaller ones */
 #define KEPT_MOST (2u << 20)
 
 /* A free block. */

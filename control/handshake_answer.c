@@ -145,7 +145,7 @@ static void send_synack(struct core *core, const struct core_datagram *dgram,
 
 /* Two nodes that call each other at once would get two links, each carrying one direction and bare acks of the
    other.  So of two first SYNs that cross, of lanes that would share the link, the greater node's is the one that is
-   answered.  Later ones are answered whatever was sent: packets may get through one way only. */
+   answered.  One that comes after our second is answered whatever was sent: packets may get through one way only. */
 static bool yields(struct core *core, const struct core_datagram *dgram,
                    const struct packet_open *syn)
 {

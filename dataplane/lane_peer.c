@@ -399,7 +399,7 @@ static bool is_system(const struct pending *p, enum sysmsg_type type)
            p->msg.type == (uint32_t)type;
 }
 
-/* What runtimes say is not said again to a node that cannot be reached: its own links have ended too. */
+/* What runtimes say is not said again to a node that cannot be reached. */
 static void bounce_system(struct lane *lane, const struct pending *p)
 {
     if (is_system(p, SYSMSG_REGISTRY))
@@ -489,10 +489,7 @@ static bool keep_pending(struct lane *lane, struct lane_peer *peer, struct pendi
     else
         peer->first = p;
     peer->last = p;
-    if (p->privileged)
-        peer->privileged_count++;
-    else
-        peer->pending_count++;
+    peer->privileged_count++; /* all of these are */
     return true;
 }
 
@@ -516,10 +513,8 @@ static void bounce_all(struct lane *lane, struct lane_peer *peer,
         peer->writable = false;
     else if (peer->first->tries == 1)
         want_link(lane, peer, LANE_ASK_AGAIN);
-    else
-        peer->asked_at =
-            lane->now; /* the next tries are lane_pending_tick's: who refuses at once
-                                       is not asked four times in four loops */
+    else /* lane_pending_tick asks: not four times in four loops of who refuses at once */
+        peer->asked_at = lane->now;
 }
 
 /* What waits asks for its link again and again: the control thread may have thought that there
