@@ -546,3 +546,19 @@ unsigned net_links(const struct net *net, unsigned node, uint64_t to)
         count += !n->links[i].ended && n->links[i].open.node == to;
     return count;
 }
+
+struct net *net_two(uint64_t seed)
+{
+    struct net *net = net_create(2, seed);
+
+    net_add(net, -1);
+    net_add(net, 0);
+    net_run(net, PROA_S);
+    return net;
+}
+
+bool net_both_linked(struct net *net)
+{
+    return net_link(net, 0, PROA_LANES_MAX, net_id(net, 1)) != NULL &&
+           net_link(net, 1, PROA_LANES_MAX, net_id(net, 0)) != NULL;
+}

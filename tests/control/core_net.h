@@ -124,4 +124,8 @@ unsigned net_said_count(const struct net *net, unsigned node, enum punt_kind kin
 struct net_link *net_link(struct net *net, unsigned node, unsigned lane, uint64_t to);
 unsigned net_links(const struct net *net, unsigned node, uint64_t to);
 
+/* net_two is two nodes of two lanes, joined for a second; net_both_linked: each has a link to the other. */
+struct net *net_two(uint64_t seed);
+bool net_both_linked(struct net *net);
+
 #endif

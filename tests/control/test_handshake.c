@@ -14,22 +14,6 @@
 
 #define ANY PROA_LANES_MAX
 
-static struct net *two(uint64_t seed)
-{
-    struct net *net = net_create(2, seed);
-
-    net_add(net, -1);
-    net_add(net, 0);
-    net_run(net, PROA_S);
-    return net;
-}
-
-static bool both_linked(struct net *net)
-{
-    return net_link(net, 0, ANY, net_id(net, 1)) != NULL &&
-           net_link(net, 1, ANY, net_id(net, 0)) != NULL;
-}
-
 static void zero_sent(struct net *net)
 {
     for (unsigned i = 0; i < net->count; i++)
@@ -40,11 +24,11 @@ static void zero_sent(struct net *net)
 
 static void need__opens_one_link_that_both_sides_agree_on(void **state)
 {
-    struct net *net = two(1);
+    struct net *net = net_two(1);
 
     (void)state;
     net_need_link(net, 0, 1, net_id(net, 1));
-    assert_true(net_until(net, both_linked, 10 * PROA_MS));
+    assert_true(net_until(net, net_both_linked, 10 * PROA_MS));
     net_run(net, 100 * PROA_MS);
 
     const struct punt_link_open *a = &net_link(net, 0, 1, net_id(net, 1))->open;
@@ -75,7 +59,7 @@ static void need__opens_one_link_that_both_sides_agree_on(void **state)
 
 static void need__repeated_by_the_lane_opens_nothing_more(void **state)
 {
-    struct net *net = two(2);
+    struct net *net = net_two(2);
 
     (void)state;
     for (unsigned i = 0; i < 5; i++)
@@ -90,7 +74,7 @@ static void need__repeated_by_the_lane_opens_nothing_more(void **state)
 
 static void need__of_each_lane_is_a_link_and_the_peer_sends_on_one(void **state)
 {
-    struct net *net = two(3);
+    struct net *net = net_two(3);
 
     (void)state;
     net_need_link(net, 0, 0, net_id(net, 1));
@@ -105,7 +89,7 @@ static void need__of_each_lane_is_a_link_and_the_peer_sends_on_one(void **state)
 
 static void need__of_oneself_or_nobody_fails_at_once(void **state)
 {
-    struct net *net = two(5);
+    struct net *net = net_two(5);
 
     (void)state;
     net_need_link(net, 0, 0, net_id(net, 0));
@@ -118,7 +102,7 @@ static void need__of_oneself_or_nobody_fails_at_once(void **state)
 
 static void need__of_a_node_nobody_knows_fails_within_three_seconds(void **state)
 {
-    struct net *net = two(6);
+    struct net *net = net_two(6);
 
     (void)state;
     net_need_link(net, 0, 1, 0x1234567812345678u);
@@ -148,7 +132,7 @@ static bool note_syns_drop_all(struct net *net, unsigned from, uint8_t *bytes,
 static void need__tries_six_times_smaller_from_the_third_then_fails(void **state)
 {
     static const unsigned expected_ms[] = {0, 20, 60, 140, 300, 620};
-    struct net *net = two(7);
+    struct net *net = net_two(7);
     proa_ns start = net->now;
 
     (void)state;
@@ -178,13 +162,13 @@ static bool drop_large(struct net *net, unsigned from, uint8_t *bytes, uint32_t 
 
 static void need__falls_back_where_the_path_is_narrow(void **state)
 {
-    struct net *net = two(8);
+    struct net *net = net_two(8);
 
     (void)state;
     net->filter = drop_large;
     net_need_link(net, 0, 0, net_id(net, 1));
     net_run(net, 100 * PROA_MS);
-    assert_true(both_linked(net));
+    assert_true(net_both_linked(net));
     assert_int_equal(net_link(net, 0, 0, net_id(net, 1))->open.mtu, PACKET_MTU_MIN);
     assert_int_equal(net_link(net, 1, 0, net_id(net, 0))->open.mtu, PACKET_MTU_MIN);
     net_destroy(net);
@@ -192,7 +176,7 @@ static void need__falls_back_where_the_path_is_narrow(void **state)
 
 static void syn__offers_no_more_than_the_smaller_port_takes(void **state)
 {
-    struct net *net = two(9);
+    struct net *net = net_two(9);
 
     (void)state;
     net->nodes[1].port.payload_max = 1300;
@@ -218,7 +202,7 @@ static bool drop_opens(struct net *net, unsigned from, uint8_t *bytes, uint32_t 
 
 static void open__is_repeated_until_heard(void **state)
 {
-    struct net *net = two(10);
+    struct net *net = net_two(10);
 
     (void)state;
     opens_to_drop = 3; /* at 0, 5 and 15 ms; the fourth goes out at 35 ms */
@@ -243,7 +227,7 @@ static bool drop_pongs(struct net *net, unsigned from, uint8_t *bytes, uint32_t 
 
 static void open__whose_answers_are_lost_makes_one_link_only(void **state)
 {
-    struct net *net = two(11);
+    struct net *net = net_two(11);
 
     (void)state;
     net->filter = drop_pongs;
@@ -262,7 +246,7 @@ static void open__whose_answers_are_lost_makes_one_link_only(void **state)
 
 static void syn__for_an_earlier_life_is_refused_at_once(void **state)
 {
-    struct net *net = two(12);
+    struct net *net = net_two(12);
     uint64_t old;
 
     (void)state;
@@ -290,7 +274,7 @@ static void syn__for_an_earlier_life_is_refused_at_once(void **state)
 
 static void open__of_another_life_at_an_address_ends_the_old_one(void **state)
 {
-    struct net *net = two(13);
+    struct net *net = net_two(13);
     uint64_t old;
 
     (void)state;
@@ -320,7 +304,7 @@ static bool corrupt_keyed(struct net *net, unsigned from, uint8_t *bytes, uint32
 
 static void input__of_changed_packets_changes_nothing_and_gets_no_answer(void **state)
 {
-    struct net *net = two(14);
+    struct net *net = net_two(14);
 
     (void)state;
     net->filter = corrupt_keyed;
@@ -368,7 +352,7 @@ static void syn_from(struct net *net, const struct member *m,
 
 static void syn__shorter_than_what_it_offers_is_malformed(void **state)
 {
-    struct net *net = two(15);
+    struct net *net = net_two(15);
     struct member m;
 
     (void)state;
@@ -383,7 +367,7 @@ static void syn__shorter_than_what_it_offers_is_malformed(void **state)
 
 static void syn__beyond_the_bounds_is_refused_and_counted(void **state)
 {
-    struct net *net = two(16);
+    struct net *net = net_two(16);
     struct proa_addr from = net->nodes[1].addr;
     struct member m;
 
@@ -453,7 +437,7 @@ static void member_opens(struct net *net, const struct member *m, uint64_t claim
 
 static void syn__faster_than_the_bucket_fills_is_refused(void **state)
 {
-    struct net *net = two(17);
+    struct net *net = net_two(17);
     struct member m;
 
     (void)state;
@@ -474,7 +458,7 @@ static void syn__faster_than_the_bucket_fills_is_refused(void **state)
 
 static void open__signed_by_another_key_is_not_believed(void **state)
 {
-    struct net *net = two(18);
+    struct net *net = net_two(18);
     struct member m;
     uint64_t before;
 
@@ -510,7 +494,7 @@ static void need__succeeds_through_loss_duplication_and_reorder(void **state)
 {
     (void)state;
     for (uint64_t seed = 100; seed < 110; seed++) {
-        struct net *net = two(seed);
+        struct net *net = net_two(seed);
 
         net->loss = 150000;
         net->duplicate = 100000;

@@ -12,24 +12,6 @@
 #include "core_net.h"
 #include "handshake.h"
 
-#define ANY PROA_LANES_MAX
-
-static struct net *two(uint64_t seed)
-{
-    struct net *net = net_create(2, seed);
-
-    net_add(net, -1);
-    net_add(net, 0);
-    net_run(net, PROA_S);
-    return net;
-}
-
-static bool both_linked(struct net *net)
-{
-    return net_link(net, 0, ANY, net_id(net, 1)) != NULL &&
-           net_link(net, 1, ANY, net_id(net, 0)) != NULL;
-}
-
 /* Both lanes have this link, and no other. */
 static void assert_share(struct net *net, unsigned lane)
 {
@@ -48,7 +30,7 @@ static void cross__at_once_makes_one_link(void **state)
 {
     (void)state;
     for (uint64_t seed = 40; seed < 46; seed++) { /* either may be the greater */
-        struct net *net = two(seed);
+        struct net *net = net_two(seed);
 
         net_need_link(net, 0, 1, net_id(net, 1));
         net_need_link(net, 1, 1, net_id(net, 0));
@@ -65,7 +47,7 @@ static void cross__within_a_moment_makes_one_link(void **state)
 {
     (void)state;
     for (uint64_t seed = 60; seed < 76; seed++) {
-        struct net *net = two(seed);
+        struct net *net = net_two(seed);
 
         net_need_link(net, seed % 2, 0, net_id(net, 1 - seed % 2));
         net_run(net, (seed - 60) * 50 * PROA_US);
@@ -78,7 +60,7 @@ static void cross__within_a_moment_makes_one_link(void **state)
 
 static void cross__of_other_lanes_makes_two_links(void **state)
 {
-    struct net *net = two(4);
+    struct net *net = net_two(4);
 
     (void)state;
     net_need_link(net, 0, 0, net_id(net, 1));
@@ -105,13 +87,13 @@ static void cross__one_of_them_unheard_opens_all_the_same(void **state)
 {
     (void)state;
     for (deaf_to = 0; deaf_to < 2; deaf_to++) {
-        struct net *net = two(5);
+        struct net *net = net_two(5);
 
         net->filter = drop_syns;
         net_need_link(net, 0, 0, net_id(net, 1));
         net_need_link(net, 1, 0, net_id(net, 0));
         net_run(net, 40 * PROA_MS); /* the second SYN goes out after 20 */
-        assert_true(both_linked(net));
+        assert_true(net_both_linked(net));
         net_run(net, 2 * PROA_S);
         assert_share(net, 0);
         net_destroy(net);
